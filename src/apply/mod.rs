@@ -1,0 +1,1 @@
+//! Actions → calls, written ahead → outcome.

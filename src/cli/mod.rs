@@ -1,0 +1,1 @@
+//! The command line: arguments → pipeline → output and exit code.

@@ -1,0 +1,337 @@
+//! Descriptions in the form that the engine uses: every default filled in, kinds found by name, parents and children
+//! linked.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use indexmap::IndexMap;
+
+use super::format::{
+    ApiSpec, DialectName, FieldSpec, FieldType, Immutable, Inside, KindSpec, Naming, RefSpec, Sensitivity, Verb,
+};
+
+/// The suffix that makes an API's name a group of manifests.
+pub const GROUP_SUFFIX: &str = ".plumb.dev";
+/// The version of every built-in and described kind.
+pub const VERSION: &str = "v1alpha1";
+/// Objects in a bulk call, where a description says nothing.
+pub const DEFAULT_BULK: u32 = 100;
+
+/// All APIs that manifests may use.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// By name.
+    pub apis: IndexMap<String, Arc<Api>>,
+}
+
+impl Catalog {
+    /// Adds an API, replacing one of the same name.
+    pub fn insert(&mut self, api: Arc<Api>) {
+        self.apis.insert(api.name.clone(), api);
+    }
+
+    /// The API with this name.
+    pub fn api(&self, name: &str) -> Option<&Arc<Api>> {
+        self.apis.get(name)
+    }
+
+    /// The kind of an API.
+    pub fn kind(&self, api: &str, kind: &str) -> Option<&Arc<Kind>> {
+        self.apis.get(api)?.kind(kind)
+    }
+}
+
+/// One API.
+#[derive(Debug)]
+pub struct Api {
+    /// Name of the API (`itglue`).
+    pub name: String,
+    /// What the description says, defaults filled in.
+    pub spec: ApiSpec,
+    /// Its kinds, by name.
+    pub kinds: IndexMap<String, Arc<Kind>>,
+    /// Kinds written inside others, by (parent kind, field).
+    inside: HashMap<(String, String), Arc<Kind>>,
+}
+
+/// One kind.
+pub struct Kind {
+    /// Name of its API.
+    pub api: String,
+    /// Name of the kind.
+    pub name: String,
+    /// What the description says, defaults filled in.
+    pub spec: KindSpec,
+    /// The dialect of its API.
+    pub dialect: DialectName,
+    /// Path that every request of its API starts with.
+    pub version_path: String,
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kind({}/{})", self.api, self.name)
+    }
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        self.api == other.api && self.name == other.name
+    }
+}
+
+impl Eq for Kind {}
+
+/// Something that a description says wrongly; `path` is a JSON pointer into its `spec`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where in `spec`, as a JSON pointer.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Api {
+    /// Turns a description into its usable form, or lists everything that is wrong with it.
+    pub fn compile(name: &str, mut spec: ApiSpec) -> Result<Self, Vec<Fault>> {
+        fill_api(&mut spec);
+        let naming = spec.naming.unwrap_or(match spec.dialect {
+            DialectName::Rest => Naming::Snake,
+            DialectName::Jsonapi => Naming::Kebab,
+        });
+        for kind in &mut spec.kinds {
+            fill_kind(kind, naming, spec.dialect);
+        }
+        let faults = super::check::check(&spec);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let version_path = spec.version_path.clone().unwrap_or_default().trim_end_matches('/').to_owned();
+        let mut kinds = IndexMap::new();
+        let mut inside = HashMap::new();
+        for kind in std::mem::take(&mut spec.kinds) {
+            let kind = Arc::new(Kind {
+                api: name.to_owned(),
+                name: kind.kind.clone(),
+                spec: kind,
+                dialect: spec.dialect,
+                version_path: version_path.clone(),
+            });
+            if let Some(place) = &kind.spec.inside {
+                for parent in place.parents.keys() {
+                    inside.insert((parent.clone(), place.field.clone()), kind.clone());
+                }
+            }
+            kinds.insert(kind.name.clone(), kind);
+        }
+        Ok(Self { name: name.to_owned(), spec, kinds, inside })
+    }
+
+    /// The kind with this name.
+    pub fn kind(&self, name: &str) -> Option<&Arc<Kind>> {
+        self.kinds.get(name)
+    }
+
+    /// The kind whose entries are written in a field of a parent's manifests.
+    pub fn inside(&self, parent: &str, field: &str) -> Option<&Arc<Kind>> {
+        self.inside.get(&(parent.to_owned(), field.to_owned()))
+    }
+
+    /// The kinds that are written inside manifests of a kind, in the order of the description.
+    pub fn children<'a>(&'a self, parent: &'a str) -> impl Iterator<Item = &'a Arc<Kind>> {
+        self.kinds
+            .values()
+            .filter(move |kind| kind.spec.inside.as_ref().is_some_and(|inside| inside.parents.contains_key(parent)))
+    }
+
+    /// `apiVersion` of this API's manifests.
+    pub fn api_version(&self) -> String {
+        format!("{}{GROUP_SUFFIX}/{VERSION}", self.name)
+    }
+}
+
+impl Kind {
+    /// The field with this name.
+    pub fn field(&self, name: &str) -> Option<&FieldSpec> {
+        self.spec.fields.get(name)
+    }
+
+    /// Whether the API can do this for the kind.
+    pub fn can(&self, verb: Verb) -> bool {
+        if self.spec.lookup && !matches!(verb, Verb::List | Verb::Get) {
+            return false;
+        }
+        !self.spec.lacks.contains(&verb)
+            || match verb {
+                Verb::Delete => self.spec.bulk.delete.is_some(),
+                Verb::Update => self.spec.bulk.update.is_some(),
+                Verb::Create => self.spec.bulk.create.is_some(),
+                Verb::List | Verb::Get => false,
+            }
+    }
+
+    /// Where the kind is written inside others.
+    pub fn inside(&self) -> Option<&Inside> {
+        self.spec.inside.as_ref()
+    }
+
+    /// Whether manifests of this kind stand on their own.
+    pub fn is_declarable(&self) -> bool {
+        !self.spec.lookup && self.spec.inside.is_none()
+    }
+
+    /// Plural name in lower case.
+    pub fn plural(&self) -> String {
+        self.spec.plural.clone().unwrap_or_else(|| plural(&self.name.to_lowercase()))
+    }
+
+    /// `KIND.api`, as diagnostics name it.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.api, self.name)
+    }
+}
+
+impl FieldSpec {
+    /// Attribute on the wire.
+    pub fn wire_name(&self) -> &str {
+        self.wire.as_deref().unwrap_or_default()
+    }
+
+    /// Whether it is a reference, or a list of them.
+    pub fn ref_spec(&self) -> Option<&RefSpec> {
+        self.reference.as_ref().or_else(|| self.items.as_ref().and_then(|items| items.reference.as_ref()))
+    }
+
+    /// Whether it takes nothing but sensitive values.
+    pub fn always_sensitive(&self) -> bool {
+        self.sensitive == Some(Sensitivity::Always)
+    }
+
+    /// Whether a manifest may have it.
+    pub fn is_declarable(&self) -> bool {
+        !self.read_only
+    }
+
+    /// Whether a change of it makes a new object.
+    pub fn replaces(&self) -> bool {
+        self.immutable == Some(Immutable::Replace)
+    }
+}
+
+fn fill_api(spec: &mut ApiSpec) {
+    if spec.paging.first.is_none() {
+        spec.paging.first = Some(1);
+    }
+    if spec.errors.absent.is_empty() {
+        spec.errors.absent = vec![404, 410];
+    }
+    if spec.errors.conflict.is_empty() {
+        spec.errors.conflict = vec![409];
+    }
+    if spec.errors.retry.is_empty() {
+        spec.errors.retry = vec![429, 502, 503, 504];
+    }
+    if spec.limits.window.is_none() {
+        spec.limits.window = Some(60);
+    }
+}
+
+fn fill_kind(kind: &mut KindSpec, naming: Naming, dialect: DialectName) {
+    if kind.id.path.is_empty() {
+        kind.id.path = vec!["id".into()];
+    }
+    if kind.wire_type.is_none() && dialect == DialectName::Jsonapi {
+        kind.wire_type = kind.path.rsplit('/').next().map(str::to_owned);
+    }
+    if kind.name_field.is_none()
+        && let Some(last) = kind.key.last()
+        && kind.fields.get(last).is_some_and(|field| field.ty == FieldType::String && !field.read_only)
+    {
+        kind.name_field = Some(last.clone());
+    }
+    for (name, field) in &mut kind.fields {
+        fill_field(name, field, naming);
+    }
+}
+
+fn fill_field(name: &str, field: &mut FieldSpec, naming: Naming) {
+    if field.wire.is_none() {
+        let mut wire = respell(name, naming);
+        if field.ty == FieldType::Ref {
+            wire.push_str(match naming {
+                Naming::Snake => "_id",
+                Naming::Kebab => "-id",
+                Naming::Camel => "Id",
+            });
+        }
+        field.wire = Some(wire);
+    }
+    if let Some(items) = &mut field.items {
+        fill_field(name, items, naming);
+    }
+    for (name, member) in &mut field.fields {
+        fill_field(name, member, naming);
+    }
+}
+
+/// Spells a lowerCamelCase name another way.
+pub fn respell(name: &str, naming: Naming) -> String {
+    let separator = match naming {
+        Naming::Snake => '_',
+        Naming::Kebab => '-',
+        Naming::Camel => return name.to_owned(),
+    };
+    let mut wire = String::with_capacity(name.len() + 4);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            wire.push(separator);
+            wire.push(letter.to_ascii_lowercase());
+        } else {
+            wire.push(letter);
+        }
+    }
+    wire
+}
+
+/// Spells a wire name (`organization_type_id`, `organization-type-id`) in lowerCamelCase.
+pub fn camel(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut upper = false;
+    for letter in name.chars() {
+        if matches!(letter, '_' | '-') {
+            upper = true;
+        } else if upper {
+            out.extend(letter.to_uppercase());
+            upper = false;
+        } else {
+            out.push(letter);
+        }
+    }
+    out
+}
+
+fn plural(word: &str) -> String {
+    if let Some(stem) = word.strip_suffix('y')
+        && !stem.ends_with(['a', 'e', 'i', 'o', 'u'])
+    {
+        return format!("{stem}ies");
+    }
+    if word.ends_with('s') || word.ends_with('x') || word.ends_with("ch") {
+        return format!("{word}es");
+    }
+    format!("{word}s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_respelled_both_ways() {
+        assert_eq!(respell("organizationTypeId", Naming::Kebab), "organization-type-id");
+        assert_eq!(respell("perPage", Naming::Snake), "per_page");
+        assert_eq!(camel("organization-type-id"), "organizationTypeId");
+        assert_eq!(camel("use_for_title"), "useForTitle");
+        assert_eq!(plural("category"), "categories");
+        assert_eq!(plural("organizationstatus"), "organizationstatuses");
+    }
+}

@@ -1,0 +1,822 @@
+//! The format of API descriptions: what the `spec` of a `kind: Api` manifest may say.
+//!
+//! Everything here is plain data read from YAML; [`super::compiled`] turns it into the form that the engine uses.
+//! The built-in APIs are written in exactly this format.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One API: where it is, how it speaks, and its kinds.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ApiSpec {
+    /// The API's name for people, such as `IT Glue`.
+    pub title: Option<String>,
+    /// What the API manages, in a sentence.
+    pub description: Option<String>,
+    /// Address of the vendor's reference.
+    pub docs: Option<String>,
+    /// Default base URL, without the version path. A connection's `url` overrides it.
+    pub url: Option<String>,
+    /// Hosts that credentials may be sent to, besides the host of `url`; `*.example.com` covers subdomains.
+    pub hosts: Vec<String>,
+    /// Path that every request starts with, such as `/v1`. A connection's `url` may or may not end with it.
+    pub version_path: Option<String>,
+    /// Headers sent with every request.
+    pub headers: IndexMap<String, String>,
+    /// Query parameters sent with every request.
+    pub query: IndexMap<String, String>,
+    /// The family of wire conventions.
+    pub dialect: DialectName,
+    /// How field names are spelled on the wire; the default is the dialect's (`kebab` for JSON:API, else `snake`).
+    pub naming: Option<Naming>,
+    /// Media type of request bodies; the default is the dialect's.
+    pub content_type: Option<String>,
+    /// The ways to authenticate that the API offers, in order of preference. None: no authentication.
+    pub auth: Vec<AuthScheme>,
+    /// A read that tells who the credential belongs to; `doctor` calls it.
+    pub check: Option<Check>,
+    /// What bodies are wrapped in.
+    pub envelope: Envelope,
+    /// How lists are paged.
+    pub paging: Paging,
+    /// How errors look.
+    pub errors: Errors,
+    /// Documented limits.
+    pub limits: Limits,
+    /// The kinds of objects that can be declared or referred to.
+    pub kinds: Vec<KindSpec>,
+}
+
+/// A family of wire conventions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DialectName {
+    /// JSON objects, bare or in an envelope.
+    #[default]
+    Rest,
+    /// JSON:API: `{"data": {"type", "id", "attributes", "relationships"}}`.
+    Jsonapi,
+}
+
+/// How field names are spelled on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Naming {
+    /// `organization_type_id`
+    Snake,
+    /// `organization-type-id`
+    Kebab,
+    /// `organizationTypeId`
+    Camel,
+}
+
+/// A way to authenticate.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AuthScheme {
+    /// A key in a header or a query parameter.
+    ApiKey(ApiKeyScheme),
+    /// `Authorization: Bearer TOKEN`.
+    Bearer(BearerScheme),
+    /// HTTP basic authentication.
+    Basic(BasicScheme),
+    /// OAuth 2.0 client credentials (RFC 6749 section 4.4).
+    Oauth2(OAuth2Scheme),
+    /// A token got by logging in, and refreshed.
+    Login(LoginScheme),
+}
+
+/// A key in a header or a query parameter.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ApiKeyScheme {
+    /// Header that carries the key.
+    pub header: Option<String>,
+    /// Query parameter that carries the key, where there is no header.
+    pub query: Option<String>,
+    /// Text before the key, such as `Token `.
+    pub prefix: Option<String>,
+}
+
+/// A bearer token.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BearerScheme {
+    /// Text before the token; `Bearer ` unless given.
+    pub prefix: Option<String>,
+}
+
+/// HTTP basic authentication.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BasicScheme {}
+
+/// OAuth 2.0 client credentials.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct OAuth2Scheme {
+    /// Token endpoint: a URL, or a path below the base URL. A connection may give its own.
+    pub token_url: Option<String>,
+    /// Scopes asked for.
+    pub scopes: Vec<String>,
+    /// The `audience` parameter, where the server wants one.
+    pub audience: Option<String>,
+    /// Where the client id and secret go.
+    pub client_auth: ClientAuth,
+}
+
+/// Where an OAuth 2.0 client's id and secret go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ClientAuth {
+    /// Into the form body.
+    #[default]
+    Body,
+    /// Into an `Authorization: Basic` header.
+    Header,
+}
+
+/// A login exchange with refresh tokens.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LoginScheme {
+    /// Path of the login call (POST).
+    pub path: String,
+    /// Body of the login call; `{email}`, `{username}`, `{password}` stand for the connection's values.
+    #[serde(default)]
+    pub body: IndexMap<String, String>,
+    /// Path of the refresh call (POST); none: log in again instead.
+    #[serde(default)]
+    pub refresh_path: Option<String>,
+    /// Body of the refresh call; `{refresh_token}` stands for the token.
+    #[serde(default)]
+    pub refresh_body: IndexMap<String, String>,
+    /// Where the answer has the access token.
+    #[serde(default = "access_token")]
+    pub access_token: String,
+    /// Where the answer has the refresh token.
+    #[serde(default = "refresh_token")]
+    pub refresh_token: String,
+    /// Where the answer has the lifetime in seconds.
+    #[serde(default = "expires_in")]
+    pub expires_in: String,
+}
+
+fn access_token() -> String {
+    "access_token".into()
+}
+fn refresh_token() -> String {
+    "refresh_token".into()
+}
+fn expires_in() -> String {
+    "expires_in".into()
+}
+
+/// A read that tells who the credential belongs to.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Check {
+    /// Path of the call (GET).
+    pub path: String,
+    /// Query parameters of the call.
+    pub query: IndexMap<String, String>,
+    /// Where the answer names the caller.
+    pub identity: Option<String>,
+}
+
+/// What bodies are wrapped in; paths are dotted member names, none means bare.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Envelope {
+    /// Member that a request body is put under.
+    pub request: Option<String>,
+    /// Member of an answer that holds one object.
+    pub one: Option<String>,
+    /// Member of an answer that holds a list.
+    pub many: Option<String>,
+}
+
+/// How lists are paged.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Paging {
+    /// The style; `none` reads one answer.
+    pub style: PagingStyle,
+    /// Query parameter of the page number, offset (`$skip`) or cursor.
+    pub page: Option<String>,
+    /// Query parameter of the page size (`limit`, `$top`).
+    pub size: Option<String>,
+    /// The largest page size that the API allows; it is always asked for.
+    pub max_size: Option<u32>,
+    /// Number of the first page; 1 unless given.
+    pub first: Option<u32>,
+    /// Where answers say how many objects there are in all (the first path that is there counts).
+    pub total: Vec<String>,
+    /// Where answers say how many pages there are.
+    pub total_pages: Vec<String>,
+    /// Where answers have the next cursor, the next URL or the next page's number.
+    pub next: Vec<String>,
+    /// Query parameters that give lists a stable order.
+    pub sort: IndexMap<String, String>,
+}
+
+/// A style of paging.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PagingStyle {
+    /// The whole list in one answer.
+    #[default]
+    None,
+    /// `page=N`, numbered.
+    Page,
+    /// `offset=N`, counted in objects.
+    Offset,
+    /// A cursor in the body, sent back as a query parameter.
+    Cursor,
+    /// `Link: <…>; rel="next"` (RFC 8288).
+    Link,
+    /// The next page's URL in the body (`next`, `@odata.nextLink`).
+    NextUrl,
+}
+
+/// How errors look and what status codes mean.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Errors {
+    /// Where an error body has its message; all that are there are joined.
+    pub message: Vec<String>,
+    /// Where an error body has its code.
+    pub code: Vec<String>,
+    /// Statuses that mean "no such object"; 404 and 410 unless given.
+    pub absent: Vec<u16>,
+    /// Statuses that mean "exists already"; 409 unless given.
+    pub conflict: Vec<u16>,
+    /// Codes that mean "exists already", whatever the status.
+    pub conflict_codes: Vec<String>,
+    /// Statuses of passing faults; 429, 502, 503 and 504 unless given.
+    pub retry: Vec<u16>,
+}
+
+/// Documented limits, and the headers that tell what is left of them.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Requests allowed in a window.
+    pub requests: Option<u32>,
+    /// Length of the window in seconds; 60 unless given.
+    pub window: Option<u32>,
+    /// Requests at the same time; 8 unless given.
+    pub concurrency: Option<u32>,
+    /// Header with the limit.
+    pub limit_header: Option<String>,
+    /// Header with the requests left.
+    pub remaining_header: Option<String>,
+    /// Header with the time at which the window ends: epoch seconds or milliseconds, delta seconds, or an HTTP date.
+    pub reset_header: Option<String>,
+    /// Header in which a create carries an idempotency key, where the API honours one.
+    pub idempotency_header: Option<String>,
+}
+
+/// One kind of object.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct KindSpec {
+    /// Name of the kind, in UpperCamelCase.
+    pub kind: String,
+    /// What it is, in a sentence.
+    pub description: Option<String>,
+    /// Section of the vendor's reference.
+    pub docs: Option<String>,
+    /// Plural for Kubernetes and prose; formed from `kind` unless given.
+    pub plural: Option<String>,
+    /// Short names for Kubernetes.
+    pub short_names: Vec<String>,
+    /// Path of the collection, such as `/organizations`. `{field}` stands for the id of what a reference field names,
+    /// `{parent}` for the id of the object that this one is inside.
+    pub path: String,
+    /// JSON:API type, as written in requests; the last segment of `path` unless given.
+    #[serde(rename = "type")]
+    pub wire_type: Option<String>,
+    /// Where objects carry their id.
+    pub id: IdSpec,
+    /// Fields that together tell one object from another.
+    pub key: Vec<String>,
+    /// Keys to use instead, in order, where a field of `key` is not declared.
+    pub key_fallbacks: Vec<Vec<String>>,
+    /// Fields that tell objects with the same key apart, where they are declared.
+    pub key_extra: Vec<String>,
+    /// Whether the vendor lets two objects have the same key; such a kind is never adopted by guess.
+    pub key_not_unique: bool,
+    /// Field that takes `metadata.name` where the manifest leaves it out; the last field of `key` unless given.
+    pub name_field: Option<String>,
+    /// Further fields that a reference may name an object by, such as `iso` of a country.
+    pub aliases: Vec<String>,
+    /// The kind can be referred to but not declared.
+    pub lookup: bool,
+    /// There is exactly one object, at `path`; it is adopted, updated and forgotten.
+    pub singleton: bool,
+    /// Objects contain others: never deleted without `plumb.dev/deletion-policy: delete`.
+    pub contains: bool,
+    /// The kind is written inline in manifests of other kinds.
+    pub inside: Option<Inside>,
+    /// The parent that lists are limited to.
+    pub scope: Option<Scope>,
+    /// What the API cannot do for this kind.
+    pub lacks: Vec<Verb>,
+    /// The list call.
+    pub list: ListSpec,
+    /// The read of one object.
+    pub get: CallSpec,
+    /// The create call.
+    pub create: CallSpec,
+    /// The update call.
+    pub update: UpdateSpec,
+    /// The delete call.
+    pub delete: CallSpec,
+    /// Calls that take many objects.
+    pub bulk: Bulk,
+    /// The fields that manifests may have.
+    pub fields: IndexMap<String, FieldSpec>,
+    /// Attributes of answers that are no fields, each with the reason.
+    pub ignored: IndexMap<String, String>,
+    /// Writable attributes of the vendor's tables that are no fields, each with the reason.
+    pub excluded: IndexMap<String, String>,
+    /// Rows of the list that are not objects of this kind: never matched, listed or deleted.
+    pub not_ours: Vec<Condition>,
+    /// Objects that are never deleted.
+    pub never_delete: Vec<Condition>,
+    /// Records that another system owns, of which only some fields can be changed.
+    pub synced: Option<Synced>,
+    /// Declarations that contradict each other.
+    pub conflicts: Vec<Conflict>,
+    /// The API carries a deletion out later; the object stays listed meanwhile.
+    pub deferred_delete: bool,
+    /// What a deletion destroys besides the object, in words; such an object is retained unless its deletion policy says delete.
+    pub delete_loses: Option<String>,
+    /// Field and value that archive an object instead of deleting it.
+    pub archive: Option<Archive>,
+    /// Name of the hook that does what data cannot say.
+    pub hook: Option<String>,
+}
+
+/// Something that an API may be unable to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Verb {
+    /// List the collection.
+    List,
+    /// Read one object.
+    Get,
+    /// Create.
+    Create,
+    /// Change in place; a change is then a delete and a create.
+    Update,
+    /// Delete.
+    Delete,
+}
+
+/// Where objects carry their id.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct IdSpec {
+    /// Paths in an answer's object, the first that is there counts; `id` unless given.
+    pub path: Vec<String>,
+    /// How ids are written in request bodies.
+    pub wire: IdWire,
+    /// Field whose value the client chooses as the id (create by PUT).
+    pub client: Option<String>,
+}
+
+/// How ids are written in request bodies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum IdWire {
+    /// As a string.
+    #[default]
+    String,
+    /// As a number.
+    Number,
+}
+
+/// A kind that is written inline in manifests of other kinds.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Inside {
+    /// The parents' kinds, each with the text that `{parentPath}` stands for in paths (empty where there is none).
+    pub parents: IndexMap<String, String>,
+    /// Field of the parents' manifests that lists the entries.
+    pub field: String,
+    /// How entries are written.
+    pub form: InsideForm,
+    /// Field of an entry that names the key which it had before.
+    pub renamed_from: Option<String>,
+    /// Value of the list call's include parameter that brings the entries along with their parents.
+    pub include: Option<String>,
+    /// The include works on the read of one parent only.
+    pub include_on_get_only: bool,
+    /// Path of a parent's create body that entries can be sent along in.
+    pub embed: Option<String>,
+    /// A parent cannot be created without an entry.
+    pub embed_required: bool,
+    /// Fields of which no two entries of a parent may have the same value.
+    pub unique: Vec<String>,
+    /// At least one entry of every parent must fulfil this.
+    pub at_least_one: Option<Condition>,
+    /// Field that refers to the parent on the wire, where the flat route needs it.
+    pub parent_wire: Option<String>,
+}
+
+/// How entries inside a parent are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum InsideForm {
+    /// A list of objects.
+    #[default]
+    List,
+    /// A list of `{name, value}` or `{name, valueFrom}`.
+    Variables,
+    /// A map of strings.
+    Map,
+}
+
+/// The parent that lists are limited to.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Scope {
+    /// The reference field that names the parent.
+    pub field: String,
+    /// Query parameter that limits the list to one parent's id; none where the path has `{field}`.
+    pub filter: Option<String>,
+    /// The API has no list over all parents.
+    pub required: bool,
+}
+
+/// The list call.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ListSpec {
+    /// Path; the kind's `path` unless given.
+    pub path: Option<String>,
+    /// Query parameters.
+    pub query: IndexMap<String, String>,
+    /// Items are summaries: a field that is not in one is read object by object where a manifest declares it.
+    pub partial: bool,
+    /// Values of the include parameter always asked for.
+    pub include: Vec<String>,
+    /// Member of the answer that holds the list, where it differs from the API's.
+    pub items: Option<String>,
+    /// Paging, where it differs from the API's.
+    pub paging: Option<Paging>,
+}
+
+/// One call.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CallSpec {
+    /// HTTP method.
+    pub method: Option<String>,
+    /// Path; the usual one for the verb unless given. `{id}` stands for the object's id.
+    pub path: Option<String>,
+    /// Query parameters.
+    pub query: IndexMap<String, String>,
+    /// Member that the request body is put under, where it differs from the API's; empty for bare.
+    pub envelope: Option<String>,
+    /// The call answers with nothing; what it made is looked up.
+    pub answers_nothing: bool,
+    /// Statuses that mean success; any 2xx unless given.
+    pub success: Vec<u16>,
+    /// The answer is `202 Accepted` with a `Location` to poll.
+    pub poll: bool,
+}
+
+/// The update call.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct UpdateSpec {
+    /// HTTP method; PATCH unless given, PUT where `style` is `replace`.
+    pub method: Option<String>,
+    /// Path.
+    pub path: Option<String>,
+    /// Query parameters.
+    pub query: IndexMap<String, String>,
+    /// Member that the request body is put under, where it differs from the API's; empty for bare.
+    pub envelope: Option<String>,
+    /// The call answers with nothing.
+    pub answers_nothing: bool,
+    /// Statuses that mean success; any 2xx unless given.
+    pub success: Vec<u16>,
+    /// What the body is.
+    pub style: UpdateStyle,
+    /// Attribute (or `etag`) that is sent back so that a change in between is refused.
+    pub lock: Option<String>,
+}
+
+/// What the body of an update is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum UpdateStyle {
+    /// The changed fields; nested objects whole.
+    #[default]
+    Fields,
+    /// A JSON merge patch (RFC 7386): nested changes only, null deletes.
+    MergePatch,
+    /// A JSON patch (RFC 6902).
+    JsonPatch,
+    /// The whole object: what is live, with the declared fields laid over.
+    Replace,
+}
+
+/// Calls that take many objects.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Bulk {
+    /// Create many.
+    pub create: Option<BulkSpec>,
+    /// Update many.
+    pub update: Option<BulkSpec>,
+    /// Delete many; used for one object too where `delete` is lacking.
+    pub delete: Option<BulkSpec>,
+}
+
+/// A call that takes many objects.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BulkSpec {
+    /// HTTP method; POST, PATCH or DELETE unless given.
+    pub method: Option<String>,
+    /// Path; the kind's `path` unless given. A `{field}` in it splits the objects by what that field refers to.
+    pub path: Option<String>,
+    /// Query parameters.
+    pub query: IndexMap<String, String>,
+    /// Objects a call at most; 100 unless given.
+    pub max: Option<u32>,
+    /// Fields that the bulk call does not take: an object that needs one goes alone.
+    pub except: Vec<String>,
+    /// This is the only call: one object goes by it too.
+    pub only: bool,
+}
+
+/// The type of a field.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum FieldType {
+    /// Text.
+    #[default]
+    String,
+    /// A whole number.
+    Integer,
+    /// Any number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// A day, `YYYY-MM-DD`.
+    Date,
+    /// An instant, RFC 3339.
+    Datetime,
+    /// Named members of its own, under `fields`.
+    Object,
+    /// A map with keys of the user's own; `items` types the values, any JSON without it.
+    Map,
+    /// A list of `items`.
+    List,
+    /// A reference to an object; see `ref`.
+    Ref,
+    /// A file that is uploaded: `{file: PATH}`.
+    File,
+    /// Any JSON.
+    Any,
+}
+
+/// One field of a kind.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FieldSpec {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub ty: FieldType,
+    /// What it is, in a sentence.
+    pub description: Option<String>,
+    /// Attribute on the wire (a dotted path for nested ones); spelled by `naming` unless given. A reference adds `_id`.
+    pub wire: Option<String>,
+    /// Other places of an answer's object that have the value: paths such as `relationships.users.data[*].id`.
+    pub read: Vec<String>,
+    /// Attribute of creates, where it differs from `wire`.
+    pub create_wire: Option<String>,
+    /// Needed to create.
+    pub required: bool,
+    /// Needed to create where this holds.
+    pub required_when: Option<Condition>,
+    /// Null clears it.
+    pub nullable: bool,
+    /// The values that are allowed.
+    #[serde(rename = "enum")]
+    pub allowed: Vec<Value>,
+    /// Regular expression that the whole text must match.
+    pub pattern: Option<String>,
+    /// Characters at most.
+    pub max_length: Option<u32>,
+    /// Smallest number.
+    pub minimum: Option<f64>,
+    /// Largest number.
+    pub maximum: Option<f64>,
+    /// What the text must look like.
+    pub format: Option<Format>,
+    /// It cannot be changed once the object exists.
+    pub immutable: Option<Immutable>,
+    /// Whether it takes sensitive values.
+    pub sensitive: Option<Sensitivity>,
+    /// It never comes back.
+    pub write_only: bool,
+    /// The server owns it; manifests cannot have it, references may.
+    pub read_only: bool,
+    /// What the server fills in, and what absence reads as.
+    pub default: Option<Value>,
+    /// How the natural form is encoded on the wire.
+    pub encode: Option<Encoding>,
+    /// What counts as equal, besides equal values.
+    pub equal: Vec<Equality>,
+    /// The list call cuts the value to this many characters.
+    pub list_cuts_at: Option<u32>,
+    /// Only the read of one object has it.
+    pub on_get_only: bool,
+    /// Order does not matter (of a list).
+    pub set: bool,
+    /// Field of the items that tells them apart: entries are then managed one by one.
+    pub keyed_by: Option<String>,
+    /// Type of a list's items or a map's values.
+    pub items: Option<Box<FieldSpec>>,
+    /// Members of an object.
+    pub fields: IndexMap<String, FieldSpec>,
+    /// What a reference refers to.
+    #[serde(rename = "ref")]
+    pub reference: Option<RefSpec>,
+    /// The field exists only where this holds.
+    pub when: Option<Condition>,
+    /// Values that the server forces.
+    pub forced: Vec<Forced>,
+    /// Read only by hooks or by the key: never sent.
+    pub not_sent: bool,
+    /// Sent as a whole whenever any part of it changes, undeclared parts as they are live.
+    pub whole: bool,
+}
+
+/// What a text must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Format {
+    /// An e-mail address.
+    Email,
+    /// An IPv4 or IPv6 address.
+    Ip,
+    /// A MAC address.
+    Mac,
+    /// An absolute URL.
+    Url,
+}
+
+/// What a change of an immutable field means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Immutable {
+    /// The object is deleted and created anew.
+    Replace,
+    /// The change is refused.
+    Refuse,
+    /// Sent when creating, never compared after.
+    CreateOnly,
+}
+
+/// Whether a field takes sensitive values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Sensitivity {
+    /// It takes nothing else.
+    Always,
+    /// It may.
+    Allowed,
+}
+
+/// How a natural form is encoded on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Encoding {
+    /// A list of texts as lines of one text.
+    Lines,
+    /// A boolean as `"true"` or `"false"`.
+    BoolString,
+    /// A number as text.
+    NumberString,
+    /// An instant as seconds since 1970.
+    EpochSeconds,
+    /// Any JSON as text.
+    JsonString,
+}
+
+/// What counts as equal, besides equal values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Equality {
+    /// Upper and lower case.
+    Case,
+    /// Everything but digits and a leading `+` dropped.
+    Digits,
+    /// MAC addresses with other separators and case.
+    Mac,
+    /// IP addresses in another spelling.
+    Ip,
+    /// Surrounding blanks.
+    Blanks,
+    /// HTML whitespace between and around tags.
+    Html,
+}
+
+/// What a reference refers to.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RefSpec {
+    /// The kind, in the same API.
+    pub kind: Option<String>,
+    /// The kinds, where it may be one of several: written `Kind/NAME`, and on the wire as a type and an id. Keys are
+    /// the type's words on the wire; an empty value is a type that has no kind here (`TYPE/id:7`).
+    pub kinds: IndexMap<String, String>,
+    /// Wire attribute of the type, for `kinds`.
+    pub type_wire: Option<String>,
+    /// How the target is named on the wire: its `id` (default), or one of its fields.
+    pub by: Option<String>,
+    /// How the id is written.
+    pub wire: Option<IdWire>,
+    /// Text before the id on the wire, for values such as `FlexibleAssetType: 33`; manifests then write `Kind/NAME`,
+    /// and the field's `enum` stays allowed.
+    pub wire_prefix: Option<String>,
+    /// Fields of the target's key that are taken from sibling fields: target field to own field.
+    pub complete: IndexMap<String, String>,
+    /// The target need not exist before this object (cycles are broken by a later update).
+    pub weak: bool,
+}
+
+/// A condition on an object: `wire` looks into the answer, `field` at the declared or decoded value.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Condition {
+    /// Path in the answer's object.
+    pub wire: Option<String>,
+    /// Field of the kind.
+    pub field: Option<String>,
+    /// It has one of these values.
+    #[serde(rename = "in")]
+    pub one_of: Vec<Value>,
+    /// It has none of these values.
+    pub not_in: Vec<Value>,
+    /// It is there and neither null nor empty.
+    pub present: bool,
+}
+
+/// A value that the server forces.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Forced {
+    /// Where it does.
+    pub when: Condition,
+    /// To what.
+    pub value: Value,
+}
+
+/// Records that another system owns.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Synced {
+    /// Signs of such a record; one is enough.
+    pub detect: Vec<Condition>,
+    /// Fields that can be changed all the same.
+    pub allow: Vec<String>,
+    /// The system, in words.
+    pub by: Option<String>,
+}
+
+/// Declarations that contradict each other.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Conflict {
+    /// Fields of which one is declared …
+    pub fields: Vec<String>,
+    /// … beside an entry of this field …
+    pub with: String,
+    /// … that fulfils this.
+    #[serde(rename = "where")]
+    pub condition: Condition,
+    /// Why that is wrong and what to do.
+    pub message: String,
+}
+
+/// Field and value that archive an object.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Archive {
+    /// The field.
+    pub field: String,
+    /// The value.
+    pub value: Value,
+}

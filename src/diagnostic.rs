@@ -1,0 +1,178 @@
+//! Diagnostics: what is wrong, where, and what to do about it, as data. `report` draws them.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use serde::Serialize;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Probably not what was meant.
+    Warning,
+    /// Nothing is applied.
+    Error,
+    /// Refused for safety (exit code 3): the whole apply stops before its first write.
+    Refusal,
+}
+
+/// Number of a text within [`Sources`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct SourceId(pub u32);
+
+/// One text that manifests were read from.
+#[derive(Debug, Clone)]
+pub struct SourceText {
+    /// Path as the user would write it; `<stdin>` for standard input.
+    pub path: String,
+    /// Folder that relative paths in its manifests start from.
+    pub folder: std::path::PathBuf,
+    /// The text.
+    pub text: Arc<str>,
+}
+
+/// All texts of a run, for drawing the source line of a diagnostic.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The texts; a [`SourceId`] is an index.
+    pub texts: Vec<SourceText>,
+}
+
+impl Sources {
+    /// Adds a text.
+    pub fn add(&mut self, text: SourceText) -> SourceId {
+        let id = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
+        self.texts.push(text);
+        SourceId(id)
+    }
+
+    /// The text with this number.
+    pub fn get(&self, id: SourceId) -> Option<&SourceText> {
+        self.texts.get(id.0 as usize)
+    }
+}
+
+/// A place in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// Which text.
+    pub source: SourceId,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// Length in characters; 0 where unknown.
+    pub length: u32,
+}
+
+/// One thing to tell the user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Stable code, such as `PL0102`; every one has a paragraph in `docs/diagnostics.md`.
+    pub code: Cow<'static, str>,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// What to do: printed as `hint: …`, one line each.
+    pub hints: Vec<String>,
+    /// Where.
+    pub place: Option<Place>,
+    /// A file that has no readable text, or whose place is unknown.
+    pub file: Option<String>,
+    /// Address of the object that it is about.
+    pub address: Option<String>,
+    /// Other places that matter, each with a word on why.
+    pub related: Vec<(Place, String)>,
+}
+
+impl Diagnostic {
+    /// A diagnostic without a place.
+    pub fn new(severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            severity,
+            code: Cow::Borrowed(code),
+            message: message.into(),
+            hints: Vec::new(),
+            place: None,
+            file: None,
+            address: None,
+            related: Vec::new(),
+        }
+    }
+
+    /// An error.
+    pub fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, message)
+    }
+
+    /// A warning.
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, message)
+    }
+
+    /// A note.
+    pub fn note(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Note, code, message)
+    }
+
+    /// A refusal.
+    pub fn refusal(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Refusal, code, message)
+    }
+
+    /// Adds a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Sets the place, where there is one.
+    #[must_use]
+    pub fn at(mut self, place: Option<Place>) -> Self {
+        self.place = place.or(self.place);
+        self
+    }
+
+    /// Sets the file.
+    #[must_use]
+    pub fn in_file(mut self, file: impl Into<String>) -> Self {
+        self.file = Some(file.into());
+        self
+    }
+
+    /// Sets the object's address.
+    #[must_use]
+    pub fn about(mut self, address: impl fmt::Display) -> Self {
+        self.address = Some(address.to_string());
+        self
+    }
+
+    /// Adds another place.
+    #[must_use]
+    pub fn see(mut self, place: Option<Place>, why: impl Into<String>) -> Self {
+        if let Some(place) = place {
+            self.related.push((place, why.into()));
+        }
+        self
+    }
+
+    /// Whether it stops an apply.
+    pub fn is_error(&self) -> bool {
+        self.severity >= Severity::Error
+    }
+}
+
+/// The nearest of `candidates` to a mistyped `word`, if one is near enough to propose.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = word.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count().min(word.chars().count()) / 4)
+        .min_by_key(|(distance, candidate)| (*distance, candidate.len()))
+        .map(|(_, candidate)| candidate)
+}

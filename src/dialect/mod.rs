@@ -1,0 +1,1 @@
+//! Wire conventions: how objects, lists and errors of an API family look.

@@ -1,0 +1,1 @@
+//! desired × applied × live → changes. Pure.

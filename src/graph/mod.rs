@@ -1,0 +1,1 @@
+//! References → order, cycles. Pure.

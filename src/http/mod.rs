@@ -1,0 +1,1 @@
+//! HTTP client: authentication, budget, retry, redaction.

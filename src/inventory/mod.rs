@@ -1,0 +1,5 @@
+//! The ownership record.
+
+mod model;
+
+pub use model::*;

@@ -1,0 +1,1 @@
+//! Observe: lists → live objects, completeness proven.

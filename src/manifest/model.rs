@@ -1,0 +1,227 @@
+//! What manifests are once they are checked: typed fields, with places for late diagnostics.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use crate::{
+    address::Address,
+    description::{Catalog, Kind},
+    diagnostic::{Diagnostic, SourceId},
+    value::Fields,
+};
+
+/// Everything that a stack's documents say.
+#[derive(Debug, Clone, Default)]
+pub struct Manifests {
+    /// The built-in APIs and those of `kind: Api` documents.
+    pub catalog: Catalog,
+    /// The `Stack` document, or its defaults.
+    pub stack: StackSpec,
+    /// The `Connection` documents, by name.
+    pub connections: IndexMap<String, Connection>,
+    /// The declared objects, in source order, each followed by the entries inside it.
+    pub objects: Vec<Manifest>,
+    /// Everything that is wrong or noteworthy.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Objects whose manifests could not be understood, by address where one could be read: they exist, so nothing of
+    /// them is pruned.
+    pub broken: Vec<Address>,
+    /// Whether any document could not be read at all, so that something may be declared that is not listed here.
+    pub incomplete: bool,
+}
+
+/// Where a document stands: enough to find the place of any of its fields again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DocumentRef {
+    /// The text.
+    pub source: SourceId,
+    /// Number of the document in its text, from 0.
+    pub index: u32,
+    /// Number of the item where the document is a `List`.
+    pub item: Option<u32>,
+}
+
+/// One declared object: a manifest, or an entry inside one.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// Its address.
+    pub address: Address,
+    /// Its kind.
+    pub kind: Arc<Kind>,
+    /// Name of its connection; set for every object once loading ends without an error about it.
+    pub connection: String,
+    /// Its fields, typed: references are still the strings that were written, sensitive values are `{"$valueFrom": …}`
+    /// (or `{"$secret": …}` once resolved), files `{"$file": …}`, an explicit null is null, entries inside are taken
+    /// out. The natural key's name field is filled in from `metadata.name`.
+    pub spec: Fields,
+    /// Index in [`Manifests::objects`] of the manifest that this entry is inside.
+    pub parent: Option<usize>,
+    /// Labels, of the manifest.
+    pub labels: BTreeMap<String, String>,
+    /// What the annotations say, of the manifest.
+    pub annotations: Annotations,
+    /// Where it stands.
+    pub document: DocumentRef,
+    /// JSON pointer to `spec`, or to the entry (`/spec/fields/0`).
+    pub pointer: String,
+}
+
+/// The `plumb.dev/…` annotations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Annotations {
+    /// `external-id`.
+    pub external_id: Option<String>,
+    /// `deletion-policy`.
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// `reconcile`.
+    pub reconcile: Reconcile,
+    /// `depends-on`.
+    pub depends_on: Vec<Address>,
+    /// `ignore-drift`: dotted paths below `spec`.
+    pub ignore_drift: Vec<String>,
+    /// `clear`: dotted paths below `spec`; these fields are null in [`Manifest::spec`] already.
+    pub clear: Vec<String>,
+    /// `moved-from`.
+    pub moved_from: Option<String>,
+    /// `protect`.
+    pub protect: bool,
+    /// `allow`: words.
+    pub allow: Vec<String>,
+}
+
+/// What becomes of the live object when its manifest goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeletionPolicy {
+    /// It is deleted.
+    Delete,
+    /// It stays, and stays owned.
+    Retain,
+    /// It is archived.
+    Archive,
+}
+
+/// What plumb does about an object.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reconcile {
+    /// Brings it to what is declared.
+    #[default]
+    Enforce,
+    /// Reports differences, changes nothing.
+    Observe,
+    /// Leaves it alone altogether; it stays owned.
+    Disabled,
+}
+
+/// What a `Stack` document sets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StackSpec {
+    /// Name of the stack.
+    pub name: String,
+    /// Inventory URL.
+    pub inventory: Option<String>,
+    /// Whether what is owned and no longer declared is deleted.
+    pub prune: bool,
+    /// `limits.maxDeletes`: `N` or `N%`.
+    pub max_deletes: Option<MaxDeletes>,
+}
+
+impl Default for StackSpec {
+    fn default() -> Self {
+        Self { name: "default".into(), inventory: None, prune: false, max_deletes: None }
+    }
+}
+
+/// A deletion limit that somebody set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MaxDeletes {
+    /// This many objects.
+    Count(usize),
+    /// This share of each kind, in percent.
+    Percent(f64),
+}
+
+impl std::str::FromStr for MaxDeletes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("`{text}` is neither a number (`20`) nor a share (`50%`)");
+        match text.trim().strip_suffix('%') {
+            Some(number) => {
+                let share: f64 = number.trim().parse().map_err(|_| bad())?;
+                if (0.0..=100.0).contains(&share) { Ok(Self::Percent(share)) } else { Err(bad()) }
+            }
+            None => text.trim().parse().map(Self::Count).map_err(|_| bad()),
+        }
+    }
+}
+
+/// One account of one API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connection {
+    /// Its name.
+    pub name: String,
+    /// Name of the API.
+    pub api: String,
+    /// Base URL, where the manifest gives one.
+    pub url: Option<String>,
+    /// How to authenticate; sensitive values are `{"$valueFrom": …}` until resolved, `{"$secret": …}` after.
+    pub auth: Option<Auth>,
+    /// Limits that replace the API's.
+    pub limits: ConnectionLimits,
+    /// Fields of every manifest of this connection.
+    pub defaults: IndexMap<String, Value>,
+    /// Where it stands.
+    pub document: Option<DocumentRef>,
+}
+
+/// How a connection authenticates. Values are placeholders of secrets, or plain text where that is no secret.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Auth {
+    /// A key.
+    ApiKey(Value),
+    /// A bearer token.
+    Bearer(Value),
+    /// HTTP basic authentication.
+    Basic {
+        /// User name.
+        username: Value,
+        /// Password.
+        password: Value,
+    },
+    /// A login.
+    Login {
+        /// E-mail address.
+        email: Option<Value>,
+        /// User name, where the API logs in by that.
+        username: Option<Value>,
+        /// Password.
+        password: Value,
+    },
+    /// OAuth 2.0 client credentials.
+    OAuth2 {
+        /// Client id.
+        client_id: Value,
+        /// Client secret.
+        client_secret: Value,
+        /// Token URL, where it is not the API's.
+        token_url: Option<String>,
+        /// Scopes, where they are not the API's.
+        scopes: Vec<String>,
+    },
+}
+
+/// Limits of a connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ConnectionLimits {
+    /// Requests allowed in a window.
+    pub requests: Option<u32>,
+    /// Length of the window in seconds.
+    pub window: Option<u32>,
+    /// Requests at the same time.
+    pub concurrency: Option<u32>,
+    /// Share of the budget left for people, in percent; 20 unless given.
+    pub reserve: Option<u32>,
+}

@@ -1,0 +1,1 @@
+//! The one function that the command line, the agent and the operator drive.

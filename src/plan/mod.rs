@@ -1,0 +1,5 @@
+//! Changes → ordered actions, limits, cost. Pure.
+
+mod model;
+
+pub use model::*;

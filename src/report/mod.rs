@@ -1,0 +1,1 @@
+//! Plans, diagnostics and graphs as text, JSON, Markdown, HTML, DOT, Mermaid, SVG.

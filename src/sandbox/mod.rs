@@ -1,0 +1,1 @@
+//! Simulated APIs, derived from the descriptions.

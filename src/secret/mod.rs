@@ -1,0 +1,1 @@
+//! Sensitive values: resolved, sealed, masked.
