@@ -3,5 +3,9 @@
 mod check;
 pub mod compiled;
 pub mod format;
+pub mod hook;
 
 pub use compiled::{Api, Catalog, Fault, Kind};
+
+/// The fields of an object: of its kind, with what hooks know about this very object.
+pub type Specs = indexmap::IndexMap<String, format::FieldSpec>;

@@ -1,1 +1,10 @@
-//! Wire conventions: how objects, lists and errors of an API family look.
+//! Wire conventions: how the objects, lists, bodies and errors of an API family look. A dialect is code for a family;
+//! what differs between APIs of one family is data in their descriptions.
+
+mod body;
+mod codec;
+mod row;
+
+pub use body::{bulk_body, bulk_delete_body, create_body, update_body};
+pub use codec::{EncodeError, Encoder, decode, encode_fields, encode_value};
+pub use row::{Decoded, Page, attribute, decode_row, error_text, id_of, included, is_conflict, one, page, wire_condition};

@@ -1,1 +1,233 @@
 //! References → order, cycles. Pure.
+//!
+//! A reference is a text until this stage finds what it means: a manifest of the stack, or a live object to look up.
+
+mod order;
+mod reference;
+mod walk;
+
+use std::collections::HashMap;
+
+pub use self::{
+    order::{cycle_through, topological},
+    reference::{Selector, Spoken, parse_reference},
+    walk::{RefSite, map_references, references},
+};
+use crate::{
+    address::Address,
+    description::Specs,
+    diagnostic::{Diagnostic, Sources, nearest},
+    manifest::{Manifest, Manifests, locate},
+    value::text,
+};
+
+/// One use of another object by a declared one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Use {
+    /// JSON pointer below the object's `spec`.
+    pub pointer: String,
+    /// Kind of the target.
+    pub kind: String,
+    /// What it means.
+    pub target: Meaning,
+}
+
+/// What a reference means.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Meaning {
+    /// A declared object, by its index.
+    Declared(usize),
+    /// A live object.
+    Live(Selector),
+}
+
+/// The references of a stack, and the order that they give.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    /// Uses of each object, by its index.
+    pub uses: Vec<Vec<Use>>,
+    /// Further objects that each one depends on: its parent and those of `plumb.dev/depends-on`.
+    pub extra: Vec<Vec<usize>>,
+    /// Objects in an order in which each comes after what it depends on.
+    pub order: Vec<usize>,
+    /// Finds declared objects.
+    pub names: Names,
+}
+
+/// Finds declared objects by handle, key and address.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    by_handle: HashMap<(String, String, String), usize>,
+    by_key: HashMap<(String, String, String), Vec<usize>>,
+    by_address: HashMap<Address, usize>,
+}
+
+impl Names {
+    fn new(objects: &[Manifest]) -> Self {
+        let mut names = Self::default();
+        for (index, object) in objects.iter().enumerate() {
+            names.by_address.insert(object.address.clone(), index);
+            if object.parent.is_some() {
+                continue;
+            }
+            let name = |word: &str| (object.kind.api.clone(), object.kind.name.clone(), word.to_owned());
+            names.by_handle.insert(name(&object.address.name), index);
+            let key = object.kind.spec.name_field.as_ref().and_then(|field| object.spec.get(field)).and_then(text);
+            if let Some(key) = key {
+                names.by_key.entry(name(&key)).or_default().push(index);
+            }
+        }
+        names
+    }
+
+    /// The object with this address.
+    pub fn address(&self, address: &Address) -> Option<usize> {
+        self.by_address.get(address).copied()
+    }
+
+    /// The object of a kind with this handle.
+    pub fn handle(&self, api: &str, kind: &str, name: &str) -> Option<usize> {
+        self.by_handle.get(&(api.to_owned(), kind.to_owned(), name.to_owned())).copied()
+    }
+
+    /// The only object of a kind whose name-like key field has this value.
+    pub fn key(&self, api: &str, kind: &str, name: &str) -> Option<usize> {
+        match self.by_key.get(&(api.to_owned(), kind.to_owned(), name.to_owned())).map(Vec::as_slice) {
+            Some([only]) => Some(*only),
+            _ => None,
+        }
+    }
+
+    /// Handles of a kind, for suggestions.
+    fn handles<'a>(&'a self, api: &'a str, kind: &'a str) -> impl Iterator<Item = &'a str> {
+        self.by_handle.keys().filter(move |(a, k, _)| a == api && k == kind).map(|(_, _, name)| name.as_str())
+    }
+}
+
+/// Finds what every reference means and puts the objects in order; reports references to nothing and cycles.
+pub fn build(manifests: &Manifests, sources: &Sources) -> (Graph, Vec<Diagnostic>) {
+    let objects = &manifests.objects;
+    let mut diagnostics = Vec::new();
+    let names = Names::new(objects);
+    let mut uses = Vec::with_capacity(objects.len());
+    let mut extra = Vec::with_capacity(objects.len());
+    for object in objects {
+        let found = uses_of(object, &object.kind.spec.fields, &names, sources, &mut diagnostics);
+        uses.push(found);
+        let mut more: Vec<usize> = object.parent.into_iter().collect();
+        if object.parent.is_none() {
+            for address in &object.annotations.depends_on {
+                match names.address(address) {
+                    Some(index) => more.push(index),
+                    None => diagnostics.push(
+                        Diagnostic::error("PL0205", format!("`plumb.dev/depends-on` names `{address}`, which is not declared."))
+                            .at(locate(sources, object.document, "/metadata/annotations/plumb.dev~1depends-on"))
+                            .about(&object.address),
+                    ),
+                }
+            }
+        }
+        extra.push(more);
+    }
+    let mut graph = Graph { uses, extra, order: Vec::new(), names };
+    let edges = graph.edges();
+    match topological(&edges) {
+        Ok(order) => graph.order = order,
+        Err(cycle) => {
+            diagnostics.push(cycle_diagnostic(manifests, sources, &cycle));
+            graph.order = (0..objects.len()).collect();
+        }
+    }
+    (graph, diagnostics)
+}
+
+impl Graph {
+    /// What each object depends on, by index.
+    pub fn edges(&self) -> Vec<Vec<usize>> {
+        self.uses
+            .iter()
+            .zip(&self.extra)
+            .map(|(uses, extra)| {
+                let mut to: Vec<usize> = uses
+                    .iter()
+                    .filter_map(|found| match found.target {
+                        Meaning::Declared(index) => Some(index),
+                        Meaning::Live(_) => None,
+                    })
+                    .chain(extra.iter().copied())
+                    .collect();
+                to.sort_unstable();
+                to.dedup();
+                to
+            })
+            .collect()
+    }
+}
+
+/// Finds what the references of one object mean.
+pub fn uses_of(
+    object: &Manifest,
+    specs: &Specs,
+    names: &Names,
+    sources: &Sources,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Use> {
+    let mut out = Vec::new();
+    for site in references(specs, &object.spec) {
+        let place = || locate(sources, object.document, &format!("{}{}", object.pointer, site.pointer));
+        let spoken = match parse_reference(site.spec, &site.text) {
+            Ok(Some(spoken)) => spoken,
+            Ok(None) => continue,
+            Err(why) => {
+                diagnostics.push(Diagnostic::error("PL0204", why).at(place()).about(&object.address));
+                continue;
+            }
+        };
+        let api = object.kind.api.as_str();
+        let declared = match &spoken.selector {
+            Selector::Handle(name) | Selector::Plain(name) => names.handle(api, &spoken.kind, name),
+            Selector::Id(_) | Selector::Key(_) => None,
+        };
+        let by_key = || match &spoken.selector {
+            Selector::Plain(name) => names.key(api, &spoken.kind, name),
+            _ => None,
+        };
+        let target = match (declared.or_else(by_key), &spoken.selector) {
+            (Some(index), _) => Meaning::Declared(index),
+            (None, Selector::Handle(name)) => {
+                let mut wrong = Diagnostic::error(
+                    "PL0201",
+                    format!("`ref:{name}` names a {} that is not declared in this stack.", spoken.kind),
+                )
+                .at(place())
+                .about(&object.address);
+                if let Some(near) = nearest(name, names.handles(api, &spoken.kind)) {
+                    wrong = wrong.hint(format!("Did you mean `ref:{near}`?"));
+                }
+                diagnostics.push(wrong);
+                continue;
+            }
+            (None, selector) => Meaning::Live(selector.clone()),
+        };
+        out.push(Use { pointer: site.pointer, kind: spoken.kind, target });
+    }
+    out
+}
+
+fn cycle_diagnostic(manifests: &Manifests, sources: &Sources, cycle: &[usize]) -> Diagnostic {
+    let name = |index: &usize| manifests.objects.get(*index).map(|object| object.address.to_string()).unwrap_or_default();
+    let mut path: Vec<String> = cycle.iter().map(name).collect();
+    path.extend(cycle.first().map(name));
+    let first = cycle.first().and_then(|index| manifests.objects.get(*index));
+    let mut found = Diagnostic::error("PL0203", format!("These objects depend on one another in a circle: {}.", path.join(" → ")))
+        .hint("Take one of these references out, or make it in the other direction.");
+    if let Some(object) = first {
+        found = found.at(locate(sources, object.document, &object.pointer)).about(&object.address);
+    }
+    for index in cycle.iter().skip(1) {
+        if let Some(object) = manifests.objects.get(*index) {
+            found = found.see(locate(sources, object.document, &object.pointer), "part of the circle");
+        }
+    }
+    found
+}

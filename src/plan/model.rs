@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::diff::ChangeOp;
+
 /// Version of this format.
 pub const FORMAT_VERSION: &str = "1";
 
@@ -216,18 +218,6 @@ pub struct Change {
     /// The live value is not what plumb last wrote.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drift: bool,
-}
-
-/// How a value differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ChangeOp {
-    /// It is not there yet.
-    Add,
-    /// It has another value.
-    Replace,
-    /// It goes.
-    Remove,
 }
 
 /// One call, or the action that makes it.

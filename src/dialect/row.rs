@@ -1,0 +1,297 @@
+//! Answers → rows: envelopes of one and many, ids, attributes, included objects, conditions on rows, error messages.
+
+use serde_json::Value;
+
+use super::codec::decode;
+use crate::{
+    description::{
+        Api, Kind,
+        format::{Condition, DialectName, FieldType, Paging},
+    },
+    value::{Fields, Target, at_path, get_path, is_empty, reference, text},
+};
+
+/// One page of a list.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Page {
+    /// The rows.
+    pub rows: Vec<Value>,
+    /// Rows that came along with them (JSON:API `included`).
+    pub included: Vec<Value>,
+    /// How many objects there are in all, where the answer says so.
+    pub total: Option<u64>,
+    /// How many pages there are, where the answer says so.
+    pub total_pages: Option<u64>,
+    /// The next cursor, URL or page number, where the answer has one.
+    pub next: Option<String>,
+    /// The answer says that there is no next page.
+    pub last: bool,
+}
+
+/// Reads a list answer; the error says what was expected.
+pub fn page(api: &Api, kind: &Kind, paging: &Paging, body: &Value) -> Result<Page, String> {
+    let path = kind.spec.list.items.as_deref().or(match kind.dialect {
+        DialectName::Jsonapi => Some("data"),
+        DialectName::Rest => api.spec.envelope.many.as_deref(),
+    });
+    let list = match path {
+        Some(path) => get_path(body, path).or_else(|| body.as_array().map(|_| body)),
+        None => Some(body),
+    };
+    let rows = match list {
+        Some(Value::Array(rows)) => rows.clone(),
+        // One sample of the vendor's reference shows a single object where a list is meant.
+        Some(row @ Value::Object(map)) if kind.dialect == DialectName::Jsonapi && map.contains_key("attributes") => {
+            vec![row.clone()]
+        }
+        _ => {
+            let place = path.map_or_else(|| "a list".to_owned(), |path| format!("a list under `{path}`"));
+            return Err(format!("{place}, got {}", shape(body)));
+        }
+    };
+    for row in &rows {
+        if !row.is_object() {
+            return Err(format!("a list of objects, got {} in it", shape(row)));
+        }
+    }
+    let number = |paths: &[String]| {
+        paths.iter().filter_map(|path| get_path(body, path)).find_map(|value| text(value)?.parse::<u64>().ok())
+    };
+    let mut next = None;
+    let mut last = false;
+    for path in &paging.next {
+        match get_path(body, path) {
+            Some(Value::Null) => last = true,
+            Some(value) => {
+                next = text(value).filter(|next| !next.is_empty());
+                last = next.is_none();
+            }
+            None => continue,
+        }
+        break;
+    }
+    let mut included = body.get("included").and_then(Value::as_array).cloned().unwrap_or_default();
+    // Some samples show `included` inside `data`.
+    for row in &rows {
+        if let Some(more) = row.get("included").and_then(Value::as_array) {
+            included.extend(more.iter().cloned());
+        }
+    }
+    Ok(Page { total: number(&paging.total), total_pages: number(&paging.total_pages), rows, included, next, last })
+}
+
+/// Reads an answer that holds one object; the error says what was expected.
+pub fn one(api: &Api, kind: &Kind, body: &Value) -> Result<Value, String> {
+    let path = match kind.dialect {
+        DialectName::Jsonapi => Some("data"),
+        DialectName::Rest => api.spec.envelope.one.as_deref(),
+    };
+    let found = path.and_then(|path| get_path(body, path)).unwrap_or(body);
+    match found {
+        Value::Object(_) => Ok(found.clone()),
+        Value::Array(items) if items.len() == 1 && items[0].is_object() => Ok(items[0].clone()),
+        other => Err(format!("one object, got {}", shape(other))),
+    }
+}
+
+fn shape(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(_) => "a boolean".into(),
+        Value::Number(_) => "a number".into(),
+        Value::String(_) => "a text".into(),
+        Value::Array(items) => format!("a list of {}", items.len()),
+        Value::Object(map) => {
+            let names: Vec<String> = map.keys().take(5).map(|name| format!("`{name}`")).collect();
+            if names.is_empty() { "an empty object".into() } else { format!("an object with {}", names.join(", ")) }
+        }
+    }
+}
+
+/// The id of a row.
+pub fn id_of(kind: &Kind, row: &Value) -> Option<String> {
+    let paths = kind.spec.id.path.iter().map(String::as_str);
+    let more = (kind.dialect == DialectName::Jsonapi).then_some("attributes.id");
+    paths.chain(more).filter_map(|path| get_path(row, path)).find_map(text).filter(|id| !id.is_empty())
+}
+
+/// The wire value of an attribute; nothing where the row does not have it at all. JSON:API attributes may be spelled
+/// with dashes or underscores; a path that starts with `attributes.`, `relationships.` or `meta.` is taken as it is.
+pub fn attribute(kind: &Kind, row: &Value, wire: &str) -> Option<Value> {
+    if kind.dialect == DialectName::Rest {
+        return at_path(row, wire);
+    }
+    if ["attributes.", "relationships.", "meta.", "links."].iter().any(|start| wire.starts_with(start)) || wire == "id" {
+        return at_path(row, wire).or_else(|| at_path(row, &swap_dashes(wire)));
+    }
+    let attributes = row.get("attributes")?;
+    at_path(attributes, wire).or_else(|| at_path(attributes, &swap_dashes(wire)))
+}
+
+fn swap_dashes(name: &str) -> String {
+    name.chars()
+        .map(|letter| match letter {
+            '-' => '_',
+            '_' => '-',
+            other => other,
+        })
+        .collect()
+}
+
+/// Whether a row fulfils a condition on the wire.
+pub fn wire_condition(kind: &Kind, row: &Value, condition: &Condition) -> bool {
+    let Some(wire) = &condition.wire else { return false };
+    let value = attribute(kind, row, wire).unwrap_or(Value::Null);
+    let same = |other: &Value| other == &value || matches!((text(other), text(&value)), (Some(a), Some(b)) if a == b);
+    (condition.one_of.is_empty() || condition.one_of.iter().any(same))
+        && (condition.not_in.is_empty() || !condition.not_in.iter().any(same))
+        && (!condition.present || !(is_empty(&value) || value == Value::Bool(false)))
+}
+
+/// A row in canonical form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// Its id.
+    pub id: String,
+    /// The fields that the row has; what it does not have at all is not here.
+    pub fields: Fields,
+}
+
+/// Reads a row into canonical fields. `seal` turns the text of a sensitive value into its placeholder.
+pub fn decode_row(kind: &Kind, row: &Value, seal: &dyn Fn(&str) -> Value) -> Option<Decoded> {
+    let id = match (&kind.spec.singleton, id_of(kind, row)) {
+        (_, Some(id)) => id,
+        (true, None) => kind.name.clone(),
+        (false, None) => key_as_id(kind, row)?,
+    };
+    let mut fields = Fields::new();
+    for (name, field) in &kind.spec.fields {
+        if field.write_only {
+            continue;
+        }
+        if field.ty == FieldType::Ref
+            && let Some(target) = field.reference.as_ref().filter(|target| !target.kinds.is_empty())
+        {
+            if let Some(value) = decode_typed_ref(kind, row, field.wire_name(), target) {
+                fields.insert(name.clone(), value);
+            }
+            continue;
+        }
+        let found = attribute(kind, row, field.wire_name())
+            .or_else(|| field.read.iter().find_map(|path| attribute(kind, row, path)));
+        let Some(wire) = found else { continue };
+        if let Some(condition) = &field.when
+            && !field_condition_on_row(kind, row, condition)
+        {
+            continue;
+        }
+        fields.insert(name.clone(), decode(field, &wire, seal));
+    }
+    Some(Decoded { id, fields })
+}
+
+/// The id of an object that is known by its key only, such as a member by its user.
+fn key_as_id(kind: &Kind, row: &Value) -> Option<String> {
+    let field = kind.spec.fields.get(kind.spec.key.last()?)?;
+    let value = attribute(kind, row, field.wire_name())
+        .or_else(|| field.read.iter().find_map(|path| attribute(kind, row, path)))?;
+    text(&value).or_else(|| text(value.get("id")?))
+}
+
+fn field_condition_on_row(kind: &Kind, row: &Value, condition: &Condition) -> bool {
+    let Some(name) = &condition.field else { return wire_condition(kind, row, condition) };
+    let Some(field) = kind.spec.fields.get(name) else { return true };
+    let on_wire = Condition { wire: Some(field.wire_name().to_owned()), field: None, ..condition.clone() };
+    wire_condition(kind, row, &on_wire)
+}
+
+fn decode_typed_ref(
+    kind: &Kind,
+    row: &Value,
+    id_wire: &str,
+    target: &crate::description::format::RefSpec,
+) -> Option<Value> {
+    let type_wire = target.type_wire.as_deref()?;
+    let id = attribute(kind, row, id_wire)?;
+    let word = attribute(kind, row, type_wire)?;
+    let (Some(id), Some(word)) = (text(&id), text(&word)) else { return Some(Value::Null) };
+    let plain = |word: &str| word.to_lowercase().replace(['-', '_', ' '], "");
+    let (word, target_kind) = target.kinds.iter().find(|(known, _)| plain(known) == plain(&word))?;
+    let name = if target_kind.is_empty() { word } else { target_kind };
+    Some(reference(name, &Target::Id(id)))
+}
+
+/// The included rows that a row's relationships name, by included type and id, for a child kind.
+pub fn included<'a>(
+    parent: &Kind,
+    child: &Kind,
+    row: &Value,
+    include: &str,
+    included: &'a std::collections::HashMap<(String, String), &'a Value>,
+) -> Option<Vec<&'a Value>> {
+    let data = attribute(parent, row, &format!("relationships.{}.data", include.replace('_', "-")))
+        .or_else(|| attribute(parent, row, &format!("relationships.{include}.data")))?;
+    let links = match data {
+        Value::Array(links) => links,
+        Value::Null => Vec::new(),
+        link => vec![link],
+    };
+    let mut rows = Vec::new();
+    for link in &links {
+        let id = link.get("id").and_then(text).or_else(|| text(get_path(link, "attributes.id")?))?;
+        let word = link.get("type").and_then(text).or_else(|| child.spec.wire_type.clone())?.replace('_', "-");
+        rows.push(*included.get(&(word, id))?);
+    }
+    Some(rows)
+}
+
+/// What an error answer says, in one line; nothing where it says nothing that can be read.
+pub fn error_text(api: &Api, body: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let mut parts: Vec<String> = Vec::new();
+    if let Some(errors) = value.get("errors").and_then(Value::as_array) {
+        for error in errors {
+            let title = error.get("title").and_then(text);
+            let detail = error.get("detail").and_then(text).or_else(|| text(error));
+            let pointer = get_path(error, "source.pointer").and_then(text);
+            let said = match (title, detail) {
+                (Some(title), Some(detail)) if title != detail => format!("{title}: {detail}"),
+                (_, Some(words)) | (Some(words), None) => words,
+                (None, None) => continue,
+            };
+            parts.push(pointer.map_or(said.clone(), |pointer| format!("{said} (at {pointer})")));
+        }
+    }
+    let known = ["message", "error.message", "error_description", "error", "detail", "title"];
+    let paths = api.spec.errors.message.iter().map(String::as_str).chain(known);
+    for path in paths {
+        if parts.is_empty()
+            && let Some(words) = at_path(&value, path).as_ref().and_then(text)
+        {
+            parts.push(words);
+        }
+    }
+    if let Some(code) = error_code(api, &value)
+        && !parts.iter().any(|part| part.contains(&code))
+    {
+        parts.push(format!("code `{code}`"));
+    }
+    let line = parts.join("; ").replace(['\n', '\r'], " ");
+    (!line.is_empty()).then(|| line.chars().take(500).collect())
+}
+
+fn error_code(api: &Api, value: &Value) -> Option<String> {
+    let known = ["code", "error.code"];
+    api.spec.errors.code.iter().map(String::as_str).chain(known).find_map(|path| at_path(value, path).as_ref().and_then(text))
+}
+
+/// Whether an error answer means that the object exists already.
+pub fn is_conflict(api: &Api, status: u16, body: &[u8]) -> bool {
+    if api.spec.errors.conflict.contains(&status) {
+        return true;
+    }
+    serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|value| error_code(api, &value))
+        .is_some_and(|code| api.spec.errors.conflict_codes.contains(&code))
+}

@@ -1,0 +1,132 @@
+//! The value of a field as an update must send it: what is declared, laid over what is live where the API replaces
+//! the whole.
+
+use serde_json::{Map, Value};
+
+use super::entry_key;
+use crate::{
+    description::format::{FieldSpec, FieldType, UpdateStyle},
+    value::{is_empty, text},
+};
+
+/// A value that cannot be sent without losing something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ComposeError {
+    /// The API shows a mask instead of a value that would have to be sent back.
+    #[error("`{0}` is shown masked by the API, and every update must send it again: declare it, or it would be lost")]
+    Masked(String),
+}
+
+/// Lays the declared value of a field over the live one. `raw` is the live value as the API sent it, for members that
+/// have no canonical form. `prune` drops entries of keyed lists that were applied and are no longer declared.
+pub fn compose(
+    spec: &FieldSpec,
+    style: UpdateStyle,
+    desired: &Value,
+    applied: Option<&Value>,
+    live: Option<&Value>,
+    raw: Option<&Value>,
+    prune: bool,
+) -> Result<Value, ComposeError> {
+    match (spec.ty, desired) {
+        (FieldType::Object, Value::Object(members)) => {
+            let mut out = Map::new();
+            let merge = style == UpdateStyle::MergePatch && !spec.whole;
+            if !merge {
+                keep_live(spec, members, live, raw, &mut out)?;
+            }
+            for (name, value) in members {
+                let free = FieldSpec { ty: FieldType::Any, ..FieldSpec::default() };
+                let member = spec.fields.get(name).unwrap_or(&free);
+                let below = |side: Option<&Value>| side.and_then(|side| side.get(name)).cloned();
+                let (applied, live) = (below(applied), below(live));
+                let value = compose(member, style, value, applied.as_ref(), live.as_ref(), None, prune)?;
+                out.insert(name.clone(), value);
+            }
+            Ok(Value::Object(out))
+        }
+        (FieldType::Map, Value::Object(members)) => {
+            let mut out = Map::new();
+            if style != UpdateStyle::MergePatch
+                && let Some(Value::Object(there)) = live
+            {
+                out.clone_from(there);
+            }
+            out.extend(members.iter().map(|(name, value)| (name.clone(), value.clone())));
+            Ok(Value::Object(out))
+        }
+        (FieldType::List, Value::Array(entries)) if spec.keyed_by.is_some() => {
+            Ok(Value::Array(keyed(spec, entries, applied, live, prune)))
+        }
+        _ => Ok(desired.clone()),
+    }
+}
+
+fn keep_live(
+    spec: &FieldSpec,
+    members: &Map<String, Value>,
+    live: Option<&Value>,
+    raw: Option<&Value>,
+    out: &mut Map<String, Value>,
+) -> Result<(), ComposeError> {
+    if let Some(Value::Object(there)) = live {
+        for (name, value) in there {
+            let read_only = spec.fields.get(name).is_some_and(|member| member.read_only);
+            if !read_only && !(spec.whole && is_empty(value)) {
+                out.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    // What has no canonical form (passwords, uploads) is sent back as it was read.
+    if let Some(Value::Object(raw)) = raw
+        && spec.whole
+    {
+        for (name, member) in &spec.fields {
+            let Some(value) = raw.get(member.wire_name()).filter(|value| !is_empty(value)) else { continue };
+            if !member.write_only || members.contains_key(name) {
+                continue;
+            }
+            if text(value).is_some_and(|words| words.chars().all(|letter| matches!(letter, '*' | '•'))) {
+                return Err(ComposeError::Masked(name.clone()));
+            }
+            out.insert(name.clone(), value.clone());
+        }
+        for (name, value) in raw {
+            if !spec.fields.values().any(|member| member.wire_name() == name) && !is_empty(value) {
+                out.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn keyed(
+    spec: &FieldSpec,
+    entries: &[Value],
+    applied: Option<&Value>,
+    live: Option<&Value>,
+    prune: bool,
+) -> Vec<Value> {
+    let key = |entry: &Value| entry_key(spec, entry);
+    let list = |side: Option<&Value>| side.and_then(Value::as_array).cloned().unwrap_or_default();
+    let was: Vec<String> = list(applied).iter().filter_map(key).collect();
+    let mut out: Vec<Value> = Vec::new();
+    let mut seen: Vec<String> = Vec::new();
+    for there in list(live) {
+        let name = key(&there);
+        match entries.iter().find(|entry| key(entry).is_some() && key(entry) == name) {
+            Some(entry) => {
+                let mut merged = there.as_object().cloned().unwrap_or_default();
+                if let Some(map) = entry.as_object() {
+                    merged.extend(map.iter().map(|(name, value)| (name.clone(), value.clone())));
+                }
+                seen.extend(name);
+                out.push(Value::Object(merged));
+            }
+            None if prune && name.as_ref().is_some_and(|name| was.contains(name)) => {}
+            None => out.push(there),
+        }
+    }
+    out.extend(entries.iter().filter(|entry| key(entry).is_none_or(|name| !seen.contains(&name))).cloned());
+    out
+}

@@ -1,0 +1,230 @@
+//! When two canonical values are the same to the API, whatever their spelling: `1` and `"1"`, set order, instants,
+//! trailing newlines, null and absent, what the server normalises.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    description::format::{Equality, FieldSpec, FieldType, Format},
+    value::{as_reference, file, is_empty, secret_hash, text},
+};
+
+/// Whether two canonical values of a field are the same.
+pub fn equal(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
+    let (a, b) = (or_default(spec, a), or_default(spec, b));
+    if a == b {
+        return true;
+    }
+    if is_empty(a) && is_empty(b) {
+        return true;
+    }
+    match spec.ty {
+        FieldType::Boolean => flag(a) == flag(b) && flag(a).is_some(),
+        FieldType::Integer | FieldType::Number => same_number(a, b),
+        FieldType::List => equal_lists(spec, a, b),
+        FieldType::Object => equal_objects(spec, a, b),
+        FieldType::Map => match (a, b) {
+            (Value::Object(x), Value::Object(y)) => {
+                let any = FieldSpec { ty: FieldType::Any, ..FieldSpec::default() };
+                let items = spec.items.as_deref().unwrap_or(&any);
+                let null = Value::Null;
+                x.iter().all(|(name, value)| equal(items, value, y.get(name).unwrap_or(&null)))
+                    && y.iter().all(|(name, value)| x.contains_key(name) || is_empty(value))
+            }
+            _ => false,
+        },
+        FieldType::Any => same_json(a, b),
+        FieldType::File => same_file(a, b),
+        FieldType::Datetime => same_instant(a, b),
+        FieldType::Ref => as_reference(a).is_some() && as_reference(a) == as_reference(b),
+        FieldType::String | FieldType::Date => same_text(spec, a, b),
+    }
+}
+
+fn or_default<'a>(spec: &'a FieldSpec, value: &'a Value) -> &'a Value {
+    match &spec.default {
+        Some(default) if is_empty(value) => default,
+        _ => value,
+    }
+}
+
+fn flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Null => Some(false),
+        Value::Bool(flag) => Some(*flag),
+        Value::String(words) if words.is_empty() => Some(false),
+        _ => None,
+    }
+}
+
+#[expect(clippy::float_cmp, reason = "both sides are read from text: equal numbers are equal floats")]
+fn same_number(a: &Value, b: &Value) -> bool {
+    let number = |value: &Value| text(value).and_then(|words| words.trim().parse::<f64>().ok());
+    matches!((number(a), number(b)), (Some(x), Some(y)) if x == y)
+}
+
+/// JSON equality that takes `1` and `1.0` for the same number.
+fn same_json(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(_), Value::Number(_)) => same_number(a, b),
+        (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same_json(x, y)),
+        (Value::Object(x), Value::Object(y)) => {
+            x.len() == y.len() && x.iter().all(|(name, value)| y.get(name).is_some_and(|other| same_json(value, other)))
+        }
+        _ => a == b,
+    }
+}
+
+fn same_file(a: &Value, b: &Value) -> bool {
+    let (Some(x), Some(y)) = (file(a), file(b)) else { return false };
+    let part = |value: &Value, name: &str| value.get(name).cloned().filter(|part| !part.is_null());
+    let agree = |name: &str| match (part(x, name), part(y, name)) {
+        (Some(x), Some(y)) => Some(text(&x) == text(&y)),
+        _ => None,
+    };
+    agree("sha256").or_else(|| agree("size")).unwrap_or(true) && agree("name").unwrap_or(true)
+}
+
+fn same_instant(a: &Value, b: &Value) -> bool {
+    let instant = |value: &Value| {
+        let words = value.as_str()?.trim();
+        words.parse::<Timestamp>().ok().or_else(|| {
+            let civil = words.parse::<jiff::civil::DateTime>().ok()?;
+            civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+        })
+    };
+    matches!((instant(a), instant(b)), (Some(x), Some(y)) if x == y)
+}
+
+fn same_text(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
+    if secret_hash(a).is_some() || secret_hash(b).is_some() {
+        return false;
+    }
+    if as_reference(a).is_some() || as_reference(b).is_some() {
+        return as_reference(a) == as_reference(b);
+    }
+    let (Some(x), Some(y)) = (text(a), text(b)) else { return false };
+    plain(spec, &x) == plain(spec, &y)
+}
+
+/// A text as the API would compare it.
+pub fn plain(spec: &FieldSpec, words: &str) -> String {
+    let mut out = words.replace("\r\n", "\n");
+    out.truncate(out.trim_end_matches('\n').len());
+    if spec.ty == FieldType::Date
+        && let Some(day) = out.get(..10)
+    {
+        return day.to_owned();
+    }
+    let rules = spec.equal.iter().copied().chain(match spec.format {
+        Some(Format::Ip) => Some(Equality::Ip),
+        Some(Format::Mac) => Some(Equality::Mac),
+        _ => None,
+    });
+    for rule in rules {
+        out = match rule {
+            Equality::Case => out.to_lowercase(),
+            Equality::Blanks => out.trim().to_owned(),
+            Equality::Digits => {
+                out.chars().filter(|letter| letter.is_ascii_digit() || (*letter == '+' && out.starts_with('+'))).collect()
+            }
+            Equality::Mac => {
+                let hex: String = out.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+                if hex.len() == 12 { hex } else { out }
+            }
+            Equality::Ip => out.parse::<std::net::IpAddr>().map_or(out, |address| address.to_string()),
+            Equality::Html => out.split_whitespace().collect::<Vec<_>>().join(" ").replace("> <", "><"),
+        };
+    }
+    out
+}
+
+fn as_list(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(items) => items.iter().collect(),
+        Value::Null => Vec::new(),
+        single => vec![single],
+    }
+}
+
+fn equal_lists(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
+    let (x, y) = (as_list(a), as_list(b));
+    let any = FieldSpec { ty: FieldType::Any, ..FieldSpec::default() };
+    let items = spec.items.as_deref().unwrap_or(&any);
+    if !spec.set {
+        return x.len() == y.len() && x.iter().zip(&y).all(|(x, y)| equal(items, x, y));
+    }
+    let names = |list: &[&Value]| {
+        let mut names: Vec<String> = list.iter().map(|item| canonical_text(items, item)).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    };
+    names(&x) == names(&y)
+}
+
+/// A text that equal items share.
+fn canonical_text(spec: &FieldSpec, value: &Value) -> String {
+    match text(value) {
+        Some(words) => plain(spec, &words),
+        None => value.to_string(),
+    }
+}
+
+fn equal_objects(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
+    let empty = serde_json::Map::new();
+    let map = |value: &Value| value.as_object().cloned().unwrap_or_else(|| empty.clone());
+    if !(a.is_object() || a.is_null()) || !(b.is_object() || b.is_null()) {
+        return false;
+    }
+    let (x, y) = (map(a), map(b));
+    let null = Value::Null;
+    spec.fields
+        .iter()
+        .filter(|(_, member)| !member.read_only)
+        .all(|(name, member)| equal(member, x.get(name).unwrap_or(&null), y.get(name).unwrap_or(&null)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(ty: FieldType) -> FieldSpec {
+        FieldSpec { ty, ..FieldSpec::default() }
+    }
+
+    #[test]
+    fn spellings_of_one_value_are_equal() {
+        assert!(equal(&of(FieldType::String), &json!("1"), &json!(1)));
+        assert!(equal(&of(FieldType::String), &json!("a\n"), &json!("a")));
+        assert!(equal(&of(FieldType::String), &json!(""), &Value::Null));
+        assert!(equal(&of(FieldType::Boolean), &json!(false), &Value::Null));
+        assert!(!equal(&of(FieldType::Boolean), &json!(true), &Value::Null));
+        assert!(equal(&of(FieldType::Number), &json!(1), &json!("1.0")));
+        assert!(equal(&of(FieldType::Datetime), &json!("2025-01-01T00:00:00Z"), &json!("2025-01-01T01:00:00.000+01:00")));
+        assert!(equal(&of(FieldType::Date), &json!("2025-01-01"), &json!("2025-01-01T00:00:00.000Z")));
+        let phone = FieldSpec { equal: vec![Equality::Digits], ..FieldSpec::default() };
+        assert!(equal(&phone, &json!("(313) 555-2015"), &json!("3135552015")));
+        let mac = FieldSpec { format: Some(Format::Mac), ..FieldSpec::default() };
+        assert!(equal(&mac, &json!("00-11-22-AA-BB-CC"), &json!("00:11:22:aa:bb:cc")));
+        assert!(!equal(&of(FieldType::String), &json!("a"), &json!("A")));
+    }
+
+    #[test]
+    fn sets_ignore_order_and_lists_do_not() {
+        let list = FieldSpec { items: Some(Box::new(of(FieldType::String))), ..of(FieldType::List) };
+        let set = FieldSpec { set: true, ..list.clone() };
+        assert!(equal(&set, &json!(["a", "b"]), &json!(["b", "a"])));
+        assert!(!equal(&set, &json!(["a", "b"]), &json!(["a"])));
+        assert!(!equal(&list, &json!(["a", "b"]), &json!(["b", "a"])));
+    }
+
+    #[test]
+    fn a_server_default_equals_its_absence() {
+        let decimals = FieldSpec { default: Some(json!(0)), ..of(FieldType::Integer) };
+        assert!(equal(&decimals, &Value::Null, &json!(0)));
+        assert!(!equal(&decimals, &Value::Null, &json!(2)));
+    }
+}
