@@ -1,1 +1,121 @@
 //! Observe: lists → live objects, completeness proven.
+//!
+//! Declared objects are matched with live ones in rounds: what can be resolved is, what is missing is listed (each
+//! collection once), until nothing waits. A read that failed blocks what depends on it; it never means absence.
+
+mod keys;
+mod observe;
+mod remote;
+mod resolve;
+
+use std::{collections::HashMap, sync::Arc};
+
+use serde_json::Value;
+
+pub use self::{
+    keys::KeyIndex,
+    observe::{ObserveOptions, Observer},
+    remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
+};
+use crate::{
+    description::{Kind, Specs},
+    diagnostic::Diagnostic,
+    value::Fields,
+};
+
+/// One object as the API reports it.
+#[derive(Debug, Clone)]
+pub struct LiveObject {
+    /// Its kind.
+    pub kind: Arc<Kind>,
+    /// Connection that it was read by.
+    pub connection: Arc<str>,
+    /// Its id.
+    pub id: String,
+    /// Its fields, canonical; what the API does not say at all is not here.
+    pub fields: Fields,
+    /// The row as the API sent it, where its kind needs that.
+    pub raw: Option<Value>,
+    /// Id of the parent that the list was limited to, or that the object is inside.
+    pub parent: Option<String>,
+    /// Another system owns it.
+    pub synced: bool,
+    /// It must never be deleted, whoever asks.
+    pub never_delete: bool,
+    /// It was read by itself, so that all its fields are here.
+    pub detailed: bool,
+}
+
+/// What became of a declared object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// Not looked at yet.
+    Waiting,
+    /// Known: its live object (an index of [`Observed::objects`]), or none.
+    Known(Option<usize>),
+    /// A read that it needs failed, or it contradicts what is live: diagnostics tell.
+    Blocked,
+}
+
+/// How a declared object found its live one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// The inventory knows its id.
+    Owned,
+    /// `plumb.dev/external-id`.
+    ExternalId,
+    /// Its natural key.
+    Key,
+}
+
+/// Everything that was learnt about the live side.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// Live objects.
+    pub objects: Vec<LiveObject>,
+    /// Live objects by connection, kind and id.
+    pub by_id: HashMap<(Arc<str>, String, String), usize>,
+    /// What became of each declared object, by index.
+    pub standing: Vec<Standing>,
+    /// How each found its live object.
+    pub found: Vec<Option<Found>>,
+    /// Declared fields of each, references resolved.
+    pub canonical: Vec<Fields>,
+    /// Types of the fields of those whose kind has a hook.
+    pub refined: HashMap<usize, Arc<Specs>>,
+    /// Uses that only became known with the hook's types: declared objects by index.
+    pub late: HashMap<usize, Vec<usize>>,
+    /// Id of the parent in the paths of each, where it is live.
+    pub parents: Vec<Option<String>>,
+    /// Live ids of each kind that have the key of a declared object without owning record.
+    pub same_key: HashMap<usize, Vec<String>>,
+    /// Reads that failed, by connection and kind: what would be deleted there is not.
+    pub failed: Vec<(Arc<str>, String)>,
+    /// Collections that were read whole, by connection and kind, so that absence means something.
+    pub complete: std::collections::HashSet<(Arc<str>, String)>,
+    /// What there is to tell.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Ids that were looked for one by one and are gone.
+    pub gone: std::collections::HashSet<(Arc<str>, String, String)>,
+}
+
+impl Observed {
+    /// The live object of a declared one.
+    pub fn live(&self, index: usize) -> Option<&LiveObject> {
+        match self.standing.get(index)? {
+            Standing::Known(Some(live)) => self.objects.get(*live),
+            _ => None,
+        }
+    }
+
+    /// The live object with this id.
+    pub fn by_id(&self, connection: &Arc<str>, kind: &str, id: &str) -> Option<&LiveObject> {
+        let index = self.by_id.get(&(connection.clone(), kind.to_owned(), id.to_owned()))?;
+        self.objects.get(*index)
+    }
+
+    /// The field types of a declared object.
+    pub fn specs<'a>(&'a self, index: usize, kind: &'a Kind) -> &'a Specs {
+        self.refined.get(&index).map_or(&kind.spec.fields, |specs| specs)
+    }
+}

@@ -1,0 +1,125 @@
+//! Natural keys: texts that tell one object of a kind from another.
+
+use std::{collections::HashMap, sync::Arc};
+
+use serde_json::Value;
+
+use crate::{
+    description::{Kind, Specs, format::FieldSpec},
+    diff::plain,
+    value::{Fields, Target, as_reference, file, is_empty, text},
+};
+
+/// Between the parts of a key.
+const JOIN: char = '\u{1f}';
+
+/// Live objects by key.
+#[derive(Debug, Default)]
+pub struct KeyIndex {
+    by_key: HashMap<(Arc<str>, String, String), Vec<usize>>,
+}
+
+impl KeyIndex {
+    /// Adds an object under each key that it has.
+    pub fn add(&mut self, connection: &Arc<str>, kind: &Kind, parent: Option<&str>, fields: &Fields, index: usize) {
+        for key in all_keys(kind, &kind.spec.fields, parent, fields) {
+            self.by_key.entry((connection.clone(), kind.name.clone(), key)).or_default().push(index);
+        }
+    }
+
+    /// The objects with this key.
+    pub fn get(&self, connection: &Arc<str>, kind: &str, key: &str) -> &[usize] {
+        self.by_key.get(&(connection.clone(), kind.to_owned(), key.to_owned())).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Every key that an object has: its kind's, and each fallback whose fields it has.
+pub fn all_keys(kind: &Kind, specs: &Specs, parent: Option<&str>, fields: &Fields) -> Vec<String> {
+    variants(kind)
+        .enumerate()
+        .filter_map(|(number, names)| key_of(number, names, kind, specs, parent, fields))
+        .collect()
+}
+
+/// The key that an object goes by: the first that it has all fields of.
+pub fn own_key(kind: &Kind, specs: &Specs, parent: Option<&str>, fields: &Fields) -> Option<String> {
+    variants(kind)
+        .enumerate()
+        .find_map(|(number, names)| key_of(number, names, kind, specs, parent, fields))
+}
+
+fn variants(kind: &Kind) -> impl Iterator<Item = &Vec<String>> {
+    std::iter::once(&kind.spec.key).chain(&kind.spec.key_fallbacks)
+}
+
+fn key_of(
+    number: usize,
+    names: &[String],
+    kind: &Kind,
+    specs: &Specs,
+    parent: Option<&str>,
+    fields: &Fields,
+) -> Option<String> {
+    if names.is_empty() && !kind.spec.singleton {
+        return None;
+    }
+    let mut key = number.to_string();
+    if kind.spec.inside.is_some() {
+        key.push(JOIN);
+        key.push_str(parent?);
+    }
+    let only = names.len() == 1 && kind.spec.inside.is_some();
+    let mut told = kind.spec.singleton;
+    for name in names {
+        let spec = specs.get(name)?;
+        key.push(JOIN);
+        match fields.get(name) {
+            Some(value) if !is_empty(value) => {
+                key.push_str(&part(spec, value)?);
+                told = true;
+            }
+            // A part may be empty, such as a first name; the whole key may not.
+            _ if only || spec.required => return None,
+            _ => {}
+        }
+    }
+    told.then_some(key)
+}
+
+/// A value as a part of a key.
+pub fn part(spec: &FieldSpec, value: &Value) -> Option<String> {
+    if let Some((kind, target)) = as_reference(value) {
+        return Some(match target {
+            Target::Id(id) => format!("{kind}/{id}"),
+            other => format!("{kind}/{other}"),
+        });
+    }
+    if let Some(upload) = file(value) {
+        return upload.get("name").and_then(text);
+    }
+    if let Some(name) = value.get("name").and_then(text) {
+        return Some(name);
+    }
+    text(value).map(|words| plain(spec, &words))
+}
+
+/// A key for people: its parts joined by `/`.
+pub fn shown_key(kind: &Kind, fields: &Fields, name: &dyn Fn(&str, &Target) -> Option<String>) -> String {
+    variants(kind)
+        .map(|names| {
+            names
+                .iter()
+                .filter_map(|field| {
+                    let value = fields.get(field)?;
+                    if let Some((kind, target)) = as_reference(value) {
+                        return name(kind, &target).or_else(|| Some(target.to_string()));
+                    }
+                    text(value).or_else(|| file(value)?.get("name").and_then(text))
+                })
+                .map(|part| part.replace('/', "\\/"))
+                .collect::<Vec<_>>()
+                .join("/")
+        })
+        .find(|key| !key.is_empty())
+        .unwrap_or_default()
+}

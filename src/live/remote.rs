@@ -1,0 +1,389 @@
+//! One connection as the engine sees it: lists, single reads and writes of kinds, in terms of rows.
+
+use std::{collections::HashSet, fmt::Write as _, sync::Arc};
+
+use futures::{StreamExt as _, stream};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::Value;
+
+use crate::{
+    description::{
+        Api, Kind,
+        format::{Paging, PagingStyle, Verb},
+    },
+    dialect::{self, Page},
+    http::{Answer, Call, Client, HttpError, Method, Repeat},
+};
+
+/// What a path segment may not have unescaped.
+const SEGMENT: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'/').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}').add(b'\\');
+/// A list that takes more pages than this goes round in circles.
+const PAGES: u64 = 100_000;
+
+/// One connection: a client and the API behind it.
+#[derive(Clone)]
+pub struct Remote {
+    /// The client.
+    pub client: Client,
+    /// The API.
+    pub api: Arc<Api>,
+}
+
+/// A whole list: nothing is missing from it.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// The rows, each once, in the server's order.
+    pub rows: Vec<Value>,
+    /// Rows that came along.
+    pub included: Vec<Value>,
+}
+
+/// What a list is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct ListQuery {
+    /// Values of the path's templates.
+    pub vars: Vec<(String, String)>,
+    /// Further query parameters.
+    pub query: Vec<(String, String)>,
+    /// Values of the include parameter.
+    pub include: Vec<String>,
+}
+
+/// Fills a path's templates; gives the name of the first that has no value.
+pub fn fill_path(template: &str, vars: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    let mut out = String::with_capacity(template.len() + 16);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let Some((name, tail)) = after.split_once('}') else {
+            out.push('{');
+            rest = after;
+            continue;
+        };
+        let value = vars(name).ok_or_else(|| name.to_owned())?;
+        // The words of a parent's path are the description's own and may have slashes.
+        if name == "parentPath" {
+            out.push_str(&value);
+        } else {
+            let _ = write!(out, "{}", utf8_percent_encode(&value, SEGMENT));
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+impl Remote {
+    /// Reads a whole list, page by page, and proves that it is whole.
+    pub async fn list(&self, kind: &Kind, asked: &ListQuery) -> Result<Listing, HttpError> {
+        self.list_within(kind, asked, usize::MAX).await.map(Option::unwrap_or_default)
+    }
+
+    /// Reads a whole list, or nothing but its first page where that says that there are more than `limit` pages.
+    pub async fn list_within(
+        &self,
+        kind: &Kind,
+        asked: &ListQuery,
+        limit: usize,
+    ) -> Result<Option<Listing>, HttpError> {
+        match self.list_once(kind, asked, limit).await {
+            // Rows shift between pages while others write: one more try tells that from a broken total.
+            Err(error @ HttpError::Unusable { .. }) if is_count_error(&error) => {
+                self.list_once(kind, asked, limit).await
+            }
+            other => other,
+        }
+    }
+
+    async fn list_once(&self, kind: &Kind, asked: &ListQuery, limit: usize) -> Result<Option<Listing>, HttpError> {
+        let paging = kind.spec.list.paging.as_ref().unwrap_or(&self.api.spec.paging);
+        let start = self.list_call(kind, paging, asked);
+        let mut listing = Collected::default();
+        match paging.style {
+            PagingStyle::None => {
+                let (answer, page) = self.page(kind, paging, start).await?;
+                listing.add(kind, page, &answer)?;
+            }
+            PagingStyle::Page | PagingStyle::Offset => {
+                if !self.numbered(kind, paging, &start, limit as u64, &mut listing).await? {
+                    return Ok(None);
+                }
+            }
+            PagingStyle::Cursor | PagingStyle::Link | PagingStyle::NextUrl => {
+                self.linked(kind, paging, start, &mut listing).await?;
+            }
+        }
+        Ok(Some(Listing { rows: listing.rows, included: listing.included }))
+    }
+
+    /// Reads numbered pages; tells whether they were read, which more than `limit` are not.
+    async fn numbered(
+        &self,
+        kind: &Kind,
+        paging: &Paging,
+        start: &Call,
+        limit: u64,
+        listing: &mut Collected,
+    ) -> Result<bool, HttpError> {
+        let first = u64::from(paging.first.unwrap_or(1));
+        let asked_size = u64::from(paging.max_size.unwrap_or(0));
+        let at = |number: u64, size: u64| {
+            let mut call = start.clone();
+            if let Some(name) = &paging.page {
+                let value = if paging.style == PagingStyle::Offset { number * size } else { first + number };
+                call.query.push((name.clone(), value.to_string()));
+            }
+            call
+        };
+        let (answer, page) = self.page(kind, paging, at(0, 0)).await?;
+        let size = page.rows.len() as u64;
+        let total = page.total;
+        let pages = match (page.total_pages, total) {
+            (Some(pages), _) => Some(pages),
+            (None, Some(0)) => Some(1),
+            (None, Some(total)) if size > 0 => Some(total.div_ceil(size.max(1))),
+            (None, Some(_)) | (None, None) => None,
+        };
+        let ended = page.last || size == 0;
+        let has_next = page.next.is_some();
+        listing.add(kind, page, &answer)?;
+        if let Some(pages) = pages {
+            if pages > PAGES {
+                return Err(answer.unusable(format!("a total of {pages} pages"), "a list that ends"));
+            }
+            if pages > limit {
+                return Ok(false);
+            }
+            let mut rest = stream::iter((1..pages).map(|number| {
+                let call = at(number, size);
+                async move { self.page(kind, paging, call).await }
+            }))
+            .buffered(8);
+            while let Some(page) = rest.next().await {
+                let (answer, page) = page?;
+                listing.add(kind, page, &answer)?;
+            }
+            return listing.prove(total, &answer).map(|()| true);
+        }
+        if ended || (!has_next && (asked_size == 0 || size < asked_size)) {
+            return listing.prove(total, &answer).map(|()| true);
+        }
+        for number in 1..PAGES {
+            let (answer, page) = self.page(kind, paging, at(number, size)).await?;
+            let (count, last, next) = (page.rows.len() as u64, page.last, page.next.is_some());
+            let fresh = listing.add(kind, page, &answer)?;
+            if count == 0 || last || (!next && count < size.max(asked_size)) {
+                return listing.prove(total, &answer).map(|()| true);
+            }
+            if fresh == 0 {
+                return Err(answer.unusable("the same page again", "the next page"));
+            }
+        }
+        Err(answer.unusable("more pages than any list has", "a list that ends"))
+    }
+
+    async fn linked(
+        &self,
+        kind: &Kind,
+        paging: &Paging,
+        start: Call,
+        listing: &mut Collected,
+    ) -> Result<(), HttpError> {
+        let mut seen = HashSet::new();
+        let mut call = start.clone();
+        loop {
+            let (answer, page) = self.page(kind, paging, call).await?;
+            let total = page.total;
+            let next = match paging.style {
+                PagingStyle::Link => answer.header("link").and_then(next_link),
+                _ => page.next.clone(),
+            };
+            listing.add(kind, page, &answer)?;
+            let Some(next) = next else { return listing.prove(total, &answer) };
+            if !seen.insert(next.clone()) {
+                return Err(answer.unusable(format!("the next page `{next}` again"), "a list that ends"));
+            }
+            call = match (paging.style, &paging.page) {
+                (PagingStyle::Cursor, Some(name)) => start.clone().query(name.clone(), next),
+                _ => {
+                    let (path, query) = self.client.resolve_next(&start.path, &next)?;
+                    Call { path, query, ..start.clone() }
+                }
+            };
+        }
+    }
+
+    fn list_call(&self, kind: &Kind, paging: &Paging, asked: &ListQuery) -> Call {
+        let template = kind.spec.list.path.as_deref().unwrap_or(&kind.spec.path);
+        let vars = |name: &str| asked.vars.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let path = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());
+        let mut call = Call::get(path);
+        for (name, value) in kind.spec.list.query.iter().chain(&paging.sort) {
+            if !call.query.iter().any(|(known, _)| known == name) {
+                call.query.push((name.clone(), value.clone()));
+            }
+        }
+        call.query.extend(asked.query.iter().cloned());
+        let mut include: Vec<&str> = kind.spec.list.include.iter().map(String::as_str).collect();
+        include.extend(asked.include.iter().map(String::as_str));
+        include.dedup();
+        if !include.is_empty() {
+            call.query.push(("include".into(), include.join(",")));
+        }
+        if let (Some(name), Some(size)) = (&paging.size, paging.max_size) {
+            call.query.push((name.clone(), size.to_string()));
+        }
+        call
+    }
+
+    async fn page(&self, kind: &Kind, paging: &Paging, call: Call) -> Result<(Answer, Page), HttpError> {
+        let answer = self.client.send(&call).await?;
+        let answer = self.successful(answer)?;
+        let body = answer.json()?;
+        let page = dialect::page(&self.api, kind, paging, &body)
+            .map_err(|expected| answer.unusable("an answer of another form", expected))?;
+        Ok((answer, page))
+    }
+
+    /// Reads one object; nothing where the API says that there is none.
+    pub async fn get(
+        &self,
+        kind: &Kind,
+        vars: &dyn Fn(&str) -> Option<String>,
+        include: &[String],
+    ) -> Result<Option<(Value, Vec<Value>)>, HttpError> {
+        let template = item_path(kind, kind.spec.get.path.as_deref());
+        let path = fill_path(&template, vars).unwrap_or(template);
+        let mut call = Call::get(path);
+        call.query.extend(kind.spec.get.query.iter().map(|(name, value)| (name.clone(), value.clone())));
+        if !include.is_empty() {
+            call.query.push(("include".into(), include.join(",")));
+        }
+        let answer = self.client.send(&call).await?;
+        if self.api.spec.errors.absent.contains(&answer.status) {
+            return Ok(None);
+        }
+        let answer = self.successful(answer)?;
+        let body = answer.json()?;
+        let row = dialect::one(&self.api, kind, &body)
+            .map_err(|expected| answer.unusable("an answer of another form", expected))?;
+        let mut included = body.get("included").and_then(Value::as_array).cloned().unwrap_or_default();
+        if let Some(more) = row.get("included").and_then(Value::as_array) {
+            included.extend(more.iter().cloned());
+        }
+        Ok(Some((row, included)))
+    }
+
+    /// Sends a write and gives the answer if the API accepted it.
+    pub async fn write(&self, method: Method, path: String, query: Vec<(String, String)>, body: Option<Value>, repeat: Repeat) -> Result<Answer, HttpError> {
+        let mut call = Call::new(method, path).repeat(repeat);
+        call.query = query;
+        call.body = body;
+        self.client.send(&call).await
+    }
+
+    /// The answer, if its status says success; otherwise what the API said.
+    pub fn successful(&self, answer: Answer) -> Result<Answer, HttpError> {
+        if answer.is_success() {
+            return Ok(answer);
+        }
+        let message = dialect::error_text(&self.api, &answer.body).unwrap_or_else(|| answer.excerpt());
+        Err(answer.refused(message))
+    }
+}
+
+/// Path of one object, with its templates.
+pub fn item_path(kind: &Kind, own: Option<&str>) -> String {
+    match own {
+        Some(path) => path.to_owned(),
+        None if kind.spec.singleton => kind.spec.path.clone(),
+        None => format!("{}/{{id}}", kind.spec.path.trim_end_matches('/')),
+    }
+}
+
+/// Whether the API can list this kind by itself.
+pub fn can_list(kind: &Kind) -> bool {
+    kind.can(Verb::List) && !kind.spec.singleton
+}
+
+#[derive(Default)]
+struct Collected {
+    rows: Vec<Value>,
+    included: Vec<Value>,
+    ids: HashSet<String>,
+    included_ids: HashSet<(String, String)>,
+}
+
+const COUNT: &str = "a list as long as the total that the API gives";
+
+fn is_count_error(error: &HttpError) -> bool {
+    matches!(error, HttpError::Unusable { expected, .. } if expected == COUNT)
+}
+
+impl Collected {
+    /// Adds a page's rows that are not there yet, and gives their number.
+    fn add(&mut self, kind: &Kind, page: Page, answer: &Answer) -> Result<usize, HttpError> {
+        let mut fresh = 0;
+        for row in page.rows {
+            let id = dialect::decode_row(kind, &row, &|_| Value::Null)
+                .map(|row| row.id)
+                .ok_or_else(|| answer.unusable("an object without an id", "objects with ids"))?;
+            if self.ids.insert(id) {
+                self.rows.push(row);
+                fresh += 1;
+            }
+        }
+        for row in page.included {
+            let part = |name: &str| row.get(name).and_then(crate::value::text).unwrap_or_default();
+            if self.included_ids.insert((part("type"), part("id"))) {
+                self.included.push(row);
+            }
+        }
+        Ok(fresh)
+    }
+
+    fn prove(&self, total: Option<u64>, answer: &Answer) -> Result<(), HttpError> {
+        match total {
+            Some(total) if (self.rows.len() as u64) < total => {
+                Err(answer.unusable(format!("{} objects of a total of {total}", self.rows.len()), COUNT))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The target of `rel="next"` in a `Link` header (RFC 8288).
+fn next_link(header: &str) -> Option<String> {
+    header.split(',').find_map(|link| {
+        let (target, parameters) = link.split_once('>')?;
+        let next = parameters.split(';').any(|parameter| {
+            let parameter = parameter.trim().to_ascii_lowercase().replace([' ', '"'], "");
+            parameter.strip_prefix("rel=").is_some_and(|words| words == "next")
+        });
+        next.then(|| target.trim().trim_start_matches('<').to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_filled_and_escaped() {
+        let vars = |name: &str| match name {
+            "id" => Some("a/b c".to_owned()),
+            "parentPath" => Some("x/y".to_owned()),
+            _ => None,
+        };
+        assert_eq!(fill_path("/{parentPath}/{id}", &vars), Ok("/x/y/a%2Fb%20c".into()));
+        assert_eq!(fill_path("/{other}", &vars), Err("other".into()));
+    }
+
+    #[test]
+    fn link_headers_give_the_next_page() {
+        let header = r#"<https://x/a?page=1>; rel="prev", <https://x/a?page=3>; rel="next""#;
+        assert_eq!(next_link(header).as_deref(), Some("https://x/a?page=3"));
+        assert_eq!(next_link(r#"<https://x/a>; rel="last""#), None);
+    }
+}
