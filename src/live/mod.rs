@@ -14,7 +14,7 @@ use serde_json::Value;
 
 pub use self::{
     keys::KeyIndex,
-    observe::{ObserveOptions, Observer},
+    observe::{ObserveOptions, Observer, item_vars, record_of, record_sources},
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
 };
 use crate::{

@@ -1389,6 +1389,13 @@ pub fn record_of<'s>(state: &'s State, object: &Manifest, manifests: &Manifests)
     if let Some(record) = state.objects.get(&own) {
         return Some((own, record));
     }
+    record_sources(object, manifests)
+        .into_iter()
+        .find_map(|address| state.objects.get(&address).map(|record| (address, record)))
+}
+
+/// Addresses that an object may have had before, by `plumb.dev/moved-from` and the entry's own former key.
+pub fn record_sources(object: &Manifest, manifests: &Manifests) -> Vec<String> {
     let mut candidates = Vec::new();
     let manifest = object.parent.and_then(|parent| manifests.objects.get(parent)).unwrap_or(object);
     let base = match &manifest.annotations.moved_from {
@@ -1406,7 +1413,7 @@ pub fn record_of<'s>(state: &'s State, object: &Manifest, manifests: &Manifests)
         candidates.push(object.address.entry(list, &old).to_string());
         candidates.push(base.entry(list, &old).to_string());
     }
-    candidates.into_iter().find_map(|address| state.objects.get(&address).map(|record| (address, record)))
+    candidates
 }
 
 fn needs_detail(object: &Manifest, canonical: &Fields, live: &LiveObject) -> bool {

@@ -62,6 +62,8 @@ pub struct Manifest {
     pub labels: BTreeMap<String, String>,
     /// What the annotations say, of the manifest.
     pub annotations: Annotations,
+    /// Fields that a create needs and the manifest leaves out.
+    pub missing: Vec<String>,
     /// Where it stands.
     pub document: DocumentRef,
     /// JSON pointer to `spec`, or to the entry (`/spec/fields/0`).

@@ -1,0 +1,270 @@
+//! Steps → levels, batches and the calls that they announce.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{
+    RequestInfo,
+    step::{Batch, Operation, Step},
+};
+use crate::{
+    description::{
+        Kind,
+        compiled::DEFAULT_BULK,
+        format::{BulkSpec, UpdateStyle, Verb},
+    },
+    graph::topological,
+    live::{fill_path, item_path},
+    value::{Fields, Target, as_reference, text},
+};
+
+/// Puts the steps in the order in which they are carried out. Gives the indices of a circle where there is one.
+pub fn order(steps: Vec<Step>) -> Result<Vec<Step>, Vec<usize>> {
+    let edges: Vec<Vec<usize>> = steps.iter().map(|step| step.after.clone()).collect();
+    let sorted = topological(&edges)?;
+    let mut position = vec![0; steps.len()];
+    for (place, step) in sorted.iter().enumerate() {
+        position[*step] = place;
+    }
+    let mut slots: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
+    let mut out: Vec<Step> = Vec::with_capacity(slots.len());
+    for index in sorted {
+        let Some(mut step) = slots.get_mut(index).and_then(Option::take) else { continue };
+        step.after = step.after.iter().map(|other| position[*other]).collect();
+        step.after.sort_unstable();
+        step.level = step.after.iter().map(|other| out[*other].level + 1).max().unwrap_or(0);
+        out.push(step);
+    }
+    for index in 0..out.len() {
+        let names = out[index].after.iter().map(|other| out[*other].action.address.clone()).collect();
+        out[index].action.depends_on = names;
+    }
+    Ok(out)
+}
+
+/// A call's method and path, with templates that are not known yet left in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// HTTP method.
+    pub method: String,
+    /// Path below the version path.
+    pub path: String,
+}
+
+/// The call that creates one object.
+pub fn create_route(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Route {
+    let kind = &step.kind;
+    let by_client = kind.spec.id.client.is_some();
+    let template = kind.spec.create.path.clone().unwrap_or_else(|| {
+        if by_client { format!("{}/{{id}}", kind.spec.path.trim_end_matches('/')) } else { kind.spec.path.clone() }
+    });
+    let method = kind.spec.create.method.clone().unwrap_or_else(|| if by_client { "PUT".into() } else { "POST".into() });
+    Route { method, path: fill(&template, step, ids) }
+}
+
+/// The call that updates one object.
+pub fn update_route(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Route {
+    let spec = &step.kind.spec.update;
+    let usual = if spec.style == UpdateStyle::Replace { "PUT" } else { "PATCH" };
+    let template = item_path(&step.kind, spec.path.as_deref());
+    Route { method: spec.method.clone().unwrap_or_else(|| usual.to_owned()), path: fill(&template, step, ids) }
+}
+
+/// The call that deletes one object.
+pub fn delete_route(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Route {
+    let spec = &step.kind.spec.delete;
+    let template = item_path(&step.kind, spec.path.as_deref());
+    Route { method: spec.method.clone().unwrap_or_else(|| "DELETE".into()), path: fill(&template, step, ids) }
+}
+
+/// The call that creates, updates or deletes many objects.
+pub fn bulk_route(step: &Step, bulk: &BulkSpec, operation: Operation, ids: &dyn Fn(&str) -> Option<String>) -> Route {
+    let usual = match operation {
+        Operation::Create | Operation::Replace | Operation::Record => "POST",
+        Operation::Update => "PATCH",
+        Operation::Delete => "DELETE",
+    };
+    let template = bulk.path.as_deref().unwrap_or(&step.kind.spec.path);
+    Route { method: bulk.method.clone().unwrap_or_else(|| usual.to_owned()), path: fill(template, step, ids) }
+}
+
+/// The bulk call of an operation.
+pub fn bulk_of(kind: &Kind, operation: Operation) -> Option<&BulkSpec> {
+    match operation {
+        Operation::Create => kind.spec.bulk.create.as_ref(),
+        Operation::Update => kind.spec.bulk.update.as_ref(),
+        Operation::Delete => kind.spec.bulk.delete.as_ref(),
+        Operation::Replace | Operation::Record => None,
+    }
+}
+
+fn fill(template: &str, step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> String {
+    let vars = |name: &str| Some(var(name, step, ids).unwrap_or_else(|| "{id}".to_owned()));
+    let filled = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());
+    // A template that has no value yet stays readable.
+    filled.replace("%7Bid%7D", "{id}")
+}
+
+/// The value of a path's template for a step.
+pub fn var(name: &str, step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    match name {
+        "id" => {
+            if let Some(live) = &step.live {
+                return Some(live.id.clone());
+            }
+            if let Some(field) = &step.kind.spec.id.client
+                && let Some(value) = step.desired.get(field)
+            {
+                return text(value);
+            }
+            step.action.id.clone()
+        }
+        "parent" => match &step.parent_new {
+            Some(address) => ids(address),
+            None => step.parent.clone(),
+        },
+        "parentPath" => {
+            let parents = &step.kind.inside()?.parents;
+            parents.get(&step.action.kind).cloned()
+        }
+        field => reference_var(&step.desired, field, ids)
+            .or_else(|| reference_var(&step.live.as_ref()?.fields, field, ids))
+            .or_else(|| step.kind.spec.scope.as_ref().filter(|scope| scope.field == field).and(step.parent.clone()))
+            .or_else(|| (step.kind.spec.key.last().map(String::as_str) == Some(field)).then(|| step.action.id.clone())?),
+    }
+}
+
+fn reference_var(fields: &Fields, field: &str, ids: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let value = fields.get(field)?;
+    match as_reference(value) {
+        Some((_, Target::Id(id) | Target::Field(_, id))) => Some(id),
+        Some((_, Target::New(address))) => ids(&address),
+        None => text(value),
+    }
+}
+
+/// Which batch a step belongs to; none for a batch of its own.
+fn group(step: &Step) -> Option<(String, String, Operation, usize, String)> {
+    if step.embedded {
+        return None;
+    }
+    let bulk = bulk_of(&step.kind, step.operation)?;
+    if step.send.iter().any(|field| bulk.except.contains(field)) && step.operation == Operation::Update {
+        return None;
+    }
+    if step.operation == Operation::Create && step.desired.keys().any(|field| bulk.except.contains(field)) {
+        return None;
+    }
+    let pending = |address: &str| Some(format!("new:{address}"));
+    let route = bulk_route(step, bulk, step.operation, &pending);
+    Some((step.action.connection.clone(), step.kind.name.clone(), step.operation, step.level, route.path))
+}
+
+/// Groups the steps, which are in order, into calls, and writes into each action the calls that it makes.
+pub fn batches(steps: &mut [Step]) -> Vec<Batch> {
+    let mut groups: BTreeMap<(usize, usize), Batch> = BTreeMap::new();
+    let mut open: HashMap<(String, String, Operation, usize, String), usize> = HashMap::new();
+    for index in 0..steps.len() {
+        let step = &steps[index];
+        if step.embedded {
+            continue;
+        }
+        if let Some(key) = group(step) {
+            let bulk = bulk_of(&step.kind, step.operation);
+            let max = bulk.and_then(|bulk| bulk.max).unwrap_or(DEFAULT_BULK).max(1) as usize;
+            if let Some(first) = open.get(&key)
+                && let Some(batch) = groups.get_mut(&(step.level, *first))
+                && batch.steps.len() < max
+            {
+                batch.steps.push(index);
+                continue;
+            }
+            open.insert(key, index);
+        }
+        let only = bulk_of(&step.kind, step.operation)
+            .is_some_and(|bulk| bulk.only || step.kind.spec.lacks.contains(&verb(step.operation)));
+        groups.insert(
+            (step.level, index),
+            Batch { steps: vec![index], operation: step.operation, bulk: only, level: step.level },
+        );
+    }
+    let mut out: Vec<Batch> = groups.into_values().collect();
+    for batch in &mut out {
+        batch.bulk |= batch.steps.len() > 1;
+    }
+    announce(steps, &out);
+    out
+}
+
+fn verb(operation: Operation) -> Verb {
+    match operation {
+        Operation::Create | Operation::Replace => Verb::Create,
+        Operation::Update | Operation::Record => Verb::Update,
+        Operation::Delete => Verb::Delete,
+    }
+}
+
+fn announce(steps: &mut [Step], batches: &[Batch]) {
+    let unknown = |_: &str| None;
+    for batch in batches {
+        let Some(first) = batch.steps.first().copied() else { continue };
+        let leader = steps[first].action.address.clone();
+        for (number, index) in batch.steps.iter().enumerate() {
+            let step = &steps[*index];
+            let routes = match (batch.operation, batch.bulk) {
+                (Operation::Record, _) => Vec::new(),
+                _ if number > 0 => {
+                    steps[*index].action.requests = vec![RequestInfo::Shared { shared_with: leader.clone() }];
+                    continue;
+                }
+                (operation, true) => bulk_of(&step.kind, operation)
+                    .map(|bulk| bulk_route(step, bulk, operation, &unknown))
+                    .into_iter()
+                    .collect(),
+                (Operation::Create, false) => vec![create_route(step, &unknown)],
+                (Operation::Update, false) => vec![update_route(step, &unknown)],
+                (Operation::Delete, false) => vec![delete_route(step, &unknown)],
+                (Operation::Replace, false) => replace_routes(step, &unknown),
+            };
+            let version = step.kind.version_path.clone();
+            steps[*index].action.requests = routes
+                .into_iter()
+                .map(|route| RequestInfo::Call { method: route.method, path: format!("{version}{}", route.path) })
+                .collect();
+        }
+    }
+    let leaders: Vec<Option<String>> = steps.iter().map(|step| step.parent_new.clone().filter(|_| step.embedded)).collect();
+    for (step, leader) in steps.iter_mut().zip(leaders) {
+        if let Some(shared_with) = leader {
+            step.action.requests = vec![RequestInfo::Shared { shared_with }];
+        }
+    }
+}
+
+/// The two calls of a replacement.
+pub fn replace_routes(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Vec<Route> {
+    let delete = match step.kind.spec.bulk.delete.as_ref() {
+        Some(bulk) if bulk.only || step.kind.spec.lacks.contains(&Verb::Delete) => {
+            bulk_route(step, bulk, Operation::Delete, ids)
+        }
+        _ => delete_route(step, ids),
+    };
+    let mut made = step.clone();
+    made.live = None;
+    made.action.id = None;
+    let create = match step.kind.spec.bulk.create.as_ref() {
+        Some(bulk) if bulk.only => bulk_route(&made, bulk, Operation::Create, ids),
+        _ => create_route(&made, ids),
+    };
+    vec![delete, create]
+}
+
+/// Reads that carrying a step out needs besides the calls that it announces: the ids of what was sent along, what a
+/// silent create made, the object as it is where an update replaces it whole.
+pub fn lookups(step: &Step, embeds: bool) -> u64 {
+    let spec = &step.kind.spec;
+    let after_create = matches!(step.operation, Operation::Create | Operation::Replace)
+        && (spec.create.answers_nothing || embeds)
+        && !step.embedded;
+    let before_update = step.operation == Operation::Update && spec.update.style == UpdateStyle::Replace && step.kind.can(Verb::Get);
+    u64::from(after_create) + u64::from(before_update)
+}

@@ -1,0 +1,661 @@
+//! Declared objects and what is live → steps.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+use super::{
+    Action, ActionKind, Change, Reason, Summary,
+    removed::{self, Removed},
+    show::Shown,
+    step::{Operation, Step, operation},
+};
+use crate::{
+    description::{
+        Kind, Specs,
+        format::{Immutable, Verb},
+    },
+    diagnostic::{Diagnostic, Sources},
+    diff::{Difference, Differences, Sides, compose, diff},
+    graph::{Graph, Meaning},
+    inventory::{IntentVerb, Record, State},
+    live::{Found, LiveObject, Observed, Standing, record_of},
+    manifest::{Manifest, Manifests, MaxDeletes, Reconcile, locate},
+    value::{Fields, Target, as_reference, reference, secret_hash, text},
+};
+
+/// What a plan is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Bring what is live to what is declared.
+    #[default]
+    Plan,
+    /// Only what changed behind plumb's back.
+    Drift,
+    /// Delete what the stack owns.
+    Destroy,
+}
+
+/// Everything that a plan is made from.
+pub struct Inputs<'a> {
+    /// The manifests.
+    pub manifests: &'a Manifests,
+    /// Their texts.
+    pub sources: &'a Sources,
+    /// Their references.
+    pub graph: &'a Graph,
+    /// The inventory.
+    pub state: &'a State,
+    /// What is live.
+    pub observed: &'a Observed,
+    /// What the plan is for.
+    pub mode: Mode,
+    /// What is owned and not declared is deleted.
+    pub prune: bool,
+    /// Deletion limit that the user set.
+    pub max_deletes: Option<MaxDeletes>,
+    /// Declared objects that are looked at; all unless given.
+    pub only: Option<&'a HashSet<usize>>,
+    /// Roots of this run.
+    pub roots: &'a [String],
+    /// The source had no manifests at all.
+    pub empty_source: bool,
+    /// Makes the placeholder of a secret's text.
+    pub seal: &'a dyn Fn(&str) -> Value,
+}
+
+/// The steps of a plan, not in order yet.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// Steps.
+    pub steps: Vec<Step>,
+    /// Objects without a change.
+    pub unchanged: usize,
+    /// Records that change without a call: (new address, record, old address).
+    pub moved: Vec<(String, Record, String)>,
+    /// Owned, not declared, and left: address and why.
+    pub undeclared: Vec<(String, String)>,
+    /// What there is to tell.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Tombstones whose object is gone.
+    pub unbury: Vec<String>,
+}
+
+/// Makes the steps.
+pub fn draft(inputs: &Inputs<'_>) -> Draft {
+    let mut builder = Builder {
+        inputs,
+        shown: Shown::new(inputs.manifests, inputs.observed),
+        out: Draft::default(),
+        step_of: HashMap::new(),
+        replaced: HashMap::new(),
+        live_owner: HashMap::new(),
+        owners: owners(inputs.state),
+    };
+    if inputs.mode != Mode::Destroy {
+        for index in &inputs.graph.order {
+            builder.declared(*index);
+        }
+        builder.order_declared();
+    }
+    let Builder { mut out, shown, step_of, .. } = builder;
+    removed::draft(inputs, &shown, &step_of, &mut Removed { out: &mut out });
+    for (address, tombstone) in &inputs.state.tombstones {
+        let connection: Arc<str> = tombstone.connection.as_str().into();
+        let listed = inputs.observed.by_id(&connection, &tombstone.kind, &tombstone.id).is_some();
+        if !listed && inputs.observed.complete.contains(&(connection, tombstone.kind.clone())) {
+            out.unbury.push(address.clone());
+        }
+    }
+    out
+}
+
+/// Owned live objects by connection, kind's owner address.
+fn owners(state: &State) -> HashMap<(String, String, String, Option<String>), String> {
+    state
+        .objects
+        .iter()
+        .map(|(address, record)| ((record.connection.clone(), list_of(address), record.id.clone(), record.parent.clone().filter(|_| record.inside.is_some())), address.clone()))
+        .collect()
+}
+
+/// What an address names, without the name: `api/Kind`, with the field of an entry.
+fn list_of(address: &str) -> String {
+    let head: String = address.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
+    match address.split_once('#').and_then(|(_, entry)| entry.split_once('/')) {
+        Some((field, _)) => format!("{head}#{field}"),
+        None => head,
+    }
+}
+
+struct Builder<'a> {
+    inputs: &'a Inputs<'a>,
+    shown: Shown,
+    out: Draft,
+    step_of: HashMap<usize, usize>,
+    /// Objects that are replaced, by kind and old id.
+    replaced: HashMap<(String, String), String>,
+    live_owner: HashMap<(String, String, String, Option<String>), usize>,
+    owners: HashMap<(String, String, String, Option<String>), String>,
+}
+
+impl Builder<'_> {
+    fn about(&self, object: &Manifest, pointer: &str, diagnostic: Diagnostic) -> Diagnostic {
+        diagnostic
+            .at(locate(self.inputs.sources, object.document, &format!("{}{pointer}", object.pointer)))
+            .about(&object.address)
+    }
+
+    fn tell(&mut self, object: &Manifest, pointer: &str, diagnostic: Diagnostic) {
+        let told = self.about(object, pointer, diagnostic);
+        self.out.diagnostics.push(told);
+    }
+
+    fn declared(&mut self, index: usize) {
+        let inputs = self.inputs;
+        let object = &inputs.manifests.objects[index];
+        if inputs.only.is_some_and(|only| !only.contains(&index)) {
+            return;
+        }
+        let Some(Standing::Known(known)) = inputs.observed.standing.get(index) else { return };
+        let reconcile = object.annotations.reconcile;
+        if reconcile == Reconcile::Disabled {
+            self.out.unchanged += 1;
+            return;
+        }
+        let parent_step = object.parent.and_then(|parent| self.step_of.get(&parent)).and_then(|step| self.out.steps.get(*step));
+        let parent_replaced = parent_step.is_some_and(|step| step.operation == Operation::Replace);
+        let live = known.filter(|_| !parent_replaced).and_then(|live| inputs.observed.objects.get(live));
+        let record = record_of(inputs.state, object, inputs.manifests).map(|(address, record)| (address, record.clone()));
+        let specs = inputs.observed.specs(index, &object.kind);
+        let desired = self.with_replaced(&inputs.observed.canonical[index]);
+        match live {
+            None => self.absent(index, object, specs, desired, record, parent_replaced),
+            Some(live) => self.present(index, object, specs, desired, live, record),
+        }
+    }
+
+    /// References to objects that are replaced lead to the new ones.
+    fn with_replaced(&self, fields: &Fields) -> Fields {
+        if self.replaced.is_empty() {
+            return fields.clone();
+        }
+        fields.iter().map(|(name, value)| (name.clone(), self.replace_in(value))).collect()
+    }
+
+    fn replace_in(&self, value: &Value) -> Value {
+        if let Some((kind, Target::Id(id))) = as_reference(value)
+            && let Some(address) = self.replaced.get(&(kind.to_owned(), id))
+        {
+            return reference(kind, &Target::New(address.clone()));
+        }
+        match value {
+            Value::Object(map) => Value::Object(map.iter().map(|(name, value)| (name.clone(), self.replace_in(value))).collect()),
+            Value::Array(items) => Value::Array(items.iter().map(|item| self.replace_in(item)).collect()),
+            other => other.clone(),
+        }
+    }
+
+    fn absent(
+        &mut self,
+        index: usize,
+        object: &Manifest,
+        specs: &Specs,
+        desired: Fields,
+        record: Option<(String, Record)>,
+        parent_replaced: bool,
+    ) {
+        let inputs = self.inputs;
+        let kind = &object.kind;
+        if object.annotations.reconcile == Reconcile::Observe {
+            let told = Diagnostic::warning("PL0512", format!("`{}` is not there, and is only observed.", object.address));
+            self.tell(object, "", told);
+            self.out.unchanged += 1;
+            return;
+        }
+        if !kind.can(Verb::Create) {
+            let told = Diagnostic::error("PL0510", format!("There is no such {} and the API cannot create one.", kind.name))
+                .hint("Check its key, or create it by hand and name it here.");
+            self.tell(object, "", told);
+            return;
+        }
+        if !object.missing.is_empty() {
+            let names: Vec<String> = object.missing.iter().map(|name| format!("`{name}`")).collect();
+            let told = Diagnostic::error("PL0501", format!("To create this {}, the API needs {}.", kind.name, names.join(", ")))
+                .hint("Declare it: it may be left out only where the object exists already.");
+            self.tell(object, "", told);
+            return;
+        }
+        let differences = diff(Sides {
+            specs,
+            desired: &desired,
+            applied: None,
+            live: None,
+            ignore_drift: &[],
+            prune: false,
+        });
+        let gone = record.is_some() && !parent_replaced;
+        let reason = if parent_replaced {
+            Reason::Dependency
+        } else if gone {
+            Reason::Drift
+        } else {
+            Reason::New
+        };
+        let mut step = self.step(index, object, ActionKind::Create, reason, &differences, desired, None, record);
+        step.action.drifted = gone;
+        step.action.id = None;
+        if let Some(parent) = object.parent
+            && let Some(at) = self.step_of.get(&parent)
+            && let Some(parent_step) = self.out.steps.get(*at)
+            && matches!(parent_step.operation, Operation::Create | Operation::Replace)
+        {
+            step.parent_new = Some(inputs.manifests.objects[parent].address.to_string());
+            step.parent = None;
+            let embeds = kind.inside().is_some_and(|inside| inside.embed.is_some());
+            step.embedded = embeds && parent_step.operation == Operation::Create;
+        }
+        self.push(index, step);
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one case after another, each a rule of its own")]
+    fn present(
+        &mut self,
+        index: usize,
+        object: &Manifest,
+        specs: &Specs,
+        desired: Fields,
+        live: &LiveObject,
+        record: Option<(String, Record)>,
+    ) {
+        let inputs = self.inputs;
+        let kind = &object.kind;
+        let buried = inputs
+            .state
+            .tombstones
+            .values()
+            .any(|stone| stone.connection == object.connection && stone.kind == kind.name && stone.id == live.id);
+        if buried {
+            let told = Diagnostic::warning("PL0509", format!("{} `{}` is being deleted by the API and still listed: nothing is made in its place until it is gone.", kind.name, live.id));
+            self.tell(object, "", told);
+            return;
+        }
+        let slot = (
+            object.connection.clone(),
+            list_of(&object.address.to_string()),
+            live.id.clone(),
+            live.parent.clone().filter(|_| object.parent.is_some()),
+        );
+        if let Some(other) = self.live_owner.insert(slot.clone(), index) {
+            let other = &inputs.manifests.objects[other];
+            let told = Diagnostic::error("PL0508", format!("`{}` and this manifest both mean the live {} `{}`: one live object has one owner.", other.address, kind.name, live.id))
+                .see(locate(inputs.sources, other.document, &other.pointer), "the other one");
+            self.tell(object, "", told);
+            return;
+        }
+        if let Some(owner) = self.owners.get(&slot)
+            && record.as_ref().is_none_or(|(address, _)| address != owner)
+        {
+            let told = Diagnostic::error("PL0507", format!("The live {} `{}` is owned by `{owner}`: one live object has one owner.", kind.name, live.id))
+                .hint(format!("If the manifest was renamed, add the annotation `plumb.dev/moved-from: {}`; otherwise `plumb forget {owner}` first.", name_of(owner)));
+            self.tell(object, "", told);
+            return;
+        }
+        let owned = inputs.observed.found[index] == Some(Found::Owned) || record.as_ref().is_some_and(|(_, record)| record.id == live.id);
+        let intended = inputs.state.intents.values().any(|intent| {
+            intent.verb == IntentVerb::Create
+                && intent.address == object.address.to_string()
+                && !intent.seen.contains(&live.id)
+        });
+        let fields = self.aligned(&desired, &live.fields);
+        let applied = record.as_ref().filter(|_| owned).map(|(_, record)| &record.applied);
+        let mut differences = diff(Sides {
+            specs,
+            desired: &desired,
+            applied,
+            live: Some(&fields),
+            ignore_drift: &object.annotations.ignore_drift,
+            prune: inputs.prune,
+        });
+        for path in std::mem::take(&mut differences.released) {
+            let told = Diagnostic::note("PL0505", format!("`{path}` of `{}` is no longer declared: it stays as it is and is no longer managed.", object.address));
+            self.tell(object, "", told);
+        }
+        if object.annotations.reconcile == Reconcile::Observe {
+            for change in &differences.changes {
+                let told = Diagnostic::warning("PL0512", format!("`{}` of `{}` is not as declared, and is only observed.", change.path, object.address));
+                self.tell(object, &change.path, told);
+            }
+            self.out.unchanged += 1;
+            return;
+        }
+        if self.refused(object, live, &differences.changes) {
+            return;
+        }
+        let replaced = differences.changes.iter().any(|change| change.immutable == Some(Immutable::Replace))
+            || (!differences.changes.is_empty() && !kind.can(Verb::Update));
+        let changed = !differences.changes.is_empty();
+        if replaced && !(kind.can(Verb::Delete) && kind.can(Verb::Create)) {
+            let told = Diagnostic::error("PL0513", format!("The API cannot change this {} in place, and cannot delete it to make it anew.", kind.name));
+            self.tell(object, &differences.changes[0].path.clone(), told);
+            return;
+        }
+        if !owned {
+            let action = if replaced { ActionKind::Replace } else { ActionKind::Adopt };
+            if replaced && !intended {
+                let told = Diagnostic::error("PL0514", format!("The live {} `{}` differs in what cannot be changed in place, and plumb does not own it: it is not replaced.", kind.name, live.id))
+                    .hint("Declare it as it is, or delete it by hand.");
+                self.tell(object, &differences.changes[0].path.clone(), told);
+                return;
+            }
+            let mut step = self.step(index, object, action, Reason::New, &differences, desired, Some((live, fields)), record);
+            step.ours = intended;
+            self.push(index, step);
+            return;
+        }
+        if !changed {
+            self.out.unchanged += 1;
+            if let Some((address, record)) = record {
+                self.note_record(object, address, record, &desired);
+            }
+            return;
+        }
+        let protected = object.annotations.protect || record.as_ref().is_some_and(|(_, record)| record.protect);
+        if replaced && (protected || live.never_delete) {
+            let told = Diagnostic::refusal("PL0601", format!("`{}` would be replaced, and is protected.", object.address))
+                .hint("Undo the change, or take `plumb.dev/protect` away and apply that first.");
+            self.tell(object, &differences.changes[0].path.clone(), told);
+        }
+        let dependency = differences.changes.iter().all(|change| self.only_dependency(change, &desired, inputs, index));
+        let reason = if dependency {
+            Reason::Dependency
+        } else if differences.changes.iter().all(|change| change.drift && change.unchanged_manifest) {
+            Reason::Drift
+        } else {
+            Reason::Changed
+        };
+        let action = if replaced { ActionKind::Replace } else { ActionKind::Update };
+        if replaced {
+            self.replaced.insert((kind.name.clone(), live.id.clone()), object.address.to_string());
+        }
+        let step = self.step(index, object, action, reason, &differences, desired, Some((live, fields)), record);
+        self.push(index, step);
+    }
+
+    /// Whether a change exists only because something else is replaced.
+    fn only_dependency(&self, change: &Difference, desired: &Fields, inputs: &Inputs<'_>, index: usize) -> bool {
+        let before = inputs.observed.canonical[index].get(&change.field);
+        before != desired.get(&change.field) && !change.drift
+    }
+
+    /// Keeps what can change in a record without a call: address, policy, protection, what it depends on.
+    fn note_record(&mut self, object: &Manifest, address: String, record: Record, desired: &Fields) {
+        let mut now = record.clone();
+        now.deletion_policy = object.annotations.deletion_policy;
+        now.protect = object.annotations.protect;
+        now.applied.clone_from(desired);
+        if let Some(index) = self.inputs.graph.names.address(&object.address) {
+            now.depends_on = self.depends_on(index);
+        }
+        let own = object.address.to_string();
+        if now != record || own != address {
+            self.out.moved.push((own, now, address));
+        }
+    }
+
+    fn depends_on(&self, index: usize) -> Vec<String> {
+        let graph = self.inputs.graph;
+        let mut to: BTreeSet<usize> = graph.extra.get(index).into_iter().flatten().copied().collect();
+        for found in graph.uses.get(index).into_iter().flatten() {
+            if let Meaning::Declared(target) = found.target {
+                to.insert(target);
+            }
+        }
+        to.extend(self.inputs.observed.late.get(&index).into_iter().flatten());
+        to.into_iter().map(|target| self.inputs.manifests.objects[target].address.to_string()).collect()
+    }
+
+    /// Changes that the API would refuse, told before anything is sent.
+    fn refused(&mut self, object: &Manifest, live: &LiveObject, changes: &[Difference]) -> bool {
+        let kind = &object.kind;
+        let mut refused = false;
+        if live.synced
+            && let Some(synced) = &kind.spec.synced
+        {
+            let by = synced.by.as_deref().unwrap_or("another system");
+            for change in changes.iter().filter(|change| !synced.allow.contains(&change.field)) {
+                let mut told = Diagnostic::error("PL0511", format!("The live {} `{}` is synchronised by {by}: the API refuses a change of `{}`.", kind.name, live.id, change.path));
+                told = if synced.allow.is_empty() {
+                    told.hint("Change it there, or leave the field out here.")
+                } else {
+                    told.hint(format!("Only {} can be changed here.", synced.allow.join(", ")))
+                };
+                self.tell(object, &change.path, told);
+                refused = true;
+            }
+        }
+        for change in changes.iter().filter(|change| change.immutable == Some(Immutable::Refuse)) {
+            let told = Diagnostic::error("PL0515", format!("`{}` cannot be changed once the {} exists.", change.path, kind.name))
+                .hint("Declare it as it is live, or give the object another name to make a new one.");
+            self.tell(object, &change.path, told);
+            refused = true;
+        }
+        refused
+    }
+
+    /// Live values beside declared secrets are compared by hash.
+    fn aligned(&self, desired: &Fields, live: &Fields) -> Fields {
+        let null = Value::Null;
+        live.iter().map(|(name, value)| (name.clone(), align(desired.get(name).unwrap_or(&null), value, self.inputs.seal))).collect()
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a step consists of")]
+    fn step(
+        &self,
+        index: usize,
+        object: &Manifest,
+        action: ActionKind,
+        reason: Reason,
+        differences: &Differences,
+        desired: Fields,
+        live: Option<(&LiveObject, Fields)>,
+        record: Option<(String, Record)>,
+    ) -> Step {
+        let inputs = self.inputs;
+        let changes: Vec<Change> = differences.changes.iter().map(|change| self.change(change)).collect();
+        let send: BTreeSet<String> = differences.changes.iter().map(|change| change.field.clone()).collect();
+        let send: Vec<String> = desired.keys().filter(|name| send.contains(*name)).cloned().chain(
+            send.iter().filter(|name| !desired.contains_key(*name)).cloned(),
+        ).collect();
+        let mut notes = Vec::new();
+        if action == ActionKind::Replace
+            && let Some(loses) = &object.kind.spec.delete_loses
+        {
+            notes.push(format!("Deleting it destroys {loses}."));
+        }
+        let id = live.as_ref().map(|(live, _)| live.id.clone());
+        Step {
+            action: Action {
+                action,
+                address: object.address.to_string(),
+                connection: object.connection.clone(),
+                api: object.address.api.to_string(),
+                kind: object.address.kind.to_string(),
+                name: object.address.name.to_string(),
+                id,
+                reason,
+                depends_on: Vec::new(),
+                drifted: differences.changes.iter().any(|change| change.drift),
+                changes,
+                requests: Vec::new(),
+                notes,
+                outcome: None,
+                error: None,
+            },
+            operation: operation(action, !differences.changes.is_empty()),
+            object: Some(index),
+            kind: object.kind.clone(),
+            specs: inputs.observed.refined.get(&index).cloned(),
+            desired,
+            send,
+            parent: inputs.observed.parents[index].clone(),
+            live: live.map(|(live, fields)| Arc::new(LiveObject { fields, ..live.clone() })),
+            record,
+            parent_new: None,
+            prune: inputs.prune,
+            archive: false,
+            embedded: false,
+            seen: inputs.observed.same_key.get(&index).cloned().unwrap_or_default(),
+            after: Vec::new(),
+            level: 0,
+            ours: false,
+        }
+    }
+
+    fn change(&self, change: &Difference) -> Change {
+        Change {
+            path: change.path.clone(),
+            op: change.op,
+            before: change.before.as_ref().map(|value| self.shown.value(value)),
+            after: change.after.as_ref().map(|value| self.shown.value(value)),
+            sensitive: change.sensitive,
+            drift: change.drift,
+        }
+    }
+
+    fn push(&mut self, index: usize, mut step: Step) {
+        // What cannot be sent without losing something is no step.
+        if matches!(step.operation, Operation::Update) {
+            for field in &step.send {
+                let (Some(spec), Some(live)) = (step.specs().get(field), &step.live) else { continue };
+                let raw = live.raw.as_ref().and_then(|raw| crate::dialect::attribute(&step.kind, raw, spec.wire_name()));
+                let desired = step.desired.get(field).cloned().unwrap_or(Value::Null);
+                let applied = step.record.as_ref().and_then(|(_, record)| record.applied.get(field));
+                let style = step.kind.spec.update.style;
+                if let Err(error) = compose(spec, style, &desired, applied, live.fields.get(field), raw.as_ref(), step.prune) {
+                    let object = &self.inputs.manifests.objects[index];
+                    let told = Diagnostic::error("PL0516", format!("`{}` cannot be updated safely: {error}.", object.address));
+                    self.tell(object, &format!("/{field}"), told);
+                    return;
+                }
+            }
+        }
+        if step.operation == Operation::Replace
+            && let Some(live) = &step.live
+        {
+            self.replaced.insert((step.kind.name.clone(), live.id.clone()), step.action.address.clone());
+            step.seen.push(live.id.clone());
+        }
+        self.step_of.insert(index, self.out.steps.len());
+        self.out.steps.push(step);
+    }
+
+    /// What must come before what, among the declared objects.
+    fn order_declared(&mut self) {
+        let inputs = self.inputs;
+        let mut after: Vec<Vec<usize>> = vec![Vec::new(); self.out.steps.len()];
+        for (index, step) in &self.step_of {
+            let graph = inputs.graph;
+            let mut to: Vec<usize> = graph.extra.get(*index).into_iter().flatten().copied().collect();
+            for found in graph.uses.get(*index).into_iter().flatten() {
+                if let Meaning::Declared(target) = found.target {
+                    to.push(target);
+                }
+            }
+            to.extend(inputs.observed.late.get(index).into_iter().flatten());
+            let list: BTreeSet<usize> = to.iter().filter_map(|target| self.step_of.get(target).copied()).filter(|other| other != step).collect();
+            after[*step] = list.into_iter().collect();
+        }
+        for (step, list) in self.out.steps.iter_mut().zip(after) {
+            step.after = list;
+        }
+        self.order_unique();
+    }
+
+    /// An entry that takes a value which another gives up comes after it.
+    fn order_unique(&mut self) {
+        let mut held: HashMap<(String, String, String, String), usize> = HashMap::new();
+        let parent_of = |step: &Step| step.parent.clone().or_else(|| step.parent_new.clone()).unwrap_or_default();
+        for (number, step) in self.out.steps.iter().enumerate() {
+            let (Some(inside), Some(live)) = (step.kind.inside(), &step.live) else { continue };
+            for field in &inside.unique {
+                if step.send.contains(field)
+                    && let Some(value) = live.fields.get(field).and_then(text)
+                {
+                    held.insert((step.kind.name.clone(), parent_of(step), field.clone(), value), number);
+                }
+            }
+        }
+        let mut edges: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (number, step) in self.out.steps.iter().enumerate() {
+            let Some(inside) = step.kind.inside().filter(|_| step.operation == Operation::Create) else { continue };
+            for field in &inside.unique {
+                if let Some(value) = step.desired.get(field).and_then(text)
+                    && let Some(holder) = held.get(&(step.kind.name.clone(), parent_of(step), field.clone(), value))
+                {
+                    edges.entry(number).or_default().push(*holder);
+                }
+            }
+        }
+        for (number, more) in edges {
+            let list = &mut self.out.steps[number].after;
+            list.extend(more);
+            list.sort_unstable();
+            list.dedup();
+        }
+    }
+}
+
+/// The name in an address.
+fn name_of(address: &str) -> &str {
+    address.split('#').next().unwrap_or(address).rsplit('/').next().unwrap_or(address)
+}
+
+/// Puts the hash in place of live texts that stand where a secret is declared.
+fn align(desired: &Value, live: &Value, seal: &dyn Fn(&str) -> Value) -> Value {
+    if secret_hash(desired).is_some() {
+        return match text(live).filter(|words| !words.is_empty()) {
+            Some(words) => seal(&words),
+            None => live.clone(),
+        };
+    }
+    match (desired, live) {
+        (Value::Object(d), Value::Object(l)) => {
+            let null = Value::Null;
+            Value::Object(l.iter().map(|(name, value)| (name.clone(), align(d.get(name).unwrap_or(&null), value, seal))).collect())
+        }
+        (Value::Array(d), Value::Array(l)) if d.len() == l.len() => {
+            Value::Array(d.iter().zip(l).map(|(d, l)| align(d, l, seal)).collect())
+        }
+        _ => live.clone(),
+    }
+}
+
+/// Counts the actions of a plan.
+pub fn summarise(steps: &[Step], unchanged: usize) -> Summary {
+    let mut summary = Summary { unchanged, ..Summary::default() };
+    for step in steps {
+        match step.action.action {
+            ActionKind::Create => summary.create += 1,
+            ActionKind::Adopt => summary.adopt += 1,
+            ActionKind::Update => summary.update += 1,
+            ActionKind::Replace => summary.replace += 1,
+            ActionKind::Delete => summary.delete += 1,
+            ActionKind::Forget => summary.forget += 1,
+        }
+        summary.drifted += usize::from(step.action.drifted);
+    }
+    summary
+}
+
+/// The field by which objects of a kind are contained in objects of another.
+pub fn contained_by<'k>(kind: &'k Kind, container: &str) -> Option<&'k str> {
+    let scope = kind.spec.scope.as_ref().map(|scope| &scope.field);
+    kind.spec.key.iter().chain(scope).map(String::as_str).find(|field| {
+        let target = kind.field(field).and_then(|field| field.reference.as_ref()?.kind.as_deref());
+        target == Some(container) && kind.name != container
+    })
+}

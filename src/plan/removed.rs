@@ -1,0 +1,483 @@
+//! What the inventory owns and no manifest declares → deletions, forgettings, and what stays; with their limits.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+use super::{
+    Action, ActionKind, Reason,
+    build::{Draft, Inputs, Mode, contained_by},
+    show::Shown,
+    step::{Operation, Step},
+};
+use crate::{
+    address::Address,
+    description::{Kind, format::Verb},
+    diagnostic::Diagnostic,
+    inventory::Record,
+    live::{LiveObject, record_sources},
+    manifest::{DeletionPolicy, Manifests, MaxDeletes, Reconcile},
+    value::{Fields, Target, as_reference},
+};
+
+/// Deletions at most without `--max-deletes`.
+pub const MAX_DELETES: usize = 10;
+/// Share of a kind that may be deleted without `--max-deletes`, in percent, where it has over [`MAX_DELETES`] objects.
+pub const MAX_SHARE: f64 = 30.0;
+
+/// Where the steps go.
+pub(super) struct Removed<'a> {
+    pub(super) out: &'a mut Draft,
+}
+
+/// What becomes of an owned object whose manifest is gone.
+enum Fate {
+    Delete,
+    Forget(String),
+    Archive,
+    Retain(String),
+    Refuse(Diagnostic),
+}
+
+/// Adds the steps of what is no longer declared.
+pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize, usize>, to: &mut Removed<'_>) {
+    let undeclared = undeclared(inputs);
+    if undeclared.is_empty() {
+        return;
+    }
+    let destroy = inputs.mode == Mode::Destroy;
+    if !destroy && !inputs.prune {
+        for (address, _) in undeclared {
+            to.out.undeclared.push((address.to_string(), "prune is off".to_owned()));
+        }
+        return;
+    }
+    if let Some(why) = blocked(inputs) {
+        let mut list: Vec<String> = undeclared.iter().map(|(address, _)| address.to_string()).collect();
+        list.truncate(10);
+        to.out.diagnostics.push(why.hint(format!("Owned and not declared: {}.", list.join(", "))));
+        for (address, _) in undeclared {
+            to.out.undeclared.push((address.to_string(), "nothing is pruned in this run".to_owned()));
+        }
+        return;
+    }
+    let mut made: HashMap<String, usize> = HashMap::new();
+    let mut kept: HashSet<String> = HashSet::new();
+    let mut fates: Vec<(Address, Record, Arc<Kind>, Fate, Option<LiveObject>)> = Vec::new();
+    for (address, record) in undeclared {
+        let Some(kind) = kind_of(inputs.manifests, &address) else {
+            to.out.diagnostics.push(
+                Diagnostic::warning("PL0607", format!("`{address}` is owned, and its API or kind is not described any more: it is left alone."))
+                    .hint(format!("`plumb forget {address}` drops it from the inventory.")),
+            );
+            continue;
+        };
+        let connection: Arc<str> = record.connection.as_str().into();
+        if inputs.observed.failed.iter().any(|(failed, name)| *failed == connection && *name == kind.name)
+            || !inputs.manifests.connections.contains_key(&record.connection)
+        {
+            to.out.undeclared.push((address.to_string(), "it could not be looked at".to_owned()));
+            kept.insert(address.to_string());
+            continue;
+        }
+        let live = live_of(inputs, &connection, &kind, &record).cloned();
+        let fate = fate(inputs, &address, &record, &kind, live.as_ref());
+        fates.push((address, record, kind, fate, live));
+    }
+    for (address, _, _, fate, _) in &fates {
+        if matches!(fate, Fate::Retain(_) | Fate::Forget(_) | Fate::Archive | Fate::Refuse(_)) {
+            kept.insert(address.to_string());
+        }
+    }
+    let gone: HashSet<String> =
+        fates.iter().filter(|(address, _, _, fate, _)| address.entry.is_none() && matches!(fate, Fate::Delete)).map(|(address, ..)| address.to_string()).collect();
+    let forgotten: HashSet<String> =
+        fates.iter().filter(|(address, _, _, fate, _)| address.entry.is_none() && matches!(fate, Fate::Forget(_))).map(|(address, ..)| address.to_string()).collect();
+    for (address, record, kind, fate, live) in fates {
+        let parent = address.manifest().to_string();
+        // Entries that vanish with their parent are no actions; those of a forgotten one are forgotten with it.
+        if address.entry.is_some() && gone.contains(&parent) {
+            continue;
+        }
+        let fate = if address.entry.is_some() && forgotten.contains(&parent) {
+            Fate::Forget("its parent is forgotten".to_owned())
+        } else {
+            fate
+        };
+        let (action, operation, note) = match fate {
+            Fate::Retain(why) => {
+                to.out.undeclared.push((address.to_string(), why));
+                continue;
+            }
+            Fate::Refuse(told) => {
+                to.out.diagnostics.push(told.about(&address));
+                continue;
+            }
+            Fate::Forget(why) => (ActionKind::Forget, Operation::Record, Some(format!("The live object stays: {why}."))),
+            Fate::Archive => (ActionKind::Update, Operation::Update, Some("It is archived instead of deleted.".to_owned())),
+            Fate::Delete if live.is_none() => (ActionKind::Forget, Operation::Record, Some("It is gone already.".to_owned())),
+            Fate::Delete => (
+                ActionKind::Delete,
+                Operation::Delete,
+                kind.spec.delete_loses.as_ref().map(|loses| format!("Deleting it destroys {loses}.")),
+            ),
+        };
+        let archive = matches!((&action, &kind.spec.archive), (ActionKind::Update, Some(_)));
+        let mut desired = Fields::new();
+        let mut send = Vec::new();
+        let mut changes = Vec::new();
+        if archive && let Some(archive) = &kind.spec.archive {
+            if live.as_ref().is_some_and(|live| live.fields.get(&archive.field) == Some(&archive.value)) {
+                to.out.undeclared.push((address.to_string(), "it is archived".to_owned()));
+                continue;
+            }
+            desired.insert(archive.field.clone(), archive.value.clone());
+            send.push(archive.field.clone());
+            changes.push(super::Change {
+                path: format!("/{}", archive.field),
+                op: crate::diff::ChangeOp::Replace,
+                before: live.as_ref().and_then(|live| live.fields.get(&archive.field)).map(|value| shown.value(value)),
+                after: Some(archive.value.clone()),
+                sensitive: false,
+                drift: false,
+            });
+        }
+        made.insert(address.to_string(), to.out.steps.len());
+        to.out.steps.push(Step {
+            action: Action {
+                action,
+                address: address.to_string(),
+                connection: record.connection.clone(),
+                api: address.api.to_string(),
+                kind: address.kind.to_string(),
+                name: address.name.to_string(),
+                id: Some(record.id.clone()),
+                reason: Reason::Removed,
+                depends_on: Vec::new(),
+                changes,
+                requests: Vec::new(),
+                notes: note.into_iter().collect(),
+                outcome: None,
+                error: None,
+                drifted: false,
+            },
+            operation,
+            object: None,
+            kind,
+            specs: None,
+            desired,
+            send,
+            parent: record.parent.clone(),
+            live: live.map(Arc::new),
+            record: Some((address.to_string(), record)),
+            parent_new: None,
+            prune: true,
+            archive,
+            embedded: false,
+            seen: Vec::new(),
+            after: Vec::new(),
+            level: 0,
+            ours: false,
+        });
+    }
+    order(inputs, step_of, &made, to);
+    contents(inputs, &kept, &made, to);
+    limits(inputs, to);
+}
+
+/// Owned objects that this run's manifests do not declare, and that it may look at.
+fn undeclared(inputs: &Inputs<'_>) -> Vec<(Address, Record)> {
+    let mut declared: HashSet<String> = HashSet::new();
+    if inputs.mode != Mode::Destroy {
+        for object in &inputs.manifests.objects {
+            declared.insert(object.address.to_string());
+            declared.extend(record_sources(object, inputs.manifests));
+        }
+        declared.extend(inputs.manifests.broken.iter().map(ToString::to_string));
+    }
+    let broken: HashSet<String> = inputs.manifests.broken.iter().map(|address| address.manifest().to_string()).collect();
+    let disabled: HashSet<String> = inputs
+        .manifests
+        .objects
+        .iter()
+        .filter(|object| object.annotations.reconcile != Reconcile::Enforce)
+        .map(|object| object.address.manifest().to_string())
+        .collect();
+    inputs
+        .state
+        .objects
+        .iter()
+        .filter(|(address, _)| !declared.contains(*address))
+        .filter_map(|(address, record)| Some((address.parse::<Address>().ok()?, record.clone())))
+        .filter(|(address, _)| {
+            let manifest = address.manifest().to_string();
+            !broken.contains(&manifest) && !disabled.contains(&manifest)
+        })
+        .collect()
+}
+
+/// Why nothing may be pruned in this run at all.
+fn blocked(inputs: &Inputs<'_>) -> Option<Diagnostic> {
+    if inputs.mode == Mode::Destroy {
+        return None;
+    }
+    if inputs.only.is_some() {
+        return Some(Diagnostic::note("PL0606", "Nothing is pruned in a run that looks at a part of the stack only (`--target`, `--exclude`, `-l`)."));
+    }
+    if inputs.empty_source {
+        return Some(
+            Diagnostic::refusal("PL0604", "The source has no manifests at all: an empty source never prunes.")
+                .hint("If everything is to go, use `plumb destroy`."),
+        );
+    }
+    if inputs.manifests.incomplete {
+        return Some(Diagnostic::warning("PL0608", "Some manifests could not be read: nothing is pruned, because what is missing may be declared there."));
+    }
+    let missing: Vec<String> =
+        inputs.state.roots.iter().filter(|root| !inputs.roots.contains(root)).map(|root| format!("`{root}`")).collect();
+    if !missing.is_empty() {
+        return Some(
+            Diagnostic::refusal("PL0605", format!("The stack was applied from {} too, which this run does not read: nothing is pruned.", missing.join(", ")))
+                .hint("Give all of them with `-f`. If the manifests moved for good, apply once without `--prune` and with `--adopt-roots`, which makes this run's roots the stack's."),
+        );
+    }
+    None
+}
+
+fn kind_of(manifests: &Manifests, address: &Address) -> Option<Arc<Kind>> {
+    let api = manifests.catalog.api(&address.api)?;
+    match &address.entry {
+        Some((field, _)) => api.inside(&address.kind, field).cloned(),
+        None => api.kind(&address.kind).cloned(),
+    }
+}
+
+fn live_of<'o>(inputs: &'o Inputs<'_>, connection: &Arc<str>, kind: &Kind, record: &Record) -> Option<&'o LiveObject> {
+    let id = if kind.inside().is_some() {
+        format!("{}/{}", record.parent.as_deref().unwrap_or_default(), record.id)
+    } else {
+        record.id.clone()
+    };
+    inputs.observed.by_id(connection, &kind.name, &id)
+}
+
+fn fate(inputs: &Inputs<'_>, address: &Address, record: &Record, kind: &Kind, live: Option<&LiveObject>) -> Fate {
+    let explicit = record.deletion_policy;
+    if record.protect {
+        return Fate::Refuse(
+            Diagnostic::refusal("PL0601", format!("`{address}` is no longer declared, and is protected."))
+                .hint("Declare it again without `plumb.dev/protect`, apply that, and then take it away; or `plumb forget` it."),
+        );
+    }
+    if live.is_some_and(|live| live.never_delete) {
+        return Fate::Refuse(Diagnostic::refusal("PL0602", format!("`{address}` must never be deleted: it is the account's own {}.", kind.name)));
+    }
+    match explicit {
+        Some(DeletionPolicy::Retain) => return Fate::Retain("its deletion policy is `retain`".to_owned()),
+        Some(DeletionPolicy::Archive) if kind.spec.archive.is_some() => return Fate::Archive,
+        Some(DeletionPolicy::Archive) => return Fate::Retain("its deletion policy is `archive`, which the API cannot".to_owned()),
+        Some(DeletionPolicy::Delete) | None => {}
+    }
+    if !kind.can(Verb::Delete) {
+        return if record.adopted || kind.spec.singleton {
+            Fate::Forget("it was there before plumb and the API cannot delete it".to_owned())
+        } else {
+            Fate::Retain("the API cannot delete it".to_owned())
+        };
+    }
+    if explicit == Some(DeletionPolicy::Delete) {
+        return Fate::Delete;
+    }
+    if record.adopted {
+        return Fate::Forget("it was there before plumb".to_owned());
+    }
+    if kind.spec.contains {
+        return Fate::Forget(format!("a {} contains other objects and is deleted only with `plumb.dev/deletion-policy: delete`", kind.name));
+    }
+    if let Some(loses) = &kind.spec.delete_loses {
+        let _ = inputs;
+        return Fate::Forget(format!("deleting it would destroy {loses}, so it needs `plumb.dev/deletion-policy: delete`"));
+    }
+    Fate::Delete
+}
+
+/// Deletions go in reverse order, and after every change that takes a use of the deleted object away.
+fn order(inputs: &Inputs<'_>, step_of: &HashMap<usize, usize>, made: &HashMap<String, usize>, to: &mut Removed<'_>) {
+    let mut users: HashMap<&str, Vec<usize>> = HashMap::new();
+    let declared: HashMap<String, usize> = step_of
+        .iter()
+        .map(|(object, step)| (inputs.manifests.objects[*object].address.to_string(), *step))
+        .collect();
+    for (address, record) in &inputs.state.objects {
+        let step = made.get(address).or_else(|| declared.get(address));
+        if let Some(step) = step {
+            for target in &record.depends_on {
+                users.entry(target.as_str()).or_default().push(*step);
+            }
+        }
+    }
+    // An entry that takes a value which a removed one holds comes after it, or the API refuses it.
+    let mut freed: HashMap<(String, String, String, String), usize> = HashMap::new();
+    for step in made.values() {
+        let gone = &to.out.steps[*step];
+        let (Some(inside), Some(live)) = (gone.kind.inside(), &gone.live) else { continue };
+        if gone.operation != Operation::Delete {
+            continue;
+        }
+        for field in &inside.unique {
+            if let Some(value) = live.fields.get(field).and_then(crate::value::text) {
+                freed.insert((gone.kind.name.clone(), gone.parent.clone().unwrap_or_default(), field.clone(), value), *step);
+            }
+        }
+    }
+    let mut edges: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for step in step_of.values() {
+        let taking = &to.out.steps[*step];
+        let Some(inside) = taking.kind.inside() else { continue };
+        for field in &inside.unique {
+            let Some(value) = taking.desired.get(field).and_then(crate::value::text) else { continue };
+            let slot = (taking.kind.name.clone(), taking.parent.clone().unwrap_or_default(), field.clone(), value);
+            if let Some(freeing) = freed.get(&slot) {
+                edges.entry(*step).or_default().push(*freeing);
+            }
+        }
+    }
+    let early: HashSet<usize> = edges.values().flatten().copied().collect();
+    for (address, step) in made {
+        if early.contains(step) {
+            continue;
+        }
+        let list = edges.entry(*step).or_default();
+        list.extend(users.get(address.as_str()).into_iter().flatten().copied().filter(|user| user != step));
+    }
+    for (step, mut list) in edges {
+        let after = &mut to.out.steps[step].after;
+        after.append(&mut list);
+        after.sort_unstable();
+        after.dedup();
+    }
+}
+
+/// Refuses to delete what contains live objects that the stack does not own.
+fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, made: &HashMap<String, usize>, to: &mut Removed<'_>) {
+    let mut refused = Vec::new();
+    let mut owned: HashMap<(&str, String, &str), &str> = HashMap::new();
+    for (address, record) in &inputs.state.objects {
+        let kind: String = address.splitn(3, '/').nth(1).unwrap_or_default().to_owned();
+        owned.insert((record.connection.as_str(), kind, record.id.as_str()), address.as_str());
+    }
+    let deleted: HashMap<(Arc<str>, String, String), usize> = made
+        .values()
+        .filter(|step| to.out.steps[**step].operation == Operation::Delete)
+        .map(|step| {
+            let gone = &to.out.steps[*step];
+            let id = gone.action.id.clone().unwrap_or_default();
+            ((Arc::from(gone.action.connection.as_str()), gone.kind.name.clone(), id), *step)
+        })
+        .collect();
+    if deleted.is_empty() {
+        return;
+    }
+    let mut strangers: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for live in &inputs.observed.objects {
+        if !live.kind.is_declarable() {
+            continue;
+        }
+        for container in containers(&live.kind) {
+            let Some(field) = contained_by(&live.kind, &container) else { continue };
+            let Some((_, Target::Id(id))) = live.fields.get(field).and_then(as_reference) else { continue };
+            let Some(step) = deleted.get(&(live.connection.clone(), container.clone(), id)) else { continue };
+            let owner = owned.get(&(&*live.connection, live.kind.name.clone(), live.id.as_str()));
+            let goes = owner.is_some_and(|owner| made.contains_key(*owner) || !kept.contains(*owner));
+            if !goes {
+                let name = live.fields.get("name").and_then(Value::as_str).unwrap_or(&live.id);
+                strangers.entry(*step).or_default().push(format!("{} `{name}`", live.kind.name));
+            }
+        }
+    }
+    for (step, mut list) in strangers {
+        let count = list.len();
+        list.sort();
+        list.truncate(20);
+        let gone = &to.out.steps[step];
+        refused.push(
+            Diagnostic::refusal("PL0609", format!("`{}` contains {count} live objects that this stack does not own: {}.", gone.action.address, list.join(", ")))
+                .about(&gone.action.address)
+                .hint("Delete or move them by hand, or declare them in this stack first."),
+        );
+    }
+    to.out.diagnostics.extend(refused);
+}
+
+fn containers(kind: &Kind) -> Vec<String> {
+    let scope = kind.spec.scope.as_ref().map(|scope| &scope.field);
+    kind.spec
+        .key
+        .iter()
+        .chain(scope)
+        .filter_map(|field| kind.field(field)?.reference.as_ref()?.kind.clone())
+        .filter(|target| *target != kind.name)
+        .collect()
+}
+
+/// Refuses more deletions than a careful person would expect.
+fn limits(inputs: &Inputs<'_>, to: &mut Removed<'_>) {
+    let mut by_kind: BTreeMap<String, usize> = BTreeMap::new();
+    for step in to.out.steps.iter().filter(|step| step.action.action == ActionKind::Delete) {
+        *by_kind.entry(list_name(&step.action.address)).or_default() += 1;
+    }
+    let mut owned: BTreeMap<String, usize> = BTreeMap::new();
+    for address in inputs.state.objects.keys() {
+        *owned.entry(list_name(address)).or_default() += 1;
+    }
+    let total: usize = by_kind.values().sum();
+    let mut over: Vec<String> = Vec::new();
+    match inputs.max_deletes {
+        Some(MaxDeletes::Count(limit)) => {
+            if total > limit {
+                over.push(format!("{total} objects, and the limit is {limit}"));
+            }
+        }
+        Some(MaxDeletes::Percent(limit)) => {
+            for (kind, count) in &by_kind {
+                let of = owned.get(kind).copied().unwrap_or(*count);
+                if share(*count, of) > limit {
+                    over.push(format!("{count} of {of} {kind}, and the limit is {limit} %"));
+                }
+            }
+        }
+        None => {
+            if total > MAX_DELETES {
+                over.push(format!("{total} objects, and the limit is {MAX_DELETES}"));
+            }
+            for (kind, count) in &by_kind {
+                let of = owned.get(kind).copied().unwrap_or(*count);
+                if of > MAX_DELETES && share(*count, of) > MAX_SHARE {
+                    over.push(format!("{count} of {of} {kind}, and the limit is {MAX_SHARE} %"));
+                }
+            }
+        }
+    }
+    if !over.is_empty() {
+        to.out.diagnostics.push(
+            Diagnostic::refusal("PL0603", format!("The plan would delete {}.", over.join("; ")))
+                .hint(format!("If that is meant, allow it with `--max-deletes {total}`.")),
+        );
+    }
+}
+
+fn list_name(address: &str) -> String {
+    let head: Vec<&str> = address.splitn(3, '/').take(2).collect();
+    match address.split_once('#').and_then(|(_, entry)| entry.split_once('/')) {
+        Some((field, _)) => format!("{}#{field}", head.join("/")),
+        None => head.join("/"),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of objects are far below 2^52")]
+fn share(part: usize, whole: usize) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
+}

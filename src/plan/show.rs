@@ -1,0 +1,72 @@
+//! Canonical values as people read them: references by name, files by path, secrets not at all.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    live::Observed,
+    manifest::Manifests,
+    value::{Target, as_reference, file, secret_hash, text, value_from},
+};
+
+/// Names for live ids.
+#[derive(Debug, Default)]
+pub struct Shown {
+    names: HashMap<(String, String), String>,
+}
+
+impl Shown {
+    /// Learns the handles of declared objects and the names of other live ones.
+    pub fn new(manifests: &Manifests, observed: &Observed) -> Self {
+        let mut names = HashMap::new();
+        for live in &observed.objects {
+            let name = live.kind.spec.key.last().and_then(|field| live.fields.get(field)).and_then(text);
+            if let Some(name) = name {
+                names.insert((live.kind.name.clone(), live.id.clone()), name);
+            }
+        }
+        for (index, object) in manifests.objects.iter().enumerate() {
+            if let Some(live) = observed.live(index)
+                && object.parent.is_none()
+            {
+                names.insert((object.kind.name.clone(), live.id.clone()), object.address.name.to_string());
+            }
+        }
+        Self { names }
+    }
+
+    /// The name that a reference goes by.
+    pub fn name(&self, kind: &str, target: &Target) -> String {
+        match target {
+            Target::Id(id) => {
+                self.names.get(&(kind.to_owned(), id.clone())).cloned().unwrap_or_else(|| format!("id:{id}"))
+            }
+            Target::New(address) => {
+                address.rsplit('/').next().unwrap_or(address).split('#').next().unwrap_or_default().to_owned()
+            }
+            Target::Field(_, value) => value.clone(),
+        }
+    }
+
+    /// A value as people read it.
+    pub fn value(&self, value: &Value) -> Value {
+        if secret_hash(value).is_some() || value_from(value).is_some() {
+            return Value::String("(sensitive)".into());
+        }
+        if let Some((kind, target)) = as_reference(value) {
+            return Value::String(self.name(kind, &target));
+        }
+        if let Some(upload) = file(value) {
+            let part = |name: &str| upload.get(name).and_then(text);
+            return json!({ "file": part("path").or_else(|| part("name")).unwrap_or_default() });
+        }
+        match value {
+            Value::Object(map) => {
+                Value::Object(map.iter().map(|(name, value)| (name.clone(), self.value(value))).collect::<Map<_, _>>())
+            }
+            Value::Array(items) => Value::Array(items.iter().map(|item| self.value(item)).collect()),
+            other => other.clone(),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A step: an action with everything that carrying it out needs.
+
+use std::sync::Arc;
+
+use super::{Action, ActionKind};
+use crate::{
+    description::{Kind, Specs},
+    inventory::Record,
+    live::LiveObject,
+    value::Fields,
+};
+
+/// What a step does by calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Operation {
+    /// One create.
+    Create,
+    /// One update.
+    Update,
+    /// A delete and a create.
+    Replace,
+    /// One delete.
+    Delete,
+    /// Nothing but the record.
+    Record,
+}
+
+/// One action with everything that carrying it out needs.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// What people see of it.
+    pub action: Action,
+    /// What it does by calls.
+    pub operation: Operation,
+    /// Index of the declared object.
+    pub object: Option<usize>,
+    /// Kind of the object; of an entry, the entry's own.
+    pub kind: Arc<Kind>,
+    /// Types of the fields, where a hook refined them.
+    pub specs: Option<Arc<Specs>>,
+    /// Declared fields, canonical.
+    pub desired: Fields,
+    /// Top-level fields that an update sends.
+    pub send: Vec<String>,
+    /// The live object.
+    pub live: Option<Arc<LiveObject>>,
+    /// The record that it had, and under which address.
+    pub record: Option<(String, Record)>,
+    /// Id of the live parent.
+    pub parent: Option<String>,
+    /// Address of the parent that this run makes.
+    pub parent_new: Option<String>,
+    /// Entries of keyed lists that are no longer declared are removed.
+    pub prune: bool,
+    /// The update archives the object.
+    pub archive: bool,
+    /// Sent along in the create of its parent.
+    pub embedded: bool,
+    /// Live ids that have the same key and are not it.
+    pub seen: Vec<String>,
+    /// Indices of the steps that must come before.
+    pub after: Vec<usize>,
+    /// Longest way through `after`.
+    pub level: usize,
+    /// The create was begun by an earlier run: what is found was made by plumb.
+    pub ours: bool,
+}
+
+impl Step {
+    /// The types of the fields.
+    pub fn specs(&self) -> &Specs {
+        self.specs.as_deref().unwrap_or(&self.kind.spec.fields)
+    }
+
+    /// The address.
+    pub fn address(&self) -> &str {
+        &self.action.address
+    }
+
+    /// Whether a call is made for it.
+    pub fn calls(&self) -> bool {
+        self.operation != Operation::Record
+    }
+}
+
+/// What an action does by calls, where it has changes or not.
+pub(super) fn operation(action: ActionKind, changes: bool) -> Operation {
+    match action {
+        ActionKind::Create => Operation::Create,
+        ActionKind::Update => Operation::Update,
+        ActionKind::Adopt if changes => Operation::Update,
+        ActionKind::Replace => Operation::Replace,
+        ActionKind::Delete => Operation::Delete,
+        ActionKind::Adopt | ActionKind::Forget => Operation::Record,
+    }
+}
+
+/// Steps that share one call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// Indices of the steps, in order.
+    pub steps: Vec<usize>,
+    /// What they do.
+    pub operation: Operation,
+    /// The call takes many objects.
+    pub bulk: bool,
+    /// Level of the steps.
+    pub level: usize,
+}
