@@ -1,1 +1,149 @@
 //! Actions → calls, written ahead → outcome.
+//!
+//! Before a call its intent is durable, after it its result is. A failure stops only what depends on it. An answer that
+//! was lost is looked for before anything is sent again.
+
+mod encode;
+mod find;
+mod run;
+mod write;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use serde_json::Value;
+
+pub use self::run::{Policies, apply};
+use crate::{
+    diagnostic::Diagnostic,
+    inventory::Inventory,
+    live::Remote,
+    plan::Outcome,
+    value::{Fields, Target, as_reference, reference},
+};
+
+/// What carrying out a plan needs.
+pub struct Context<'a> {
+    /// Connections by name.
+    pub remotes: &'a HashMap<String, Remote>,
+    /// The inventory, locked.
+    pub inventory: &'a Inventory,
+    /// The text of a secret, by hash.
+    pub open: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// Makes the placeholder of a secret.
+    pub seal: &'a (dyn Fn(&str) -> Value + Sync),
+    /// The content of a file, by path and expected SHA-256.
+    pub read: &'a (dyn Fn(&str, &str) -> Result<Vec<u8>, String> + Sync),
+    /// Set by Ctrl-C: what is in flight is finished and recorded, nothing new is started.
+    pub stop: &'a AtomicBool,
+    /// Told of each action when it starts (no outcome) and ends.
+    pub tell: &'a (dyn Fn(&str, Option<Outcome>) + Sync),
+}
+
+/// What came of a plan.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Outcome and error of each step, and the id that its object has now.
+    pub results: Vec<StepResult>,
+    /// What there is to tell.
+    pub diagnostics: Vec<Diagnostic>,
+    /// It was interrupted.
+    pub interrupted: bool,
+}
+
+/// What came of one step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepResult {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Why it failed or was skipped.
+    pub error: Option<String>,
+    /// Id of the object.
+    pub id: Option<String>,
+}
+
+/// What was made in this run.
+#[derive(Debug, Default)]
+struct Made {
+    ids: Mutex<HashMap<String, String>>,
+    fields: Mutex<BTreeMap<String, Fields>>,
+}
+
+impl Made {
+    fn id(&self, address: &str) -> Option<String> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
+    }
+
+    fn put(&self, address: &str, id: &str, fields: Fields) {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(address.to_owned(), id.to_owned());
+        self.fields.lock().unwrap_or_else(PoisonError::into_inner).insert(address.to_owned(), fields);
+    }
+
+    fn fields(&self, address: &str) -> Option<Fields> {
+        self.fields.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
+    }
+
+    /// Fields with references to what was made in this run as references to live objects.
+    fn resolve(&self, fields: &Fields) -> Fields {
+        fields.iter().map(|(name, value)| (name.clone(), self.resolve_value(value))).collect()
+    }
+
+    fn resolve_value(&self, value: &Value) -> Value {
+        if let Some((kind, Target::New(address))) = as_reference(value)
+            && let Some(id) = self.id(&address)
+        {
+            return reference(kind, &Target::Id(id));
+        }
+        match value {
+            Value::Object(map) => {
+                Value::Object(map.iter().map(|(name, value)| (name.clone(), self.resolve_value(value))).collect())
+            }
+            Value::Array(items) => Value::Array(items.iter().map(|item| self.resolve_value(item)).collect()),
+            other => other.clone(),
+        }
+    }
+}
+
+/// State that the tasks of one apply share.
+struct Shared<'a> {
+    context: &'a Context<'a>,
+    plan: &'a crate::plan::Plan,
+    policies: &'a Policies,
+    made: Made,
+    diagnostics: Mutex<Vec<Diagnostic>>,
+    /// Intents of earlier runs, by address: closed when their object's step ends.
+    old_intents: HashMap<String, Vec<String>>,
+    run: String,
+}
+
+impl Shared<'_> {
+    fn stopped(&self) -> bool {
+        self.context.stop.load(Ordering::SeqCst)
+    }
+
+    fn tell(&self, diagnostic: Diagnostic) {
+        self.diagnostics.lock().unwrap_or_else(PoisonError::into_inner).push(diagnostic);
+    }
+
+    fn remote(&self, connection: &str) -> Option<&Remote> {
+        self.context.remotes.get(connection)
+    }
+}
+
+/// Seconds after which a request that was never answered cannot take effect any more.
+pub const SETTLE_SECONDS: i64 = 10;
+
+/// Now, RFC 3339, in whole seconds.
+pub fn now() -> String {
+    format_instant(jiff::Timestamp::now())
+}
+
+fn format_instant(instant: jiff::Timestamp) -> String {
+    jiff::Timestamp::from_second(instant.as_second()).unwrap_or(instant).to_string()
+}
+

@@ -19,6 +19,9 @@ pub trait Hook: Send + Sync {
     /// Types the field for one object, from the definitions.
     fn refine(&self, definitions: &[Definition]) -> FieldSpec;
 
+    /// Puts right what was typed from a definition that was not live yet, once it is.
+    fn correct(&self, refined: &mut FieldSpec, definition: &Fields);
+
     /// Key parts that come from the field's members, in order; nothing where the object has no natural key.
     fn key(&self, refined: &FieldSpec, value: &serde_json::Value) -> Option<Vec<String>>;
 }

@@ -123,3 +123,33 @@ pub fn shown_key(kind: &Kind, fields: &Fields, name: &dyn Fn(&str, &Target) -> O
         .find(|key| !key.is_empty())
         .unwrap_or_default()
 }
+
+/// The natural key of an object, hooks included: what tells it from others of its kind.
+pub fn natural_key(kind: &Kind, specs: &Specs, parent: Option<&str>, fields: &Fields) -> Option<String> {
+    match kind.spec.hook.as_deref().and_then(crate::description::hook::find) {
+        None => own_key(kind, &kind.spec.fields, parent, fields),
+        Some(hook) => {
+            let null = Value::Null;
+            let refined = specs.get(hook.field())?;
+            let parts = hook.key(refined, fields.get(hook.field()).unwrap_or(&null))?;
+            hook_key(kind, fields, &parts)
+        }
+    }
+}
+
+/// A hook's key: the references among the kind's own key fields, and the parts from the hook.
+pub(super) fn hook_key(kind: &Kind, fields: &Fields, parts: &[String]) -> Option<String> {
+    if parts.iter().all(String::is_empty) {
+        return None;
+    }
+    let mut key = String::new();
+    for name in &kind.spec.key {
+        let spec = kind.field(name)?;
+        if let Some(value) = fields.get(name).filter(|value| as_reference(value).is_some()) {
+            key.push_str(&part(spec, value)?);
+        }
+        key.push(JOIN);
+    }
+    key.push_str(&parts.join("\u{1f}"));
+    Some(key)
+}

@@ -13,7 +13,7 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::Value;
 
 pub use self::{
-    keys::KeyIndex,
+    keys::{KeyIndex, natural_key, shown_key},
     observe::{ObserveOptions, Observer, item_vars, record_of, record_sources},
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
 };

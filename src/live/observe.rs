@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     Found, LiveObject, Observed, Standing,
-    keys::{KeyIndex, own_key},
+    keys::{KeyIndex, hook_key, own_key},
     remote::{ListQuery, Listing, Remote, can_list},
     resolve::{NameIndex, Narrow, fits, narrow},
 };
@@ -1486,23 +1486,6 @@ fn field_at<'s>(specs: &'s Specs, pointer: &str) -> Option<&'s crate::descriptio
         };
     }
     Some(if field.reference.is_none() { field.items.as_deref().unwrap_or(field) } else { field })
-}
-
-/// A hook's key: the kind's own key fields and the parts from the hook.
-fn hook_key(kind: &Kind, fields: &Fields, parts: &[String]) -> Option<String> {
-    if parts.iter().all(String::is_empty) {
-        return None;
-    }
-    let mut key = String::new();
-    for name in &kind.spec.key {
-        let spec = kind.field(name)?;
-        if let Some(value) = fields.get(name).filter(|value| as_reference(value).is_some()) {
-            key.push_str(&super::keys::part(spec, value)?);
-        }
-        key.push('\u{1f}');
-    }
-    key.push_str(&parts.join("\u{1f}"));
-    Some(key)
 }
 
 /// Puts members under the names that the hook gives them: they may be written by their definition's own name.

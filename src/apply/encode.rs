@@ -1,0 +1,156 @@
+//! Steps → wire attributes: only what differs, or the whole where the API replaces.
+
+use serde_json::Value;
+
+use super::Shared;
+use crate::{
+    description::{
+        Kind, Specs,
+        format::{FieldType, UpdateStyle},
+        hook,
+    },
+    dialect::{self, Encoder, encode_fields},
+    diff::{compose, equal},
+    plan::{Operation, Step},
+    value::{Fields, Target, as_reference, get_path, set_path, text},
+};
+
+impl Shared<'_> {
+    /// Attributes of a create.
+    pub(super) fn create_attributes(&self, step: &Step) -> Result<Fields, String> {
+        let specs = self.specs(step);
+        let mut fields = Fields::new();
+        for (name, value) in &step.desired {
+            // A null that nothing is there to clear is not sent.
+            if value.is_null() || in_path(&step.kind, name) {
+                continue;
+            }
+            fields.insert(name.clone(), value.clone());
+        }
+        let mut attributes = self.encode(&specs, &fields, true)?;
+        self.add_parent(step, &mut attributes)?;
+        Ok(attributes)
+    }
+
+    /// Attributes of an update: the fields that differ, each as the API wants it.
+    pub(super) fn update_attributes(&self, step: &Step) -> Result<Fields, String> {
+        let specs = self.specs(step);
+        let style = step.kind.spec.update.style;
+        let mut fields = Fields::new();
+        for name in &step.send {
+            let Some(spec) = specs.get(name) else { continue };
+            let desired = step.desired.get(name).cloned().unwrap_or(Value::Null);
+            let live = step.live.as_ref();
+            let raw = live
+                .and_then(|live| live.raw.as_ref())
+                .and_then(|raw| dialect::attribute(&step.kind, raw, spec.wire_name()));
+            let applied = step.record.as_ref().and_then(|(_, record)| record.applied.get(name));
+            let there = live.and_then(|live| live.fields.get(name));
+            let mut value = compose(spec, style, &desired, applied, there, raw.as_ref(), step.prune)
+                .map_err(|error| error.to_string())?;
+            if style == UpdateStyle::MergePatch && spec.ty == FieldType::Object {
+                value = only_changed(spec, &value, there);
+            }
+            fields.insert(name.clone(), value);
+        }
+        self.encode(&specs, &fields, false)
+    }
+
+    /// The whole object for an API that replaces: the live row with the declared fields laid over.
+    pub(super) fn whole(&self, step: &Step, row: &Value) -> Result<Fields, String> {
+        let mut out = row.as_object().cloned().unwrap_or_default();
+        for spec in step.kind.spec.fields.values().filter(|spec| spec.read_only) {
+            if !spec.wire_name().contains('.') && step.kind.spec.update.lock.as_deref() != Some(spec.wire_name()) {
+                out.shift_remove(spec.wire_name());
+            }
+        }
+        for path in &step.kind.spec.id.path {
+            out.shift_remove(path);
+        }
+        for name in step.kind.spec.ignored.keys() {
+            if step.kind.spec.update.lock.as_deref() != Some(name) {
+                out.shift_remove(name);
+            }
+        }
+        for (name, value) in self.update_attributes(&Step { send: step.desired.keys().cloned().collect(), ..step.clone() })? {
+            set_path(&mut out, &name, value);
+        }
+        Ok(out)
+    }
+
+    fn encode(&self, specs: &Specs, fields: &Fields, creating: bool) -> Result<Fields, String> {
+        let encoder = Encoder {
+            id: &|address| self.made.id(address),
+            open: self.context.open,
+            read: self.context.read,
+        };
+        encode_fields(specs, fields, creating, &encoder).map_err(|error| error.to_string())
+    }
+
+    /// The flat route of an entry names the parent in the body.
+    fn add_parent(&self, step: &Step, attributes: &mut Fields) -> Result<(), String> {
+        let Some(wire) = step.kind.inside().and_then(|inside| inside.parent_wire.as_deref()) else { return Ok(()) };
+        let path = step.kind.spec.create.path.as_deref().unwrap_or(&step.kind.spec.path);
+        if step.embedded || path.contains("{parent}") {
+            return Ok(());
+        }
+        let id = match &step.parent_new {
+            Some(address) => self.made.id(address).ok_or_else(|| format!("`{address}` does not exist yet"))?,
+            None => step.parent.clone().unwrap_or_default(),
+        };
+        set_path(attributes, wire, id.parse::<u64>().map_or(Value::String(id), Value::from));
+        Ok(())
+    }
+
+    /// Types of a step's fields; what a hook typed from definitions that this run made goes by their real attributes.
+    fn specs(&self, step: &Step) -> Specs {
+        let mut specs = step.specs().clone();
+        let Some(hook) = step.kind.spec.hook.as_deref().and_then(hook::find) else { return specs };
+        let (source, child) = hook.source();
+        let Some((_, target)) = step.desired.get(source).and_then(as_reference) else { return specs };
+        let Some(refined) = specs.get_mut(hook.field()) else { return specs };
+        for other in &self.plan.steps {
+            let same_parent = match &target {
+                Target::New(address) => other.parent_new.as_ref() == Some(address),
+                Target::Id(id) => other.parent.as_ref() == Some(id),
+                Target::Field(..) => false,
+            };
+            if other.kind.name != child || !same_parent || !matches!(other.operation, Operation::Create | Operation::Update) {
+                continue;
+            }
+            if let Some(fields) = self.made.fields(other.address()) {
+                hook.correct(refined, &fields);
+            }
+        }
+        specs
+    }
+}
+
+/// Whether a field is a part of the create's path, and so not of its body.
+fn in_path(kind: &Kind, name: &str) -> bool {
+    let path = kind.spec.create.path.as_deref().unwrap_or(&kind.spec.path);
+    path.contains(&format!("{{{name}}}"))
+}
+
+/// Only the members that differ from what is live.
+fn only_changed(spec: &crate::description::format::FieldSpec, value: &Value, live: Option<&Value>) -> Value {
+    let (Value::Object(members), Some(Value::Object(there))) = (value, live) else { return value.clone() };
+    let null = Value::Null;
+    Value::Object(
+        members
+            .iter()
+            .filter(|(name, value)| {
+                let free = crate::description::format::FieldSpec { ty: FieldType::Any, ..Default::default() };
+                let member = spec.fields.get(*name).unwrap_or(&free);
+                !equal(member, value, there.get(*name).unwrap_or(&null))
+            })
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    )
+}
+
+/// The value that makes a change in between be refused, from a row.
+pub(super) fn lock_value(kind: &Kind, row: &Value) -> Option<String> {
+    let lock = kind.spec.update.lock.as_deref().filter(|lock| *lock != "etag")?;
+    text(get_path(row, lock)?)
+}
