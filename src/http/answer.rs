@@ -1,0 +1,190 @@
+//! An answer, and the JSON in it: what is not JSON becomes an error that says what came instead.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde_json::Value;
+
+use super::{
+    error::{HttpError, Site},
+    mask::Masker,
+};
+
+/// The longest part of a body that is shown in a message, in characters.
+const EXCERPT: usize = 240;
+
+/// The final answer to a call.
+#[derive(Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body, decompressed.
+    pub body: Bytes,
+    /// Requests that were sent for it.
+    pub attempts: u32,
+    site: Arc<Site>,
+    masker: Arc<Masker>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({} to {}, {} bytes)", self.status, self.site, self.body.len())
+    }
+}
+
+impl Answer {
+    /// Makes an answer by hand, for those who test what reads it.
+    pub fn new(site: Site, status: u16, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
+        Self::made(Arc::new(site), Arc::default(), status, headers, body.into(), 1)
+    }
+
+    pub(super) fn made(
+        site: Arc<Site>,
+        masker: Arc<Masker>,
+        status: u16,
+        headers: HeaderMap,
+        body: Bytes,
+        attempts: u32,
+    ) -> Self {
+        Self { status, headers, body, attempts, site, masker }
+    }
+
+    /// The call that it answers.
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    /// Whether the status is 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// A header's text, where it is there and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as JSON; an empty one, a page of HTML or a text that breaks off is an error.
+    pub fn json(&self) -> Result<Value, HttpError> {
+        match self.parse() {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(came)) => Err(self.unusable(came, "JSON")),
+            None => Err(self.unusable(format!("status {} and an empty body", self.status), "JSON")),
+        }
+    }
+
+    /// The body as JSON, or nothing where it is empty.
+    pub fn json_if_any(&self) -> Result<Option<Value>, HttpError> {
+        self.parse().transpose().map_err(|came| self.unusable(came, "JSON or nothing"))
+    }
+
+    /// An error that says what came and what was expected, secrets masked.
+    pub fn unusable(&self, came: impl Into<String>, expected: impl Into<String>) -> HttpError {
+        HttpError::Unusable {
+            site: self.site.clone(),
+            came: self.masker.apply(&came.into()),
+            expected: expected.into(),
+        }
+    }
+
+    /// The error of an answer that refuses the call, with what its body says, secrets masked.
+    pub fn refused(self, message: impl Into<String>) -> HttpError {
+        let message = self.masker.apply(&message.into());
+        HttpError::Refused { site: self.site.clone(), message, answer: Box::new(self) }
+    }
+
+    /// The beginning of the body as one line of plain text, secrets masked; of a page of HTML its title.
+    pub fn excerpt(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        let text = if self.is_html() { title(&text).unwrap_or("a page of HTML") } else { &text };
+        shorten(&self.masker.apply(text))
+    }
+
+    fn parse(&self) -> Option<Result<Value, String>> {
+        let body = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return None;
+        }
+        Some(serde_json::from_slice(body).map_err(|error| {
+            if self.is_html() {
+                let text = String::from_utf8_lossy(body);
+                match title(&text) {
+                    Some(title) => format!("a page of HTML titled `{}`", shorten(title)),
+                    None => "a page of HTML".into(),
+                }
+            } else if error.is_eof() {
+                format!("JSON that breaks off after {} bytes", body.len())
+            } else {
+                format!("`{}`", self.excerpt())
+            }
+        }))
+    }
+
+    fn is_html(&self) -> bool {
+        let declared = self.headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+        declared || self.body.trim_ascii_start().starts_with(b"<")
+    }
+}
+
+fn title(html: &str) -> Option<&str> {
+    let lower = html.to_ascii_lowercase();
+    let start = lower.find("<title")?;
+    let start = start + lower.get(start..)?.find('>')? + 1;
+    let end = start + lower.get(start..)?.find("</title")?;
+    let title = html.get(start..end)?.trim();
+    (!title.is_empty()).then_some(title)
+}
+
+fn shorten(text: &str) -> String {
+    let mut line = String::new();
+    for word in text.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty())
+    {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        if line.len() > 8 * EXCERPT {
+            break;
+        }
+    }
+    match line.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Method;
+
+    use super::*;
+
+    fn answer(body: &str) -> Answer {
+        Answer::new(Site::new("acme", Method::GET, "/v1/things"), 200, HeaderMap::new(), body.to_owned())
+    }
+
+    #[test]
+    fn what_is_not_json_is_named() {
+        let text = |body: &str| answer(body).json().unwrap_err().to_string();
+        assert_eq!(
+            text("<html><head><TITLE>Sign in</TITLE></head>"),
+            "`GET /v1/things` of connection `acme` was answered with a page of HTML titled `Sign in` where JSON was \
+             expected"
+        );
+        assert!(text("{\"data\": [1, 2").contains("JSON that breaks off after 14 bytes"));
+        assert!(text("").contains("status 200 and an empty body"));
+        assert!(text("Too Many\nRequests").contains("`Too Many Requests`"));
+        assert_eq!(answer("  ").json_if_any().unwrap(), None);
+        assert_eq!(answer("\u{feff}{}").json().unwrap(), serde_json::json!({}));
+    }
+
+    #[test]
+    fn excerpts_are_one_short_line() {
+        let long = answer(&"é\n".repeat(5000)).excerpt();
+        assert_eq!(long.chars().count(), EXCERPT + 1);
+        assert!(!long.contains('\n'));
+    }
+}

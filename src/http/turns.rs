@@ -1,0 +1,270 @@
+//! When each call of a credential may go.
+//!
+//! A token bucket whose tokens come back one window after they were taken, so that no window of any position sees more
+//! calls than the budget; besides, what the server says: no call before `Retry-After` is over, none once the limit
+//! that its headers tell is used up, until it comes back.
+
+use std::{
+    collections::VecDeque,
+    pin::pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+use super::{budget::Model, quota::Quota, retry, spec::Pace};
+
+/// The turns of one credential's calls.
+#[derive(Debug)]
+pub(super) struct Turns {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    requests: Option<usize>,
+    window: Duration,
+    patience: Duration,
+    /// When the latest calls went or will go, at most `requests` of them, oldest first.
+    taken: VecDeque<Instant>,
+    /// No call goes before this.
+    gate: Option<Instant>,
+    /// What the server's headers leave.
+    left: Option<Left>,
+    /// Calls on the wire.
+    flying: u32,
+    quota: Quota,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    calls: i64,
+    until: Instant,
+}
+
+/// A call on the wire; over when dropped.
+#[derive(Debug)]
+pub(super) struct Flight<'a>(&'a Turns);
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.flying = state.flying.saturating_sub(1);
+    }
+}
+
+/// The API's limit is used up for longer than anybody waits: for this long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct UsedUp(pub(super) Duration);
+
+impl Turns {
+    pub(super) fn new(model: Model, pace: &Pace) -> Self {
+        let state = State {
+            requests: None,
+            window: Duration::ZERO,
+            patience: Duration::ZERO,
+            taken: VecDeque::new(),
+            gate: None,
+            left: None,
+            flying: 0,
+            quota: Quota::default(),
+        };
+        let turns = Self { state: Mutex::new(state), changed: Notify::new() };
+        turns.configure(model, pace);
+        turns
+    }
+
+    pub(super) fn configure(&self, model: Model, pace: &Pace) {
+        let mut state = self.state();
+        state.requests = model.requests.map(|requests| usize::try_from(requests).unwrap_or(usize::MAX));
+        state.window = pace.scaled(model.window);
+        state.patience = retry::patience(pace, state.window);
+    }
+
+    /// Length of the window, at the client's pace.
+    pub(super) fn window(&self) -> Duration {
+        self.state().window
+    }
+
+    /// Waits for a call's turn under the budget, then for the server's leave.
+    pub(super) async fn take(&self) -> Result<Flight<'_>, UsedUp> {
+        self.slot_comes().await;
+        self.depart().await
+    }
+
+    /// Takes a slot of the budget and waits for it.
+    pub(super) async fn slot_comes(&self) {
+        let slot = self.slot();
+        if let Some(slot) = slot {
+            sleep_until(slot).await;
+        }
+    }
+
+    /// Waits until the server lets calls through.
+    pub(super) async fn depart(&self) -> Result<Flight<'_>, UsedUp> {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let until = {
+                let mut state = self.state();
+                let now = Instant::now();
+                match state.closed_until(now) {
+                    None => {
+                        if let Some(left) = &mut state.left {
+                            left.calls -= 1;
+                        }
+                        state.flying += 1;
+                        return Ok(Flight(self));
+                    }
+                    Some(until) if until.duration_since(now) > state.patience => {
+                        return Err(UsedUp(until.duration_since(now)));
+                    }
+                    Some(until) => until,
+                }
+            };
+            tokio::select! {
+                () = sleep_until(until) => {}
+                () = changed => {}
+            }
+        }
+    }
+
+    /// Reserves the next slot of the budget, and says when it is.
+    fn slot(&self) -> Option<Instant> {
+        let mut state = self.state();
+        let requests = state.requests?;
+        let now = Instant::now();
+        let slot = match state.taken.len().checked_sub(requests).and_then(|index| state.taken.get(index)) {
+            Some(taken) => (*taken + state.window).max(now),
+            None => now,
+        };
+        state.taken.push_back(slot);
+        while state.taken.len() > requests {
+            state.taken.pop_front();
+        }
+        Some(slot)
+    }
+
+    /// No call goes before this time is over.
+    pub(super) fn pause(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let mut state = self.state();
+        state.gate = Some(state.gate.map_or(until, |gate| gate.max(until)));
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Notes what an answer's headers say of the limit; `reset` is the time until it comes back. The answer's own call
+    /// is still on the wire.
+    pub(super) fn told(&self, quota: Quota, reset: Option<Duration>) {
+        if quota.is_empty() {
+            return;
+        }
+        let mut state = self.state();
+        state.quota = quota;
+        let Some(remaining) = quota.remaining else { return };
+        let now = Instant::now();
+        let until = now + reset.unwrap_or(state.window);
+        // Calls that are under way besides this one may not be counted yet.
+        let calls = i64::try_from(remaining).unwrap_or(i64::MAX) - i64::from(state.flying.saturating_sub(1));
+        let calls = match state.left {
+            Some(left) if left.until > now && is_same_window(left.until, until) => calls.min(left.calls),
+            _ => calls,
+        };
+        state.left = Some(Left { calls, until });
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn quota(&self) -> Quota {
+        self.state().quota
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn closed_until(&self, now: Instant) -> Option<Instant> {
+        let used_up = self.left.filter(|left| left.calls <= 0).map(|left| left.until);
+        self.gate.into_iter().chain(used_up).filter(|until| *until > now).max()
+    }
+}
+
+/// Whether two ends of a window, told in whole seconds, are the same one.
+fn is_same_window(one: Instant, other: Instant) -> bool {
+    one.max(other) - one.min(other) < Duration::from_millis(1500)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turns(requests: Option<u32>, window: u64, second: f64) -> Turns {
+        let model = Model { requests, window: Duration::from_secs(window), concurrency: 8 };
+        Turns::new(model, &Pace { second, ..Pace::default() })
+    }
+
+    fn quota(remaining: u64) -> Quota {
+        Quota { remaining: Some(remaining), ..Quota::default() }
+    }
+
+    #[test]
+    fn no_window_sees_more_calls_than_the_budget() {
+        let turns = turns(Some(5), 10, 1.0);
+        let slots: Vec<Instant> = (0..23).filter_map(|_| turns.slot()).collect();
+        assert!(slots[4] - slots[0] < Duration::from_millis(100), "a fresh budget is used at once");
+        for pair in slots.windows(6) {
+            assert!(pair[5] - pair[0] >= Duration::from_secs(10));
+        }
+        assert!(slots[22] - slots[0] < Duration::from_millis(40_100), "nothing of the budget is wasted");
+    }
+
+    #[tokio::test]
+    async fn calls_wait_before_the_servers_limit_is_used_up() {
+        let turns = turns(None, 60, 1.0);
+        let first = turns.take().await.unwrap();
+        let other = turns.take().await.unwrap();
+        turns.told(quota(2), Some(Duration::from_millis(80)));
+        drop(first);
+        let start = Instant::now();
+        let third = turns.take().await.unwrap();
+        assert!(start.elapsed() < Duration::from_millis(40), "one is left: two, less the other on its way");
+        let _fourth = turns.take().await.unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(75));
+        drop((other, third));
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_before_a_pause_is_over_and_nobody_waits_for_ever() {
+        let turns = turns(None, 60, 1.0);
+        turns.pause(Duration::from_millis(50));
+        turns.pause(Duration::from_millis(10));
+        let start = Instant::now();
+        drop(turns.take().await.unwrap());
+        assert!(start.elapsed() >= Duration::from_millis(50));
+        turns.pause(Duration::from_secs(3600));
+        let UsedUp(wait) = turns.take().await.unwrap_err();
+        assert!(wait > Duration::from_secs(3500));
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_comes_back_early_lets_waiting_calls_through() {
+        let turns = turns(None, 60, 1.0);
+        turns.told(quota(0), Some(Duration::from_secs(20)));
+        let waiting = turns.take();
+        let telling = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            turns.told(quota(9), Some(Duration::from_secs(60)));
+        };
+        let both = futures::future::join(waiting, telling);
+        let (flight, ()) = tokio::time::timeout(Duration::from_secs(2), both).await.unwrap();
+        assert!(flight.is_ok());
+    }
+}
