@@ -30,7 +30,7 @@ use crate::description::format::Limits;
 const RENEW_AT: f64 = 0.8;
 /// A token that was got because the one before was refused is not replaced again within this time: the API refuses
 /// something else than the token.
-const TRUSTED: Duration = Duration::from_secs(60);
+const TRUSTED: Duration = Duration::from_secs(15);
 
 /// What a client's tokens come from.
 pub(super) struct TokenSource {

@@ -142,10 +142,6 @@ impl Stop {
         self.0.send_replace(true);
     }
 
-    pub(super) fn is_set(&self) -> bool {
-        *self.0.borrow()
-    }
-
     /// Waits for something, unless the run is interrupted.
     pub(super) async fn unless<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         let mut stopped = self.0.subscribe();
