@@ -6,7 +6,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use indexmap::IndexMap;
 
 use super::format::{
-    ApiSpec, DialectName, FieldSpec, FieldType, Immutable, Inside, KindSpec, Naming, RefSpec, Sensitivity, Verb,
+    ApiSpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec, Sensitivity, Verb,
 };
 
 /// The suffix that makes an API's name a group of manifests.
@@ -98,8 +98,10 @@ impl Api {
             DialectName::Rest => Naming::Snake,
             DialectName::Jsonapi => Naming::Kebab,
         });
+        let ids: HashMap<String, IdWire> = spec.kinds.iter().map(|kind| (kind.kind.clone(), kind.id.wire)).collect();
         for kind in &mut spec.kinds {
             fill_kind(kind, naming, spec.dialect);
+            kind.fields.values_mut().for_each(|field| fill_refs(field, &ids));
         }
         let faults = super::check::check(&spec);
         if !faults.is_empty() {
@@ -242,7 +244,10 @@ fn fill_kind(kind: &mut KindSpec, naming: Naming, dialect: DialectName) {
     if kind.wire_type.is_none() && dialect == DialectName::Jsonapi {
         kind.wire_type = kind.path.rsplit('/').next().map(str::to_owned);
     }
-    if kind.name_field.is_none()
+    if kind.name_field.as_deref() == Some("") {
+        kind.name_field = None;
+    } else if kind.name_field.is_none()
+        && kind.inside.is_none()
         && let Some(last) = kind.key.last()
         && kind.fields.get(last).is_some_and(|field| field.ty == FieldType::String && !field.read_only)
     {
@@ -271,6 +276,19 @@ fn fill_field(name: &str, field: &mut FieldSpec, naming: Naming) {
     for (name, member) in &mut field.fields {
         fill_field(name, member, naming);
     }
+}
+
+/// Ids are written as the kind that they are of says, unless the reference itself does.
+fn fill_refs(field: &mut FieldSpec, ids: &HashMap<String, IdWire>) {
+    if let Some(reference) = &mut field.reference
+        && reference.wire.is_none()
+    {
+        reference.wire = reference.kind.iter().chain(reference.kinds.values()).find_map(|kind| ids.get(kind)).copied();
+    }
+    if let Some(items) = &mut field.items {
+        fill_refs(items, ids);
+    }
+    field.fields.values_mut().for_each(|member| fill_refs(member, ids));
 }
 
 /// Spells a lowerCamelCase name another way.

@@ -304,13 +304,16 @@ pub struct KindSpec {
     pub id: IdSpec,
     /// Fields that together tell one object from another.
     pub key: Vec<String>,
+    /// Fields of `key` that may be left out: the key then matches only objects that have nothing there either.
+    pub key_optional: Vec<String>,
     /// Keys to use instead, in order, where a field of `key` is not declared.
     pub key_fallbacks: Vec<Vec<String>>,
     /// Fields that tell objects with the same key apart, where they are declared.
     pub key_extra: Vec<String>,
     /// Whether the vendor lets two objects have the same key; such a kind is never adopted by guess.
     pub key_not_unique: bool,
-    /// Field that takes `metadata.name` where the manifest leaves it out; the last field of `key` unless given.
+    /// Field that takes `metadata.name` where the manifest leaves it out; the last field of `key` unless given, none
+    /// where empty.
     pub name_field: Option<String>,
     /// Further fields that a reference may name an object by, such as `iso` of a country.
     pub aliases: Vec<String>,
@@ -352,12 +355,16 @@ pub struct KindSpec {
     pub synced: Option<Synced>,
     /// Declarations that contradict each other.
     pub conflicts: Vec<Conflict>,
+    /// What no two objects of a scope may be declared to be at once.
+    pub at_most_one: Option<AtMostOne>,
     /// The API carries a deletion out later; the object stays listed meanwhile.
     pub deferred_delete: bool,
     /// What a deletion destroys besides the object, in words; such an object is retained unless its deletion policy says delete.
     pub delete_loses: Option<String>,
     /// Field and value that archive an object instead of deleting it.
     pub archive: Option<Archive>,
+    /// Objects without which plumb could not go on: deleting or demoting one is refused.
+    pub lockout: Option<Lockout>,
     /// Name of the hook that does what data cannot say.
     pub hook: Option<String>,
 }
@@ -419,6 +426,8 @@ pub struct Inside {
     pub include_on_get_only: bool,
     /// Path of a parent's create body that entries can be sent along in.
     pub embed: Option<String>,
+    /// JSON:API type of entries that are sent along, where it differs from the kind's.
+    pub embed_type: Option<String>,
     /// A parent cannot be created without an entry.
     pub embed_required: bool,
     /// Fields of which no two entries of a parent may have the same value.
@@ -603,8 +612,11 @@ pub struct FieldSpec {
     pub wire: Option<String>,
     /// Other places of an answer's object that have the value: paths such as `relationships.users.data[*].id`.
     pub read: Vec<String>,
-    /// Attribute of creates, where it differs from `wire`.
+    /// Attribute of creates, where it differs from `wire`. In JSON:API `relationships.NAME.TYPE` sends ids as a
+    /// relationship, `{"NAME": {"data": [{"type": "TYPE", "attributes": {"id": 1}}]}}`.
     pub create_wire: Option<String>,
+    /// File field whose file's name it takes where the manifest leaves it out.
+    pub from_file: Option<String>,
     /// Needed to create.
     pub required: bool,
     /// Needed to create where this holds.
@@ -650,6 +662,8 @@ pub struct FieldSpec {
     pub items: Option<Box<FieldSpec>>,
     /// Members of an object.
     pub fields: IndexMap<String, FieldSpec>,
+    /// The object may have members beside `fields`, spelled as on the wire.
+    pub open: bool,
     /// What a reference refers to.
     #[serde(rename = "ref")]
     pub reference: Option<RefSpec>,
@@ -746,7 +760,7 @@ pub struct RefSpec {
     pub type_wire: Option<String>,
     /// How the target is named on the wire: its `id` (default), or one of its fields.
     pub by: Option<String>,
-    /// How the id is written.
+    /// How the id is written; as the target kind says unless given.
     pub wire: Option<IdWire>,
     /// Text before the id on the wire, for values such as `FlexibleAssetType: 33`; manifests then write `Kind/NAME`,
     /// and the field's `enum` stays allowed.
@@ -809,6 +823,27 @@ pub struct Conflict {
     pub condition: Condition,
     /// Why that is wrong and what to do.
     pub message: String,
+}
+
+/// What no two objects of a scope may be declared to be at once.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AtMostOne {
+    /// Fields that objects of the same scope share.
+    pub per: Vec<String>,
+    /// What only one of them may fulfil.
+    #[serde(rename = "where")]
+    pub condition: Condition,
+}
+
+/// Objects without which plumb could not go on: deleting one, or changing it so that it is none any more, is refused.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Lockout {
+    /// Field that says whose object it is; that of the caller (see the API's `check`) is kept.
+    pub caller: Option<String>,
+    /// The last object of a parent that fulfils this is kept.
+    pub last: Option<Condition>,
 }
 
 /// Field and value that archive an object.

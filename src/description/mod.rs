@@ -2,10 +2,17 @@
 
 mod check;
 pub mod compiled;
+mod explain;
 pub mod format;
 pub mod hook;
+mod reference;
+mod schema;
+mod words;
 
 pub use compiled::{Api, Catalog, Fault, Kind};
+pub use explain::{Explained, Explanation, NoField, explain};
+pub use reference::reference_page;
+pub use schema::{format_schema, kind_schema};
 
 /// The fields of an object: of its kind, with what hooks know about this very object.
 pub type Specs = indexmap::IndexMap<String, format::FieldSpec>;

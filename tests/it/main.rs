@@ -1,1 +1,3 @@
 
+mod seeds;
+mod custom_api;
