@@ -2,6 +2,8 @@
 //!
 //! A description is `NAME/api.yaml` and `NAME/kinds/*.yaml`, embedded here; adding a kind adds its file and its line.
 
+mod itglue;
+
 use std::sync::{Arc, LazyLock};
 
 use crate::description::{
@@ -103,8 +105,11 @@ pub fn generated_docs() -> Vec<(String, String)> {
 }
 
 /// The hook with this name.
-pub fn hook(_name: &str) -> Option<Arc<dyn Hook>> {
-    None
+pub fn hook(name: &str) -> Option<Arc<dyn Hook>> {
+    match name {
+        "traits" => Some(Arc::new(itglue::hooks::Traits)),
+        _ => None,
+    }
 }
 
 fn load(embedded: &Embedded) -> Result<Api, BadDescription> {

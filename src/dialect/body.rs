@@ -77,7 +77,10 @@ fn resource(kind: &Kind, mut attributes: Fields, embedded: &[(&Kind, &str, Vec<F
         let name = path.strip_prefix("relationships.").unwrap_or(path).trim_end_matches(".data");
         let rows: Vec<Value> = rows
             .iter()
-            .map(|attributes| json!({ "type": child.spec.wire_type, "attributes": attributes }))
+            .map(|attributes| {
+                let own = child.inside().and_then(|inside| inside.embed_type.as_ref());
+                json!({ "type": own.or(child.spec.wire_type.as_ref()), "attributes": attributes })
+            })
             .collect();
         relationships.insert(name.to_owned(), json!({ "data": rows }));
     }
