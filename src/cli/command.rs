@@ -16,7 +16,6 @@ use super::{
 #[command(
     name = "plumb",
     version,
-    about,
     arg_required_else_help = true,
     after_help = "\
 Examples:
@@ -26,7 +25,8 @@ Examples:
   plumb explain itglue.Organization   what can be declared
 
 Exit codes:
-  0 done or nothing to do   1 error   2 changes pending   3 refused for safety   4 stale plan   130 interrupted"
+  0 done or nothing to do    1 error         2 changes pending
+  3 refused for safety       4 stale plan    130 interrupted"
 )]
 pub struct Cli {
     /// Flags of every verb.

@@ -1,6 +1,6 @@
 //! `plumb completions`: a shell's completion script, from the flags' own definitions.
 
-use clap::Args;
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 use super::{
@@ -31,7 +31,13 @@ pub(super) fn run(args: &CompletionsArgs, console: &mut Console) -> Result<Exit,
 
 /// The completion script of a shell.
 pub(super) fn script(shell: Shell) -> Result<String, Failure> {
+    let whole = command(Environment::Empty);
+    // Some shells' generators do not know of hidden verbs.
+    let mut shown = Command::new("plumb")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(whole.get_arguments())
+        .subcommands(whole.get_subcommands().filter(|sub| !sub.is_hide_set()));
     let mut bytes = Vec::new();
-    clap_complete::generate(shell, &mut command(Environment::Empty), "plumb", &mut bytes);
+    clap_complete::generate(shell, &mut shown, "plumb", &mut bytes);
     String::from_utf8(bytes).map_err(|_| Failure::internal("The completion script is not UTF-8."))
 }

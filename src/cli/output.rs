@@ -67,7 +67,6 @@ impl<F: ValueEnum + Default + Send + Sync + 'static> Args for Output<F> {
             flag()
                 .help("How to print the result")
                 .global(true)
-                .help_heading("Options")
                 .value_parser(PossibleValuesParser::new(values)),
         )
     }
