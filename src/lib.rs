@@ -7,6 +7,8 @@
 pub mod address;
 pub mod description;
 pub mod diagnostic;
+pub mod failure;
+pub mod progress;
 pub mod value;
 
 // The APIs and how to talk to them.

@@ -1,1 +1,107 @@
-//! The command line: arguments → pipeline → output and exit code.
+//! The command line: arguments → pipeline → output and exit code. One file a verb; a verb is a function of its
+//! arguments and a [`Console`], and knows nothing else of the process.
+
+mod apis;
+mod apply;
+mod args;
+mod command;
+mod completions;
+mod console;
+mod demo;
+mod destroy;
+mod doctor;
+mod drift;
+mod exit;
+mod explain;
+mod forget;
+mod generate;
+mod graph;
+mod import;
+mod inventory;
+mod log;
+mod man;
+mod output;
+mod plan;
+mod progress;
+mod sandbox;
+mod schema;
+pub mod selector;
+mod validate;
+
+use std::ffi::OsString;
+
+pub use self::{
+    command::{Cli, Environment, Verb, command, parse},
+    console::Console,
+    exit::Exit,
+};
+use crate::failure::Failure;
+
+/// Runs the program: reads the arguments (the program's name first), does what they say on the process's own streams,
+/// and returns the exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let mut console = Console::process();
+    let cli = match parse(args, Environment::Process) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, &mut console).code(),
+    };
+    console.configure(&cli.global);
+    log::start(&cli.global, console.is_talk_colored());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            console.failure(&Failure::config(format!("No threads can be started: {error}.")));
+            return Exit::Error.code();
+        }
+    };
+    let exit = runtime.block_on(finish(&cli, &mut console));
+    runtime.shutdown_background();
+    exit.code()
+}
+
+/// Runs arguments (the program's name first) on a console of the caller's; the environment counts for nothing.
+pub async fn run_on(args: impl IntoIterator<Item = OsString>, console: &mut Console) -> Exit {
+    match parse(args, Environment::Empty) {
+        Ok(cli) => {
+            console.configure(&cli.global);
+            finish(&cli, console).await
+        }
+        Err(error) => usage(&error, console),
+    }
+}
+
+/// Runs a verb, and says what ended it early.
+async fn finish(cli: &Cli, console: &mut Console) -> Exit {
+    let result = dispatch(cli, console).await;
+    let result = match console.trouble() {
+        Some(trouble) => Err(trouble),
+        None => result,
+    };
+    result.unwrap_or_else(|failure| {
+        console.failure(&failure);
+        failure.class.into()
+    })
+}
+
+/// Prints help and versions as results, and what is wrong with the arguments as an error: 1, since 2 means that changes
+/// are pending.
+fn usage(error: &clap::Error, console: &mut Console) -> Exit {
+    let text = error.render().ansi().to_string();
+    if error.use_stderr() {
+        console.complain(&text);
+        Exit::Error
+    } else {
+        console.print(&text);
+        Exit::Done
+    }
+}
+
+/// Does what the arguments say.
+async fn dispatch(cli: &Cli, console: &mut Console) -> Result<Exit, Failure> {
+    match &cli.verb {
+        Verb::Completions(args) => completions::run(args, console),
+        Verb::Man(args) => man::run(args, console),
+        Verb::Generate(args) => generate::run(args, console),
+        _ => Err(Failure::internal("This verb is not connected to the engine.")),
+    }
+}

@@ -1,3 +1,2 @@
 
-mod seeds;
-mod custom_api;
+mod cli;

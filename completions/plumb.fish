@@ -1,0 +1,516 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_plumb_global_optspecs
+    string join \n f/file= o/output= color= log-format= v/verbose q/quiet inventory= connection= allow-host= sandbox allow-plaintext-secrets allow-exec h/help V/version
+end
+
+function __fish_plumb_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_plumb_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_plumb_using_subcommand
+    set -l cmd (__fish_plumb_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c plumb -n "__fish_plumb_needs_command" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_needs_command" -s o -l output -d 'How to print the result; the verb\'s help lists its formats' -r
+complete -c plumb -n "__fish_plumb_needs_command" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_needs_command" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_needs_command" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_needs_command" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_needs_command" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_needs_command" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_needs_command" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_needs_command" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_needs_command" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_needs_command" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_needs_command" -s V -l version -d 'Print version'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "validate" -d 'Check manifests offline: syntax, schema, references, cycles'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "plan" -d 'Show what would change'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "diff" -d 'Show what would change'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "apply" -d 'Change what the plan says, after a question'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "destroy" -d 'Delete what the stack owns, after a question'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "drift" -d 'Report what changed behind plumb\'s back'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "import" -d 'Record that a manifest owns a live object, without changing it'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "forget" -d 'Take objects out of the ownership record; the live ones stay'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "inventory" -d 'Look into the ownership record, and mend it'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "graph" -d 'Print the dependency graph, coloured by planned action'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "doctor" -d 'Check each connection: reachable, key valid, clock, quota left'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "explain" -d 'Explain a kind or a field: what can be declared'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "schema" -d 'Print the JSON Schema of manifests, for editors'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "apis" -d 'List the described APIs and their kinds'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "sandbox" -d 'Serve simulated APIs on loopback'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "demo" -d 'Take the guided tour: plan, apply and drift repair against simulated APIs'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "man" -d 'Print a manual page, or write them all to a folder'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs: one versioned object'
+markdown\t'For a comment on a pull request'
+html\t'One self-contained page'"
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l out -d 'Save the plan to a file' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l target -d 'Plan only this object and what it depends on; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l max-deletes -d 'Allow this many deletions, or this share of each kind, instead of 10 and 30 %' -r
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l detailed-exitcode -d 'Exit with 2 if changes are pending'
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l prune -d 'Delete what the stack owns and no manifest declares'
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l keep-going -d 'Go on with the objects that an error does not concern'
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs: one versioned object'
+markdown\t'For a comment on a pull request'
+html\t'One self-contained page'"
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l out -d 'Save the plan to a file' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l target -d 'Plan only this object and what it depends on; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l max-deletes -d 'Allow this many deletions, or this share of each kind, instead of 10 and 30 %' -r
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l detailed-exitcode -d 'Exit with 2 if changes are pending'
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l prune -d 'Delete what the stack owns and no manifest declares'
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l keep-going -d 'Go on with the objects that an error does not concern'
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs: one versioned object'
+markdown\t'For a comment on a pull request'
+html\t'One self-contained page'"
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l target -d 'Plan only this object and what it depends on; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l max-deletes -d 'Allow this many deletions, or this share of each kind, instead of 10 and 30 %' -r
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -s y -l yes -d 'Ask no question; required where there is no terminal'
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l prune -d 'Delete what the stack owns and no manifest declares'
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l keep-going -d 'Go on with the objects that an error does not concern'
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs: one versioned object'
+markdown\t'For a comment on a pull request'
+html\t'One self-contained page'"
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l target -d 'Plan only this object and what it depends on; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l max-deletes -d 'Allow this many deletions, or this share of each kind, instead of 10 and 30 %' -r
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -s y -l yes -d 'Ask no question; required where there is no terminal'
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l keep-going -d 'Go on with the objects that an error does not concern'
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs: one versioned object'
+markdown\t'For a comment on a pull request'
+html\t'One self-contained page'"
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -l target -d 'Plan only this object and what it depends on; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand import" -s o -l output -d 'This verb has one form of output' -r
+complete -c plumb -n "__fish_plumb_using_subcommand import" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand import" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand import" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand import" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand import" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand import" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand import" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand import" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand import" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand import" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -s o -l output -d 'This verb has one form of output' -r
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -f -a "list" -d 'List the owned objects'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -f -a "show" -d 'Show what is recorded of one object'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -f -a "rebuild" -d 'Find what the manifests declare by natural key, and record it as owned'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -f -a "unlock" -d 'Break the lease of a writer that died'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l as-created -d 'Record the objects as created by plumb rather than adopted: they may be deleted again'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the owned objects'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show what is recorded of one object'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from help" -f -a "rebuild" -d 'Find what the manifests declare by natural key, and record it as owned'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from help" -f -a "unlock" -d 'Break the lease of a writer that died'
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -s o -l output -d 'How to print the result' -r -f -a "dot\t'For Graphviz'
+mermaid\t'For Markdown'
+svg\t'A picture'"
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -l target -d 'Plan only this object and what it depends on; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -s o -l output -d 'This verb has one form of output' -r
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l port -d 'Port on 127.0.0.1; 0 takes a free one [default: 8700]' -r
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l latency -d 'Milliseconds that every answer takes' -r
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l rate -d 'Requests allowed in a number of seconds (one unless given); more are answered with 429' -r
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l faults -d 'What goes wrong: KIND[@METHOD[:PATH]]=N%|Nx, where KIND is a status, `reset`, `lost`, `truncate` or `slow`' -r
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l seed -d 'File of objects that are there from the start' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l api -d 'Serve only this API; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -s o -l output -d 'This verb has one form of output' -r
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -s o -l output -d 'This verb has one form of output' -r
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -l serve -d 'Keep the simulated APIs and the tour\'s folder until interrupted'
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -s o -l output -d 'This verb has one form of output' -r
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand man" -l to -d 'Write the pages of every verb to this folder' -r -f -a "(__fish_complete_directories)"
+complete -c plumb -n "__fish_plumb_using_subcommand man" -s o -l output -d 'This verb has one form of output' -r
+complete -c plumb -n "__fish_plumb_using_subcommand man" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand man" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand man" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand man" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand man" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand man" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand man" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand man" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand man" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand man" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand man" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "validate" -d 'Check manifests offline: syntax, schema, references, cycles'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "plan" -d 'Show what would change'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "apply" -d 'Change what the plan says, after a question'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "destroy" -d 'Delete what the stack owns, after a question'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "drift" -d 'Report what changed behind plumb\'s back'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "import" -d 'Record that a manifest owns a live object, without changing it'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "forget" -d 'Take objects out of the ownership record; the live ones stay'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "inventory" -d 'Look into the ownership record, and mend it'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "graph" -d 'Print the dependency graph, coloured by planned action'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "doctor" -d 'Check each connection: reachable, key valid, clock, quota left'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "explain" -d 'Explain a kind or a field: what can be declared'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "schema" -d 'Print the JSON Schema of manifests, for editors'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "apis" -d 'List the described APIs and their kinds'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "sandbox" -d 'Serve simulated APIs on loopback'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "demo" -d 'Take the guided tour: plan, apply and drift repair against simulated APIs'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "man" -d 'Print a manual page, or write them all to a folder'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "list" -d 'List the owned objects'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "show" -d 'Show what is recorded of one object'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "rebuild" -d 'Find what the manifests declare by natural key, and record it as owned'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "unlock" -d 'Break the lease of a writer that died'

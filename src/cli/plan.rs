@@ -1,0 +1,41 @@
+//! `plumb plan`: observe, diff, print.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint, builder::FalseyValueParser};
+
+use super::{
+    args::{Limits, Selection},
+    output::{Output, PlanFormat},
+};
+
+/// Show what would change
+#[derive(Debug, Clone, Default, Args)]
+#[command(visible_alias = "diff", after_help = "\
+Examples:
+  plumb plan -f stack/                      what would change
+  plumb plan --detailed-exitcode            exit code 2 if anything would
+  plumb plan --out plan.json                save it for `plumb apply plan.json`
+  plumb plan -o markdown > comment.md       for a pull request
+  plumb plan -l team=web,env in (prod,test) only objects with these labels
+  plumb plan --target itglue/Organization/happy-frog
+
+Exit codes: 0 planned, 1 error, 2 changes pending (with --detailed-exitcode).")]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub output: Output<PlanFormat>,
+
+    /// Save the plan to a file
+    #[arg(long, value_name = "FILE", env = "PLUMB_OUT", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+
+    /// Exit with 2 if changes are pending
+    #[arg(long, env = "PLUMB_DETAILED_EXITCODE", value_parser = FalseyValueParser::new())]
+    pub detailed_exitcode: bool,
+
+    #[command(flatten)]
+    pub selection: Selection,
+
+    #[command(flatten)]
+    pub limits: Limits,
+}
