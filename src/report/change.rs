@@ -337,8 +337,8 @@ mod tests {
     fn a_long_value_shows_what_differs_in_it() {
         let text = |word: &str| json!(format!("{} {word} {}", "same old words ".repeat(9), "and the rest ".repeat(9)));
         insta::assert_snapshot!(drawn(text("before"), text("after")), @r#"
-        -… same old words  «before» and the rest an…
-        +… same old words  «after» and the rest an…
+        -…same old words  «before» and the rest an…
+        +…same old words  «after» and the rest an…
         "#);
     }
 
@@ -364,8 +364,8 @@ mod tests {
          - "Exchange 2019"
          - "Office 365"
          - "Google Workspace"
-        -- "Other"
-        +- "None"
+        -- "«Other»"
+        +- "«None»"
         "#);
     }
 

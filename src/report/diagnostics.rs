@@ -16,8 +16,8 @@ pub const HIDES_SOURCE: &[&str] = &[
     "PL0130", "PL0131", "PL0132", "PL0133", "PL0134", "PL0135", "PL0136", "PL0137", "PL0138", "PL0139",
 ];
 
-/// Columns of the gutter beside a source line.
-const GUTTER: usize = 10;
+/// Bytes of a source line that is drawn with a caret, cut to the terminal's width; of longer ones, a piece is quoted.
+const LONGEST: usize = 2000;
 
 /// Draws diagnostics by file and line, each once: severity, code, message, place, source line with a caret, hints.
 pub fn diagnostics(diagnostics: &[Diagnostic], sources: &Sources, style: Style) -> String {
@@ -29,7 +29,7 @@ pub fn diagnostics(diagnostics: &[Diagnostic], sources: &Sources, style: Style) 
         if !out.is_empty() {
             out.push('\n');
         }
-        let groups = draw(diagnostic, &mut texts, style);
+        let groups = draw(diagnostic, &mut texts);
         out.push_str(&renderer.render(&groups));
         out.push('\n');
     }
@@ -112,7 +112,7 @@ fn file<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Option<&'a str>
     text.map(|text| text.path.as_str()).or(diagnostic.file.as_deref())
 }
 
-fn draw<'a>(diagnostic: &'a Diagnostic, texts: &mut Texts<'_>, style: Style) -> Vec<Group<'a>> {
+fn draw<'a>(diagnostic: &'a Diagnostic, texts: &mut Texts<'_>) -> Vec<Group<'a>> {
     let level = match diagnostic.severity {
         Severity::Note => Level::NOTE,
         Severity::Warning => Level::WARNING,
@@ -123,7 +123,7 @@ fn draw<'a>(diagnostic: &'a Diagnostic, texts: &mut Texts<'_>, style: Style) -> 
     let title = level.primary_title(safe::lines(&diagnostic.message)).id(safe::line(&diagnostic.code));
     let mut main = Group::with_title(title);
     if let Some(place) = diagnostic.place {
-        main = main.elements(texts.draw(place, hides, AnnotationKind::Primary, style));
+        main = main.elements(texts.draw(place, hides, AnnotationKind::Primary));
     } else if let Some(file) = &diagnostic.file {
         main = main.element(Origin::path(safe::line(file)));
     }
@@ -136,7 +136,7 @@ fn draw<'a>(diagnostic: &'a Diagnostic, texts: &mut Texts<'_>, style: Style) -> 
     let mut groups = vec![main];
     for (place, why) in &diagnostic.related {
         let group = Group::with_title(Level::NOTE.secondary_title(safe::lines(why)));
-        groups.push(group.elements(texts.draw(*place, hides, AnnotationKind::Primary, style)));
+        groups.push(group.elements(texts.draw(*place, hides, AnnotationKind::Primary)));
     }
     groups
 }
@@ -149,10 +149,11 @@ struct Texts<'s> {
 
 impl Texts<'_> {
     /// A place with its source line, unless that may hold a secret.
-    fn draw<'a>(&mut self, place: Place, hides: bool, kind: AnnotationKind, style: Style) -> Vec<Element<'a>> {
+    fn draw<'a>(&mut self, place: Place, hides: bool, kind: AnnotationKind) -> Vec<Element<'a>> {
         let Some(source) = self.sources.get(place.source) else { return Vec::new() };
         let (line, column) = (place.line.max(1) as usize, place.column.max(1) as usize);
-        let origin = Origin::path(safe::line(&source.path).into_owned()).line(line).char_column(column);
+        let path = safe::line(&source.path).into_owned();
+        let origin = Origin::path(path.clone()).line(line).char_column(column);
         let starts = self.starts.entry(place.source).or_insert_with(|| {
             std::iter::once(0).chain(source.text.match_indices('\n').map(|(at, _)| at + 1)).collect()
         });
@@ -166,33 +167,29 @@ impl Texts<'_> {
             let note = Level::NOTE.message("the line is not shown, because it may hold a secret");
             return vec![origin.into(), note.into()];
         }
-        let cut = cut_around(text, column - 1, place.length as usize, style.columns().max(80) - GUTTER);
-        let snippet = Snippet::source(cut.text).line_start(line).annotation(kind.span(cut.span));
-        vec![origin.into(), snippet.into()]
+        if text.len() > LONGEST {
+            let near = Level::NOTE.message(format!("a long line; here it reads {}", around(text, column - 1)));
+            return vec![origin.into(), near.into()];
+        }
+        let shown = safe::same_columns(text);
+        let span = span(&shown, column - 1, place.length as usize);
+        let snippet = Snippet::source(shown).line_start(line).path(path).annotation(kind.span(span));
+        vec![snippet.into()]
     }
 }
 
-struct Cut {
-    text: String,
-    span: std::ops::Range<usize>,
+/// The bytes of some characters of a line; the end of the line where they are beyond it.
+fn span(line: &str, column: usize, length: usize) -> std::ops::Range<usize> {
+    let mut offsets = line.char_indices().map(|(offset, _)| offset).skip(column);
+    let start = offsets.next().unwrap_or(line.len());
+    let end = offsets.nth(length.max(1) - 1).unwrap_or(line.len());
+    start..end
 }
 
-/// Makes a source line safe and at most `room` characters long, with the marked characters in it.
-fn cut_around(line: &str, column: usize, length: usize, room: usize) -> Cut {
-    let count = line.chars().count();
-    let column = column.min(count);
-    let first = if count <= room || column < room / 2 { 0 } else { column - room / 4 };
-    let shown = safe::same_columns(&line.chars().skip(first).take(room).collect::<String>());
-    let mut text = if first > 0 { String::from("…") } else { String::new() };
-    let lead = text.len();
-    text.push_str(&shown);
-    let offset = |at: usize| shown.char_indices().nth(at).map_or(shown.len(), |(offset, _)| offset);
-    let start = lead + offset(column - first);
-    let end = lead + offset(column - first + length.max(1));
-    if first + room < count {
-        text.push('…');
-    }
-    Cut { text, span: start..end }
+/// Some characters of a long line, from a little before a column on, in quotes.
+fn around(line: &str, column: usize) -> String {
+    let shown: String = line.chars().skip(column.saturating_sub(16)).take(48).collect();
+    safe::quoted(&shown)
 }
 
 #[cfg(test)]
@@ -200,17 +197,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_line_is_cut_around_the_marked_word() {
-        let line = format!("{}needle{}", "a".repeat(5000), "b".repeat(5000));
-        let cut = cut_around(&line, 5000, 6, 80);
-        assert_eq!(&cut.text[cut.span.clone()], "needle");
-        assert!(cut.text.chars().count() <= 82);
-        assert!(cut.text.starts_with('…') && cut.text.ends_with('…'));
+    fn spans_are_counted_in_characters_and_stay_within_the_line() {
+        assert_eq!(span("äbc", 1, 1), 2..3);
+        assert_eq!(span("äbc", 0, 0), 0..2);
+        assert_eq!(span("äbc", 1, 99), 2..4);
+        assert_eq!(span("ab", 9, 1), 2..2);
     }
 
     #[test]
-    fn a_place_past_the_end_of_its_line_points_at_the_end() {
-        let cut = cut_around("ab", 9, 0, 80);
-        assert_eq!((cut.text.as_str(), cut.span), ("ab", 2..2));
+    fn a_very_long_line_is_quoted_around_the_place() {
+        let line = format!("{}needle{}", "a".repeat(5000), "b".repeat(5000));
+        assert_eq!(around(&line, 5000), format!("\"{}needle{}\"", "a".repeat(16), "b".repeat(26)));
     }
 }

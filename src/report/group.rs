@@ -21,6 +21,12 @@ impl<'a> Group<'a> {
         self.own.iter().chain(&self.entries).copied()
     }
 
+    /// All actions, each with whether it is on an entry.
+    pub(super) fn marked(&self) -> impl Iterator<Item = (bool, &'a Action)> + '_ {
+        let own = self.own.iter().map(|action| (false, *action));
+        own.chain(self.entries.iter().map(|action| (true, *action)))
+    }
+
     /// Whether anything is deleted or replaced.
     pub(super) fn destroys(&self) -> bool {
         self.actions().any(|action| matches!(action.action, ActionKind::Delete | ActionKind::Replace))

@@ -4,10 +4,17 @@ use serde_json::Value;
 
 use crate::plan::PlanDocument;
 
-use super::safe;
+use super::{safe, value};
 
 /// Writes a plan, or the report of an apply, as `-o json` prints it; ends with a line break.
 pub fn plan(document: &PlanDocument) -> Result<String, serde_json::Error> {
+    let mut document = document.clone();
+    for change in document.actions.iter_mut().flat_map(|action| &mut action.changes) {
+        if change.sensitive || [&change.before, &change.after].into_iter().flatten().any(value::is_hidden) {
+            change.sensitive = true;
+            (change.before, change.after) = (None, None);
+        }
+    }
     serde_json::to_value(document).map(|value| pretty(&value))
 }
 

@@ -81,6 +81,34 @@ pub(super) fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
+/// A diagnostic in a line, with its hints below it.
+pub(super) fn diagnostic(diagnostic: &DiagnosticDocument) -> String {
+    let mut text = format!("{}[{}]: {}", diagnostic.severity, diagnostic.code, diagnostic.message);
+    text = safe::line(&text).into_owned();
+    if let Some(place) = place(diagnostic) {
+        text = format!("{place}: {text}");
+    }
+    text.push('\n');
+    for hint in &diagnostic.hints {
+        text.push_str("    hint: ");
+        text.push_str(&safe::line(hint));
+        text.push('\n');
+    }
+    text
+}
+
+/// File, line and column of a diagnostic, or else its object.
+pub(super) fn place(diagnostic: &DiagnosticDocument) -> Option<String> {
+    let mut text = safe::line(diagnostic.file.as_deref().or(diagnostic.address.as_deref())?).into_owned();
+    if diagnostic.file.is_some() {
+        for number in [diagnostic.line, diagnostic.column].into_iter().flatten() {
+            text.push(':');
+            text.push_str(&number.to_string());
+        }
+    }
+    Some(text)
+}
+
 /// One call, as it is announced.
 pub(super) fn request(request: &RequestInfo) -> String {
     match request {

@@ -21,13 +21,19 @@ pub(super) struct Blocks {
     style: Style,
     /// Whether the connection of an action has to be told.
     connections: bool,
+    /// What is said of a manifest that is shown for its entries only.
+    bystander: &'static str,
 }
 
 impl Blocks {
     /// Looks at all actions that will be drawn.
-    pub(super) fn new<'a>(actions: impl IntoIterator<Item = &'a Action>, style: Style) -> Self {
+    pub(super) fn new<'a>(
+        actions: impl IntoIterator<Item = &'a Action>,
+        bystander: &'static str,
+        style: Style,
+    ) -> Self {
         let names: HashSet<&str> = actions.into_iter().map(|action| action.connection.as_str()).collect();
-        Self { style, connections: names.len() > 1 }
+        Self { style, connections: names.len() > 1, bystander }
     }
 
     /// Draws actions grouped by manifest, those on entries indented below it.
@@ -37,8 +43,8 @@ impl Blocks {
                 self.action(out, action, 0);
             }
             if group.own.is_empty() {
-                let words = self.style.paint(Ink::Dim, "(itself unchanged)");
-                let _ = writeln!(out, "    {:<7}  {} {words}", "", safe::line(group.manifest));
+                let words = self.style.paint(Ink::Dim, self.bystander);
+                let _ = writeln!(out, "    {:<7}  {}{words}", "", safe::line(group.manifest));
             }
             for action in &group.entries {
                 self.action(out, action, 4);
@@ -55,7 +61,7 @@ impl Blocks {
         if let Some(id) = &action.id {
             let _ = write!(out, "{}", self.style.paint(Ink::Dim, &format!("  id {}", safe::line(id))));
         }
-        if self.connections {
+        if self.connections && indent == 0 {
             let via = format!("  via {}", safe::line(&action.connection));
             let _ = write!(out, "{}", self.style.paint(Ink::Dim, &via));
         }

@@ -19,7 +19,7 @@ pub use outcome::outcome;
 /// Draws a plan: a block an action, grouped by manifest, then what is owned and not declared, then the closing lines.
 pub fn plan(document: &PlanDocument, notes: &PlanNotes, style: Style) -> String {
     let mut out = heading(document, style);
-    let blocks = Blocks::new(&document.actions, style);
+    let blocks = Blocks::new(&document.actions, "  (itself unchanged)", style);
     blocks.draw(&mut out, &document.actions);
     undeclared(&mut out, notes, style);
     if document.actions.is_empty() {
@@ -46,7 +46,7 @@ pub fn drift(document: &PlanDocument, style: Style) -> String {
         return format!("{sentence}\n");
     }
     let mut out = heading(document, style);
-    let blocks = Blocks::new(drifted.iter().copied(), style);
+    let blocks = Blocks::new(drifted.iter().copied(), "", style);
     blocks.draw(&mut out, drifted.iter().copied());
     let count = words::plural(drifted.len(), "object");
     let _ = writeln!(out, "Each line shows what is live now -> what plumb would restore.\n");
