@@ -179,14 +179,15 @@ fn diff(before: &str, after: &str) -> Vec<Line> {
         for op in hunk {
             let inline = op.tag() == DiffTag::Replace;
             if inline {
-                lines.extend(diff.iter_inline_changes_deadline(op, Some(deadline)).map(|change| Line {
-                    tag: tag(change.tag()),
-                    parts: merge(change.values()),
-                }));
+                lines.extend(
+                    diff.iter_inline_changes_deadline(op, Some(deadline))
+                        .map(|change| Line { tag: tag(change.tag()), parts: merge(change.values()) }),
+                );
             } else {
-                lines.extend(diff.iter_changes(op).map(|change| {
-                    Line::new(tag(change.tag()), change.value().trim_end_matches('\n'))
-                }));
+                lines.extend(
+                    diff.iter_changes(op)
+                        .map(|change| Line::new(tag(change.tag()), change.value().trim_end_matches('\n'))),
+                );
             }
         }
     }
@@ -304,26 +305,26 @@ mod tests {
         }
     }
 
+    fn row(line: &Line) -> String {
+        let mut row = String::from(match line.tag {
+            Tag::Same => " ",
+            Tag::Added => "+",
+            Tag::Removed => "-",
+            Tag::Gap => "@",
+        });
+        for (changed, text) in &line.parts {
+            let (open, close) = if *changed { ("«", "»") } else { ("", "") };
+            row.extend([open, text, close]);
+        }
+        row
+    }
+
     fn drawn(before: Value, after: Value) -> String {
         match body(&change(before, after), LIMITS) {
             Body::Hidden(words) => words.to_owned(),
             Body::One(value) => value,
             Body::Two(before, after) => format!("{before} -> {after}"),
-            Body::Lines(lines) => lines
-                .iter()
-                .map(|line| {
-                    let sign = match line.tag {
-                        Tag::Same => ' ',
-                        Tag::Added => '+',
-                        Tag::Removed => '-',
-                        Tag::Gap => '@',
-                    };
-                    let parts = line.parts.iter();
-                    let text: String =
-                        parts.map(|(changed, text)| if *changed { format!("«{text}»") } else { text.clone() }).collect();
-                    format!("{sign}{text}\n")
-                })
-                .collect(),
+            Body::Lines(lines) => lines.iter().map(row).collect::<Vec<_>>().join("\n"),
         }
     }
 
@@ -388,7 +389,8 @@ mod tests {
 
     #[test]
     fn texts_without_anything_in_common_are_diffed_in_time() {
-        let many = |word: &str| json!((0..20_000).map(|n| format!("{word} {}\n", n * 7919 % 20_011)).collect::<String>());
+        let line = |word: &str, n: usize| format!("{word} {}", n * 7919 % 20_011);
+        let many = |word: &str| json!((0..20_000).map(|n| line(word, n)).collect::<Vec<_>>().join("\n"));
         let started = Instant::now();
         drawn(many("a"), many("b"));
         assert!(started.elapsed() < Duration::from_secs(5));

@@ -12,9 +12,8 @@ use crate::{
 use super::{Style, hide, safe, words};
 
 /// Codes of diagnostics about secrets in plain text: the source line is never drawn.
-pub const HIDES_SOURCE: &[&str] = &[
-    "PL0130", "PL0131", "PL0132", "PL0133", "PL0134", "PL0135", "PL0136", "PL0137", "PL0138", "PL0139",
-];
+pub const HIDES_SOURCE: &[&str] =
+    &["PL0130", "PL0131", "PL0132", "PL0133", "PL0134", "PL0135", "PL0136", "PL0137", "PL0138", "PL0139"];
 
 /// Bytes of a source line that is drawn with a caret, cut to the terminal's width; of longer ones, a piece is quoted.
 const LONGEST: usize = 2000;

@@ -5,7 +5,7 @@
 const REACH: usize = 400;
 
 /// Endings of keys whose values are secrets.
-const SECRET_KEYS: [&str; 16] = [
+const SECRET_KEYS: [&str; 14] = [
     "password",
     "passwd",
     "pwd",
@@ -19,8 +19,6 @@ const SECRET_KEYS: [&str; 16] = [
     "secretkey",
     "sshkey",
     "bearer",
-    "credential",
-    "credentials",
     "otpsecret",
 ];
 

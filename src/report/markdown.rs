@@ -239,15 +239,15 @@ fn undeclared(page: &mut Page, notes: &PlanNotes, left_out: &mut Vec<String>) {
     if notes.undeclared.is_empty() {
         return;
     }
-    let lines: String = notes
-        .undeclared
-        .iter()
-        .map(|(address, why)| format!("{} ({})\n", safe::line(address), safe::line(why)))
-        .collect();
+    let mut lines = String::new();
+    for (address, why) in &notes.undeclared {
+        let _ = writeln!(lines, "{} ({})", safe::line(address), safe::line(why));
+    }
     let summary = format!("{} {}", words::UNDECLARED, words::plural(notes.undeclared.len(), "object"));
     let block = format!("<details><summary>{summary}</summary>\n\n{}\n</details>\n\n", fenced("text", &lines));
     if !page.take(&block) {
-        left_out.push(format!("the list of {} owned and not declared", words::plural(notes.undeclared.len(), "object")));
+        left_out
+            .push(format!("the list of {} owned and not declared", words::plural(notes.undeclared.len(), "object")));
     }
 }
 

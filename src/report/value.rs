@@ -23,7 +23,8 @@ pub(super) fn inline(value: &Value) -> String {
         Value::String(text) => safe::quoted(text),
         Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
         Value::Object(map) => {
-            let members: Vec<String> = map.iter().map(|(name, value)| format!("{}: {}", key(name), inline(value))).collect();
+            let members: Vec<String> =
+                map.iter().map(|(name, value)| format!("{}: {}", key(name), inline(value))).collect();
             format!("{{{}}}", members.join(", "))
         }
         scalar => scalar.to_string(),
@@ -86,7 +87,11 @@ fn special(value: &Value) -> Option<String> {
 
 fn key(name: &str) -> String {
     let simple = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ' ');
-    if !name.is_empty() && name.trim() == name && name.chars().all(simple) { name.to_owned() } else { safe::quoted(name) }
+    if !name.is_empty() && name.trim() == name && name.chars().all(simple) {
+        name.to_owned()
+    } else {
+        safe::quoted(name)
+    }
 }
 
 #[cfg(test)]
@@ -109,9 +114,6 @@ mod tests {
     #[test]
     fn blocks_read_like_yaml() {
         let value = json!([{"name": "a", "options": ["x", {"y": 1}], "none": []}, "b"]);
-        assert_eq!(
-            block(&value).join("\n"),
-            "- name: \"a\"\n  options:\n    - \"x\"\n    - y: 1\n  none: []\n- \"b\""
-        );
+        assert_eq!(block(&value).join("\n"), "- name: \"a\"\n  options:\n    - \"x\"\n    - y: 1\n  none: []\n- \"b\"");
     }
 }

@@ -1,6 +1,8 @@
 //! The signs, words and closing lines that every report uses, so that they agree.
 
-use crate::plan::{Action, ActionKind, DiagnosticDocument, Outcome, PlanDocument, PlanNotes, Reason, RequestInfo, Summary};
+use crate::plan::{
+    Action, ActionKind, DiagnosticDocument, Outcome, PlanDocument, PlanNotes, Reason, RequestInfo, Summary,
+};
 
 use super::safe;
 
@@ -11,6 +13,16 @@ pub(super) const BY_DANGER: [ActionKind; 6] = [
     ActionKind::Update,
     ActionKind::Adopt,
     ActionKind::Create,
+    ActionKind::Forget,
+];
+
+/// All kinds of action, in the order of the closing lines.
+pub(super) const IN_ORDER: [ActionKind; 6] = [
+    ActionKind::Create,
+    ActionKind::Adopt,
+    ActionKind::Update,
+    ActionKind::Replace,
+    ActionKind::Delete,
     ActionKind::Forget,
 ];
 

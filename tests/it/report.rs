@@ -1,6 +1,6 @@
 //! Every report of one rich plan, and of hostile texts.
 
-use std::{fmt::Write, sync::Arc, time::Instant};
+use std::{collections::HashSet, fmt::Write, sync::Arc, time::Instant};
 
 use plumb::{
     diagnostic::{Diagnostic, Place, SourceText, Sources},
@@ -108,8 +108,7 @@ fn sample() -> (PlanDocument, PlanNotes) {
     let mut component = action(ActionKind::Replace, "cycloid/Component/web", Reason::Dependency);
     component.connection = "cloud".into();
     component.id = Some("web".into());
-    component.changes =
-        vec![change("/serviceCatalog", Some(json!("acme:stack-old")), Some(json!("acme:stack-new")))];
+    component.changes = vec![change("/serviceCatalog", Some(json!("acme:stack-old")), Some(json!("acme:stack-new")))];
     component.notes = vec!["Replacing it destroys its pipelines and their history.".into()];
     component.requests = vec![
         call("DELETE", "/organizations/acme/projects/shop/environments/prod/components/web"),
@@ -297,7 +296,10 @@ fn markdown_keeps_to_its_limit_and_says_what_is_left_out() {
 fn a_plan_is_one_page_of_html() {
     let (document, notes) = sample();
     let page = html::plan(&document, &notes);
-    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains(" style="), "needs something else");
+    assert!(
+        !page.contains("http://") && !page.contains("https://") && !page.contains(" style="),
+        "needs something else"
+    );
     // The style and script are files of their own in the source.
     let cut = |page: &str, from: &str, to: &str| {
         let (head, rest) = page.split_once(from).unwrap();
@@ -382,9 +384,8 @@ fn assert_harmless(name: &str, shown: &str) {
         c.is_control() && c != '\n'
             || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
     };
-    if let Some(at) = shown.find(raw) {
-        panic!("{name}: {:?}", &shown[at.saturating_sub(60)..]);
-    }
+    let first = shown.find(raw).map(|at| &shown[at..]);
+    assert_eq!(first, None, "{name}");
 }
 
 #[test]
@@ -401,7 +402,10 @@ fn hostile_texts_come_through_nowhere() {
         assert_harmless(name, &shown);
         assert!(!shown.contains("<script>") && !shown.contains("</details>") || name == "dot", "{name}: {shown}");
     }
-    assert!(!graph::mermaid(&view).contains(['<', '`', '@']) || graph::mermaid(&view).replace("<br/>", "").find(['<', '`', '@']).is_none());
+    assert!(
+        !graph::mermaid(&view).contains(['<', '`', '@'])
+            || graph::mermaid(&view).replace("<br/>", "").find(['<', '`', '@']).is_none()
+    );
 
     let page = html::plan(&document, &notes);
     assert_harmless("html", &page);
@@ -467,13 +471,11 @@ fn thousands_of_actions_are_all_shown_in_time() {
     }
     let started = Instant::now();
     let shown = text::plan(&document, &notes, PLAIN);
-    eprintln!("text {:?}", started.elapsed());
-    assert!((0..5000).all(|number| shown.contains(&format!("/srv-{number}#"))));
+    let headings: HashSet<&str> = shown.split_whitespace().filter(|word| word.contains("#interfaces/")).collect();
+    assert_eq!(headings.len(), 5000);
     html::plan(&document, &notes);
-    eprintln!("html {:?}", started.elapsed());
     markdown::plan(&document, &notes, markdown::GITHUB_LIMIT);
-    eprintln!("md {:?}", started.elapsed());
-    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
 }
 
 fn sources(text: &str) -> Sources {
@@ -488,7 +490,9 @@ fn place(line: u32, column: u32, length: u32) -> Place {
 
 #[test]
 fn diagnostics_point_at_their_place_once_and_in_order() {
-    let sources = sources("kind: FlexibleAssetType\nspec:\n  name: Email\n  icno: envelope\n  fields:\n    - name: A\n    - name: A\n");
+    let sources = sources(
+        "kind: FlexibleAssetType\nspec:\n  name: Email\n  icno: envelope\n  fields:\n    - name: A\n    - name: A\n",
+    );
     let unknown = Diagnostic::error("PL0102", "`icno` is not a field of `FlexibleAssetType`.")
         .at(Some(place(4, 3, 4)))
         .hint("Did you mean `icon`?")
@@ -507,16 +511,14 @@ fn diagnostics_point_at_their_place_once_and_in_order() {
     assert_eq!(codes, ["PL0102", "PL0110", "PL0001", "PL0601"]);
     assert_eq!((documents[0].file.as_deref(), documents[0].line), (Some("stacks/email.yaml"), Some(4)));
     let colored = report::diagnostics(&list, &sources, Style { color: true, ..PLAIN });
-    assert_eq!(
-        anstream::adapter::strip_str(&colored).to_string(),
-        report::diagnostics(&list, &sources, PLAIN)
-    );
+    assert_eq!(anstream::adapter::strip_str(&colored).to_string(), report::diagnostics(&list, &sources, PLAIN));
 }
 
 #[test]
 fn diagnostics_never_draw_a_line_that_may_hold_a_secret() {
     let sources = sources("spec:\n  password: hunter2\n  pin: hunter2\n  note: hunter2\n");
-    let wrong = |code, line| Diagnostic::error(code, "Wrong.").at(Some(place(line, 3, 4))).see(Some(place(2, 3, 1)), "Here.");
+    let wrong =
+        |code, line| Diagnostic::error(code, "Wrong.").at(Some(place(line, 3, 4))).see(Some(place(2, 3, 1)), "Here.");
     let shown = report::diagnostics(&[wrong("PL0102", 2), wrong("PL0130", 3)], &sources, PLAIN);
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("stacks/email.yaml:3:3"));
@@ -531,7 +533,9 @@ fn diagnostics_are_safe_to_print_whatever_the_file_holds() {
     let list: Vec<Diagnostic> = columns
         .iter()
         .flat_map(|column| (0..5).map(|line| place(line, *column, u32::MAX - 5)))
-        .map(|place| Diagnostic::error("PL0102", HOSTILE).at(Some(place)).hint(HOSTILE).about(HOSTILE).see(Some(place), HOSTILE))
+        .map(|place| {
+            Diagnostic::error("PL0102", HOSTILE).at(Some(place)).hint(HOSTILE).about(HOSTILE).see(Some(place), HOSTILE)
+        })
         .collect();
     let shown = report::diagnostics(&list, &sources, PLAIN);
     assert_harmless("diagnostics", &shown);
@@ -567,7 +571,7 @@ fn the_graph_is_drawn_in_three_languages() {
 }
 
 #[test]
-fn a_graph_of_a_thousand_objects_is_drawn_in_a_second() {
+fn a_graph_of_a_thousand_objects_is_drawn_at_once() {
     let mut view = GraphView::default();
     for number in 0..1000_usize {
         view.nodes.push(node(&format!("itglue/Configuration/srv-{number}")));
@@ -579,14 +583,15 @@ fn a_graph_of_a_thousand_objects_is_drawn_in_a_second() {
     }
     let started = Instant::now();
     let shown = graph::svg(&view);
-    assert!(started.elapsed().as_millis() < 3000, "{:?}", started.elapsed());
-    assert!((0..1000).all(|number| shown.contains(&format!(">srv-{number}<"))));
+    assert!(started.elapsed().as_millis() < 2000, "{:?}", started.elapsed());
+    assert_eq!(shown.matches(">srv-").count(), 1000);
     assert_eq!(shown, graph::svg(&view));
 }
 
 #[test]
 fn a_graph_with_cycles_and_edges_to_nowhere_is_drawn_too() {
-    let view = GraphView { nodes: vec![node("a/K/a"), node("a/K/b")], edges: vec![(0, 1), (1, 0), (1, 1), (7, 0), (0, 9)] };
+    let view =
+        GraphView { nodes: vec![node("a/K/a"), node("a/K/b")], edges: vec![(0, 1), (1, 0), (1, 1), (7, 0), (0, 9)] };
     for shown in [graph::dot(&view), graph::mermaid(&view), graph::svg(&view)] {
         assert!(!shown.is_empty() && !shown.contains("NaN") && !shown.contains("inf"), "{shown}");
     }

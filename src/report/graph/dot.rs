@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{super::{safe, words}, GraphNode, GraphView, colors, containers, edges};
+use super::{
+    super::{safe, words},
+    GraphNode, GraphView, colors, containers, edges,
+};
 
 /// Writes the graph in the DOT language; a manifest with entries is a cluster.
 pub fn dot(view: &GraphView) -> String {
@@ -17,7 +20,8 @@ pub fn dot(view: &GraphView) -> String {
             let _ = writeln!(out, "  n{} {};", container.node, attributes(node));
             continue;
         }
-        let _ = writeln!(out, "  subgraph cluster_{number} {{\n    label={}; color=\"#8b949e\";", quoted(&node.address));
+        let _ =
+            writeln!(out, "  subgraph cluster_{number} {{\n    label={}; color=\"#8b949e\";", quoted(&node.address));
         let _ = writeln!(out, "    n{} {};", container.node, attributes(node));
         for entry in &container.entries {
             if let Some(node) = view.nodes.get(*entry) {

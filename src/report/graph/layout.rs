@@ -347,7 +347,8 @@ impl Grid {
 fn place_alone(layout: &mut Layout, items: &[Item], alone: &[usize]) {
     let width = alone.iter().map(|item| items[*item].width).fold(0.0, f64::max);
     let limit = layout.width.max(900.0);
-    let (mut x, mut row, mut tallest) = (0.0, if layout.height > 0.0 { layout.height + 2.0 * ROW_GAP } else { 0.0 }, 0.0_f64);
+    let (mut x, mut row, mut tallest) =
+        (0.0, if layout.height > 0.0 { layout.height + 2.0 * ROW_GAP } else { 0.0 }, 0.0_f64);
     for item in alone {
         if x > 0.0 && x + width > limit {
             (x, row, tallest) = (0.0, row + tallest + ROW_GAP, 0.0);
@@ -370,8 +371,7 @@ mod tests {
 
     #[test]
     fn boxes_never_overlap_and_dependencies_stand_to_the_left() {
-        let items: Vec<Item> =
-            (0..60_u32).map(|n| Item { width: 100.0, height: f64::from(20 + n % 7 * 10) }).collect();
+        let items: Vec<Item> = (0..60_u32).map(|n| Item { width: 100.0, height: f64::from(20 + n % 7 * 10) }).collect();
         let links: Vec<Link> =
             (1..50).flat_map(|n: usize| [link(n, n / 3), link(n, n / 7)]).filter(|link| link.from != link.to).collect();
         let layout = layout(&items, &links);

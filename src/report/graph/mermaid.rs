@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{super::{safe, words}, GraphNode, GraphView, colors, containers, edges, present};
+use super::{
+    super::{safe, words},
+    GraphNode, GraphView, colors, containers, edges, present,
+};
 
 /// Writes the graph as a Mermaid flowchart; a manifest with entries is a subgraph.
 pub fn mermaid(view: &GraphView) -> String {

@@ -131,7 +131,7 @@ fn colors(action: Option<ActionKind>) -> (&'static str, &'static str) {
 /// The actions that occur, for a legend.
 fn present(view: &GraphView) -> Vec<ActionKind> {
     let found: HashSet<ActionKind> = view.nodes.iter().filter_map(|node| node.action).collect();
-    super::words::BY_DANGER.into_iter().rev().filter(|kind| found.contains(kind)).collect()
+    super::words::IN_ORDER.into_iter().filter(|kind| found.contains(kind)).collect()
 }
 
 #[cfg(test)]

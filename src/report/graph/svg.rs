@@ -21,7 +21,7 @@ const TAB: f64 = 30.0;
 const MARGIN: f64 = 24.0;
 const LEGEND: f64 = 46.0;
 /// Characters of a label; its tooltip has all of them.
-const LABEL: usize = 34;
+const LABEL: usize = 44;
 /// Rows of a manifest; entries beyond that are counted.
 const ROWS: usize = 14;
 
@@ -147,11 +147,11 @@ fn draw(out: &mut String, shape: &Shape<'_>, item: &Item, spot: Spot) {
     );
     let mut left = 12.0;
     if let Some(action) = shape.node.action {
+        let bottom = if item.height > TITLE { "H0V5" } else { "H5a5 5 0 0 1 -5 -5V5" };
         let _ = writeln!(
             out,
-            "<path d=\"M5 0H{TAB}V{TITLE}H{}a5 5 0 0 1 -5 -5V5a5 5 0 0 1 5 -5z\" fill=\"{ink}\"/>\
+            "<path d=\"M5 0H{TAB}V{TITLE}{bottom}a5 5 0 0 1 5 -5z\" fill=\"{ink}\"/>\
              <text x=\"{}\" y=\"26\" text-anchor=\"middle\" font-weight=\"700\" font-size=\"{}\" fill=\"#ffffff\">{}</text>",
-            if shape.entries.is_empty() && shape.more == 0 { "5" } else { "0" },
             TAB / 2.0,
             if action == ActionKind::Replace { 12 } else { 16 },
             xml(words::sign(action)),
@@ -174,13 +174,13 @@ fn rows(out: &mut String, shape: &Shape<'_>, width: f64, text: &str) {
     for (row, entry) in shape.entries.iter().enumerate() {
         let top = TITLE + ROW * f64_of(row);
         let _ = writeln!(out, "<g><title>{}</title>", tooltip(entry));
-        if entry.action.is_some() && entry.action != shape.node.action {
+        if entry.action != shape.node.action {
             let (paper, _) = colors(entry.action);
+            let class = if entry.action.is_none() { "none" } else { "some" };
+            let (wide, high) = (width - 2.0, ROW - 1.0);
             let _ = writeln!(
                 out,
-                "<rect x=\"1\" y=\"{top}\" width=\"{}\" height=\"{}\" fill=\"{paper}\"/>",
-                width - 2.0,
-                ROW - 1.0
+                "<rect class=\"{class}\" x=\"1\" y=\"{top}\" width=\"{wide}\" height=\"{high}\" rx=\"2\" fill=\"{paper}\"/>"
             );
         }
         let _ = writeln!(out, "<path d=\"M1 {top}H{}\" stroke=\"#8b949e\" stroke-opacity=\".45\"/>", width - 1.0);
@@ -194,7 +194,7 @@ fn rows(out: &mut String, shape: &Shape<'_>, width: f64, text: &str) {
                 xml(words::sign(action)),
             );
         }
-        let class = if entry.action.is_some() { "some-text" } else { text };
+        let class = if entry.action.is_some() { "some-text" } else { "none-text" };
         let _ = writeln!(
             out,
             "<text class=\"{class}\" x=\"{}\" y=\"{}\" font-size=\"10\" fill=\"#1c2128\">{}</text></g>",
@@ -220,7 +220,11 @@ fn curve(out: &mut String, piece: &Piece, ink: &str) {
     let arrow = if piece.arrives { 6.0 } else { 0.0 };
     x2 += arrow;
     let bend = if x1 > x2 { (x1 - x2) * 0.5 } else { 60.0 };
-    let dash = if piece.thin { " stroke-width=\"1\" stroke-dasharray=\"3 4\" stroke-opacity=\".55\"" } else { " stroke-width=\"1.5\"" };
+    let dash = if piece.thin {
+        " stroke-width=\"1\" stroke-dasharray=\"3 4\" stroke-opacity=\".55\""
+    } else {
+        " stroke-width=\"1.5\""
+    };
     let _ = writeln!(
         out,
         "<path class=\"curve\" d=\"M{x1} {y1}C{} {y1} {} {y2} {x2} {y2}\" fill=\"none\" stroke=\"{ink}\"{dash}/>",
@@ -257,13 +261,16 @@ fn legend(out: &mut String, present: &[ActionKind]) {
     );
 }
 
-/// A label of limited length.
+/// A label of limited length: the middle goes first, since names of one family differ at their ends.
 fn label(text: &str) -> String {
+    const TAIL: usize = LABEL / 2;
     let safe = safe::line(text);
-    if safe.chars().count() <= LABEL {
+    let count = safe.chars().count();
+    if count <= LABEL {
         return safe.into_owned();
     }
-    safe.chars().take(LABEL - 1).chain(std::iter::once('…')).collect()
+    let head = safe.chars().take(LABEL - TAIL - 1);
+    head.chain(std::iter::once('…')).chain(safe.chars().skip(count - TAIL)).collect()
 }
 
 fn tooltip(node: &GraphNode) -> String {

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use crate::plan::{Action, ActionKind, ChangeOp, Outcome};
 
-use super::super::{
+use super::prose;
+use crate::report::{
     change::{self, Body, Limits, Line, Tag, View},
     safe, words,
 };
@@ -15,8 +16,9 @@ const LIMITS: Limits = Limits { room: 2000, lines: 400 };
 /// Draws an action: a summary line, then its notes, changes and calls.
 pub(super) fn draw(action: &Action, number: usize, inside: bool, open: bool) -> Markup {
     let destroys = matches!(action.action, ActionKind::Delete | ActionKind::Replace);
+    let place = if inside { " inside" } else { "" };
     html! {
-        details.action.inside[inside] class={ "of-" (action.action.word()) } id={ "a" (number) } open[open || destroys] {
+        details class={ "action of-" (action.action.word()) (place) } id={ "a" (number) } open[open || destroys] {
             summary {
                 span.sign { (format!("{:>3}", words::sign(action.action))) } " "
                 span.verb { (word(action)) } " "
@@ -29,8 +31,8 @@ pub(super) fn draw(action: &Action, number: usize, inside: bool, open: bool) -> 
                 }
             }
             div.body {
-                @for note in &action.notes { p.note { (safe::line(note)) } }
-                @if let Some(error) = &action.error { p.error { (safe::lines(error)) } }
+                @for note in &action.notes { p.note { (prose(&safe::line(note))) } }
+                @if let Some(error) = &action.error { p.error { (prose(&safe::lines(error))) } }
                 @if !action.changes.is_empty() {
                     dl {
                         @for change in &action.changes { (difference(&change::view(change, LIMITS))) }

@@ -141,9 +141,9 @@ fn diagnostics(document: &PlanDocument) -> Markup {
                         span class={ "severity is-" (safe::line(&diagnostic.severity)) } {
                             (safe::line(&diagnostic.severity)) " " (safe::line(&diagnostic.code))
                         }
-                        " " (safe::line(&diagnostic.message))
+                        " " (prose(&safe::line(&diagnostic.message)))
                         @if let Some(place) = words::place(diagnostic) { " " code { (place) } }
-                        @for hint in &diagnostic.hints { span.hint { "hint: " (safe::line(hint)) } }
+                        @for hint in &diagnostic.hints { span.hint { "hint: " (prose(&safe::line(hint))) } }
                     }
                 }
             }
@@ -190,5 +190,17 @@ fn undeclared(notes: &PlanNotes) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// A sentence in which names stand between backticks: the names as code.
+fn prose(text: &str) -> Markup {
+    let even = text.matches('`').count().is_multiple_of(2);
+    html! {
+        @if even {
+            @for (number, part) in text.split('`').enumerate() {
+                @if number % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        } @else { (text) }
     }
 }

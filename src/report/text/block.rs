@@ -69,7 +69,8 @@ impl Blocks {
         let _ = writeln!(out, "  {}", self.style.paint(why, &format!("({})", words::reason(action))));
         self.changes(out, action, indent + 8);
         for note in &action.notes {
-            let _ = writeln!(out, "{:1$}{2} {3}", "", indent + 8, self.style.paint(Ink::Warn, "note:"), safe::line(note));
+            let _ =
+                writeln!(out, "{:1$}{2} {3}", "", indent + 8, self.style.paint(Ink::Warn, "note:"), safe::line(note));
         }
         if self.style.verbose {
             self.calls(out, action, indent + 8);
@@ -77,7 +78,8 @@ impl Blocks {
     }
 
     fn changes(&self, out: &mut String, action: &Action, indent: usize) {
-        let views: Vec<View> = action.changes.iter().map(|change| change::view(change, self.limits(change, indent))).collect();
+        let views: Vec<View> =
+            action.changes.iter().map(|change| change::view(change, self.limits(change, indent))).collect();
         let aligned = |view: &&View| !matches!(view.body, Body::Lines(_));
         let widths = views.iter().filter(aligned).map(|view| view.path.width()).filter(|width| *width <= ALIGNED);
         let column = widths.max().unwrap_or(0);
@@ -133,7 +135,8 @@ impl Blocks {
             Tag::Removed => ("- ", Some(Ink::Removed), Ink::RemovedWord),
             Tag::Gap => ("", Some(Ink::Dim), Ink::Dim),
         };
-        let paint = |ink: Option<Ink>, text: &str| ink.map_or_else(|| text.to_owned(), |ink| self.style.paint(ink, text));
+        let paint =
+            |ink: Option<Ink>, text: &str| ink.map_or_else(|| text.to_owned(), |ink| self.style.paint(ink, text));
         let mut row = format!("{:indent$}{}", "", paint(ink, sign));
         for (is_changed, text) in &line.parts {
             row.push_str(&paint(if *is_changed { Some(changed) } else { ink }, text));

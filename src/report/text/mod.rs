@@ -61,7 +61,7 @@ fn nothing(document: &PlanDocument) -> &'static str {
 }
 
 fn has_errors(document: &PlanDocument) -> bool {
-    document.diagnostics.iter().any(|diagnostic| words::is_error(diagnostic))
+    document.diagnostics.iter().any(words::is_error)
 }
 
 fn heading(document: &PlanDocument, style: Style) -> String {

@@ -2,23 +2,13 @@
 
 use std::fmt::Write;
 
-use crate::plan::{Action, ActionKind, Outcome, PlanDocument, PlanNotes};
+use crate::plan::{Action, Outcome, PlanDocument, PlanNotes};
 
 use super::super::{
     safe,
     style::{Ink, Style},
     words,
 };
-
-/// Kinds of action, in the order of the closing line.
-const COUNTED: [ActionKind; 6] = [
-    ActionKind::Create,
-    ActionKind::Adopt,
-    ActionKind::Update,
-    ActionKind::Replace,
-    ActionKind::Delete,
-    ActionKind::Forget,
-];
 
 /// Draws what came of every action; failures stand last, next to the closing line.
 pub fn outcome(document: &PlanDocument, notes: &PlanNotes, style: Style) -> String {
@@ -81,12 +71,12 @@ fn draw(out: &mut String, action: &Action, style: Style) {
 }
 
 fn closing(document: &PlanDocument) -> String {
-    let mut done = [0_usize; COUNTED.len()];
+    let mut done = [0_usize; words::IN_ORDER.len()];
     let (mut waiting, mut failed, mut skipped) = (0, 0, 0);
     for action in &document.actions {
         match action.outcome {
             Some(Outcome::Done) => {
-                let places = COUNTED.iter().zip(&mut done);
+                let places = words::IN_ORDER.iter().zip(&mut done);
                 places.filter(|(kind, _)| **kind == action.action).for_each(|(_, count)| *count += 1);
             }
             Some(Outcome::Waiting) => waiting += 1,
@@ -95,6 +85,6 @@ fn closing(document: &PlanDocument) -> String {
         }
     }
     let parts: Vec<String> =
-        COUNTED.iter().zip(done).map(|(kind, count)| format!("{count} {}", words::past(*kind))).collect();
+        words::IN_ORDER.iter().zip(done).map(|(kind, count)| format!("{count} {}", words::past(*kind))).collect();
     format!("Apply: {}, {waiting} waiting, {failed} failed, {skipped} skipped", parts.join(", "))
 }
