@@ -358,6 +358,8 @@ pub struct KindSpec {
     pub delete_loses: Option<String>,
     /// Field and value that archive an object instead of deleting it.
     pub archive: Option<Archive>,
+    /// Objects without which plumb could not go on: deleting or demoting one is refused.
+    pub lockout: Option<Lockout>,
     /// Name of the hook that does what data cannot say.
     pub hook: Option<String>,
 }
@@ -650,6 +652,8 @@ pub struct FieldSpec {
     pub items: Option<Box<FieldSpec>>,
     /// Members of an object.
     pub fields: IndexMap<String, FieldSpec>,
+    /// The object may have members beside `fields`, spelled as on the wire.
+    pub open: bool,
     /// What a reference refers to.
     #[serde(rename = "ref")]
     pub reference: Option<RefSpec>,
@@ -809,6 +813,16 @@ pub struct Conflict {
     pub condition: Condition,
     /// Why that is wrong and what to do.
     pub message: String,
+}
+
+/// Objects without which plumb could not go on: deleting one, or changing it so that it is none any more, is refused.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Lockout {
+    /// Field that says whose object it is; that of the caller (see the API's `check`) is kept.
+    pub caller: Option<String>,
+    /// The last object of a parent that fulfils this is kept.
+    pub last: Option<Condition>,
 }
 
 /// Field and value that archive an object.
