@@ -29,6 +29,35 @@ macro_rules! embedded {
 }
 
 const EMBEDDED: &[Embedded] = &[
+    embedded!(
+        "itglue":
+        "organization",
+        "organization-type",
+        "organization-status",
+        "location",
+        "contact",
+        "contact-type",
+        "configuration",
+        "configuration-interface",
+        "configuration-type",
+        "configuration-status",
+        "manufacturer",
+        "model",
+        "flexible-asset-type",
+        "flexible-asset-field",
+        "flexible-asset",
+        "password",
+        "password-category",
+        "group",
+        "attachment",
+        "related-item",
+        "user",
+        "country",
+        "region",
+        "operating-system",
+        "platform",
+        "domain",
+    ),
     embedded!("rest": "resource", "organization", "organization-member", "webhook", "user-profile", "user"),
 ];
 

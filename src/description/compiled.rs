@@ -242,7 +242,10 @@ fn fill_kind(kind: &mut KindSpec, naming: Naming, dialect: DialectName) {
     if kind.wire_type.is_none() && dialect == DialectName::Jsonapi {
         kind.wire_type = kind.path.rsplit('/').next().map(str::to_owned);
     }
-    if kind.name_field.is_none()
+    if kind.name_field.as_deref() == Some("") {
+        kind.name_field = None;
+    } else if kind.name_field.is_none()
+        && kind.inside.is_none()
         && let Some(last) = kind.key.last()
         && kind.fields.get(last).is_some_and(|field| field.ty == FieldType::String && !field.read_only)
     {

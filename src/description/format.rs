@@ -304,13 +304,16 @@ pub struct KindSpec {
     pub id: IdSpec,
     /// Fields that together tell one object from another.
     pub key: Vec<String>,
+    /// Fields of `key` that may be left out: the key then matches only objects that have nothing there either.
+    pub key_optional: Vec<String>,
     /// Keys to use instead, in order, where a field of `key` is not declared.
     pub key_fallbacks: Vec<Vec<String>>,
     /// Fields that tell objects with the same key apart, where they are declared.
     pub key_extra: Vec<String>,
     /// Whether the vendor lets two objects have the same key; such a kind is never adopted by guess.
     pub key_not_unique: bool,
-    /// Field that takes `metadata.name` where the manifest leaves it out; the last field of `key` unless given.
+    /// Field that takes `metadata.name` where the manifest leaves it out; the last field of `key` unless given, none
+    /// where empty.
     pub name_field: Option<String>,
     /// Further fields that a reference may name an object by, such as `iso` of a country.
     pub aliases: Vec<String>,
@@ -352,6 +355,8 @@ pub struct KindSpec {
     pub synced: Option<Synced>,
     /// Declarations that contradict each other.
     pub conflicts: Vec<Conflict>,
+    /// What no two objects of a scope may be declared to be at once.
+    pub at_most_one: Option<AtMostOne>,
     /// The API carries a deletion out later; the object stays listed meanwhile.
     pub deferred_delete: bool,
     /// What a deletion destroys besides the object, in words; such an object is retained unless its deletion policy says delete.
@@ -421,6 +426,8 @@ pub struct Inside {
     pub include_on_get_only: bool,
     /// Path of a parent's create body that entries can be sent along in.
     pub embed: Option<String>,
+    /// JSON:API type of entries that are sent along, where it differs from the kind's.
+    pub embed_type: Option<String>,
     /// A parent cannot be created without an entry.
     pub embed_required: bool,
     /// Fields of which no two entries of a parent may have the same value.
@@ -607,6 +614,11 @@ pub struct FieldSpec {
     pub read: Vec<String>,
     /// Attribute of creates, where it differs from `wire`.
     pub create_wire: Option<String>,
+    /// JSON:API relationship that a create sends it as (`{"data": [{"type", "attributes": {"id"}}]}`, the types being
+    /// the target kind's); it is no attribute, and no update sends it.
+    pub relationship: Option<String>,
+    /// File field whose file's name it takes where the manifest leaves it out.
+    pub from_file: Option<String>,
     /// Needed to create.
     pub required: bool,
     /// Needed to create where this holds.
@@ -813,6 +825,17 @@ pub struct Conflict {
     pub condition: Condition,
     /// Why that is wrong and what to do.
     pub message: String,
+}
+
+/// What no two objects of a scope may be declared to be at once.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AtMostOne {
+    /// Fields that objects of the same scope share.
+    pub per: Vec<String>,
+    /// What only one of them may fulfil.
+    #[serde(rename = "where")]
+    pub condition: Condition,
 }
 
 /// Objects without which plumb could not go on: deleting one, or changing it so that it is none any more, is refused.
