@@ -2,7 +2,7 @@
 
 use super::{
     compiled::Fault,
-    format::{ApiSpec, FieldSpec, FieldType, KindSpec},
+    format::{ApiSpec, Condition, FieldSpec, FieldType, Inside, KindSpec},
 };
 use crate::{address::escape, diagnostic::nearest};
 
@@ -18,36 +18,142 @@ pub(super) fn check(spec: &ApiSpec) -> Vec<Fault> {
         if names.iter().filter(|name| **name == kind.kind).count() > 1 {
             fault(&mut faults, format!("{at}/kind"), format!("`{}` is described twice", kind.kind));
         }
-        if !kind.path.starts_with('/') {
-            fault(&mut faults, format!("{at}/path"), "a kind's path starts with `/`");
-        }
-        check_kind(&mut faults, &at, kind, &names);
+        check_kind(&mut faults, &at, kind, &spec.kinds);
     }
     faults
 }
 
-fn check_kind(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, kinds: &[&str]) {
-    for (list, word) in [(&kind.key, "key"), (&kind.key_extra, "keyExtra"), (&kind.aliases, "aliases")] {
-        for (index, name) in list.iter().enumerate() {
-            need_field(faults, &format!("{at}/{word}/{index}"), kind, name);
-        }
-    }
+fn check_kind(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, kinds: &[KindSpec]) {
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.kind.as_str()).collect();
     if kind.key.is_empty() && !kind.singleton {
         fault(faults, at, format!("`{}` has no `key`: name the fields that tell one object from another", kind.kind));
+    }
+    check_names(faults, at, kind);
+    check_paths(faults, at, kind);
+    if let Some(inside) = &kind.inside {
+        check_inside(faults, &format!("{at}/inside"), inside, kind, kinds);
+    }
+    for (index, conflict) in kind.conflicts.iter().enumerate() {
+        let at = format!("{at}/conflicts/{index}");
+        need_fields(faults, &format!("{at}/fields"), kind, &conflict.fields);
+        let entries = kinds.iter().find(|entry| {
+            entry.inside.as_ref().is_some_and(|inside| {
+                inside.field == conflict.with && inside.parents.contains_key(&kind.kind)
+            })
+        });
+        match entries {
+            Some(entries) => check_condition(faults, &format!("{at}/where"), &conflict.condition, entries),
+            None => fault(faults, format!("{at}/with"), format!("no entries are written in `{}`", conflict.with)),
+        }
+    }
+    for (name, field) in &kind.fields {
+        check_field(faults, &format!("{at}/fields/{}", escape(name)), field, kind, &names);
+    }
+}
+
+/// Every place where a kind names fields of its own.
+fn check_names(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec) {
+    for (list, word) in [
+        (&kind.key, "key"),
+        (&kind.key_optional, "keyOptional"),
+        (&kind.key_extra, "keyExtra"),
+        (&kind.aliases, "aliases"),
+    ] {
+        need_fields(faults, &format!("{at}/{word}"), kind, list);
+    }
+    for (index, list) in kind.key_fallbacks.iter().enumerate() {
+        need_fields(faults, &format!("{at}/keyFallbacks/{index}"), kind, list);
     }
     if let Some(scope) = &kind.scope {
         need_field(faults, &format!("{at}/scope/field"), kind, &scope.field);
     }
-    if let Some(inside) = &kind.inside {
-        for parent in inside.parents.keys() {
-            need_kind(faults, &format!("{at}/inside/parents/{}", escape(parent)), kinds, parent);
-        }
-        if inside.field.is_empty() {
-            fault(faults, format!("{at}/inside"), "`inside` needs `field`, the parents' field that lists the entries");
+    for (word, call) in [("create", &kind.bulk.create), ("update", &kind.bulk.update), ("delete", &kind.bulk.delete)] {
+        if let Some(call) = call {
+            need_fields(faults, &format!("{at}/bulk/{word}/except"), kind, &call.except);
         }
     }
-    for (name, field) in &kind.fields {
-        check_field(faults, &format!("{at}/fields/{}", escape(name)), field, kind, kinds);
+    if let Some(name) = &kind.name_field {
+        need_field(faults, &format!("{at}/nameField"), kind, name);
+    }
+    if let Some(name) = &kind.id.client {
+        need_field(faults, &format!("{at}/id/client"), kind, name);
+    }
+    if let Some(archive) = &kind.archive {
+        need_field(faults, &format!("{at}/archive/field"), kind, &archive.field);
+    }
+    if let Some(synced) = &kind.synced {
+        need_fields(faults, &format!("{at}/synced/allow"), kind, &synced.allow);
+        check_conditions(faults, &format!("{at}/synced/detect"), &synced.detect, kind);
+    }
+    check_conditions(faults, &format!("{at}/notOurs"), &kind.not_ours, kind);
+    check_conditions(faults, &format!("{at}/neverDelete"), &kind.never_delete, kind);
+    if let Some(rule) = &kind.at_most_one {
+        need_fields(faults, &format!("{at}/atMostOne/per"), kind, &rule.per);
+        check_condition(faults, &format!("{at}/atMostOne/where"), &rule.condition, kind);
+    }
+    if let Some(lockout) = &kind.lockout {
+        if let Some(name) = &lockout.caller {
+            need_field(faults, &format!("{at}/lockout/caller"), kind, name);
+        }
+        if let Some(last) = &lockout.last {
+            check_condition(faults, &format!("{at}/lockout/last"), last, kind);
+        }
+    }
+}
+
+/// Every `{…}` of a path is `{id}`, the parent, or a field.
+fn check_paths(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec) {
+    let bulk = |call: &Option<super::format::BulkSpec>| call.as_ref().and_then(|call| call.path.clone());
+    let paths = [
+        ("path", Some(kind.path.clone())),
+        ("list/path", kind.list.path.clone()),
+        ("get/path", kind.get.path.clone()),
+        ("create/path", kind.create.path.clone()),
+        ("update/path", kind.update.path.clone()),
+        ("delete/path", kind.delete.path.clone()),
+        ("bulk/create/path", bulk(&kind.bulk.create)),
+        ("bulk/update/path", bulk(&kind.bulk.update)),
+        ("bulk/delete/path", bulk(&kind.bulk.delete)),
+    ];
+    for (word, path) in paths {
+        let Some(path) = path else { continue };
+        let at = format!("{at}/{word}");
+        if !path.starts_with('/') {
+            fault(faults, &at, "a path starts with `/`");
+        }
+        for piece in path.split('{').skip(1) {
+            match piece.split_once('}') {
+                None => fault(faults, &at, "a `{` is not closed"),
+                Some(("id", _)) => {}
+                Some(("parent" | "parentPath", _)) if kind.inside.is_some() => {}
+                Some(("parent" | "parentPath", _)) => {
+                    fault(faults, &at, "`{parent}` means something only for a kind that is `inside` another");
+                }
+                Some((name, _)) => need_field(faults, &at, kind, name),
+            }
+        }
+    }
+}
+
+fn check_inside(faults: &mut Vec<Fault>, at: &str, inside: &Inside, kind: &KindSpec, kinds: &[KindSpec]) {
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.kind.as_str()).collect();
+    for parent in inside.parents.keys() {
+        let at = format!("{at}/parents/{}", escape(parent));
+        need_kind(faults, &at, &names, parent);
+        let taken = kinds.iter().any(|kind| kind.kind == *parent && kind.fields.contains_key(&inside.field));
+        if taken {
+            fault(faults, at, format!("`{parent}` has a field `{}` of its own", inside.field));
+        }
+    }
+    if inside.field.is_empty() {
+        fault(faults, at, "`inside` needs `field`, the parents' field that lists the entries");
+    }
+    need_fields(faults, &format!("{at}/unique"), kind, &inside.unique);
+    if let Some(name) = &inside.renamed_from {
+        need_field(faults, &format!("{at}/renamedFrom"), kind, name);
+    }
+    if let Some(condition) = &inside.at_least_one {
+        check_condition(faults, &format!("{at}/atLeastOne"), condition, kind);
     }
 }
 
@@ -73,10 +179,20 @@ fn check_field(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, kind: &Kind
             }
         }
     }
-    if let Some(condition) = &field.when
-        && let Some(name) = &condition.field
-    {
-        need_field(faults, &format!("{at}/when/field"), kind, name);
+    for (word, condition) in [("when", &field.when), ("requiredWhen", &field.required_when)] {
+        if let Some(condition) = condition {
+            check_condition(faults, &format!("{at}/{word}"), condition, kind);
+        }
+    }
+    for (index, forced) in field.forced.iter().enumerate() {
+        check_condition(faults, &format!("{at}/forced/{index}/when"), &forced.when, kind);
+    }
+    if let Some(name) = &field.from_file {
+        let at = format!("{at}/fromFile");
+        need_field(faults, &at, kind, name);
+        if kind.fields.get(name).is_some_and(|file| file.ty != FieldType::File) {
+            fault(faults, at, format!("`{name}` is no field of type `file`"));
+        }
     }
     if let Some(items) = &field.items {
         if let Some(key) = &field.keyed_by
@@ -88,6 +204,29 @@ fn check_field(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, kind: &Kind
     }
     for (name, member) in &field.fields {
         check_field(faults, &format!("{at}/fields/{}", escape(name)), member, kind, kinds);
+    }
+}
+
+fn check_conditions(faults: &mut Vec<Fault>, at: &str, conditions: &[Condition], kind: &KindSpec) {
+    for (index, condition) in conditions.iter().enumerate() {
+        check_condition(faults, &format!("{at}/{index}"), condition, kind);
+    }
+}
+
+fn check_condition(faults: &mut Vec<Fault>, at: &str, condition: &Condition, kind: &KindSpec) {
+    match (&condition.field, &condition.wire) {
+        (Some(name), None) => need_field(faults, &format!("{at}/field"), kind, name),
+        (None, Some(_)) => {}
+        _ => fault(faults, at, "a condition looks at either a `field` or a `wire` path"),
+    }
+    if condition.one_of.is_empty() && condition.not_in.is_empty() && !condition.present {
+        fault(faults, at, "a condition needs `in`, `notIn` or `present: true`");
+    }
+}
+
+fn need_fields(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, names: &[String]) {
+    for (index, name) in names.iter().enumerate() {
+        need_field(faults, &format!("{at}/{index}"), kind, name);
     }
 }
 
@@ -113,4 +252,67 @@ fn need_kind(faults: &mut Vec<Fault>, at: &str, kinds: &[&str], name: &str) {
 
 fn fault(faults: &mut Vec<Fault>, path: impl Into<String>, message: impl Into<String>) {
     faults.push(Fault { path: path.into(), message: message.into() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(kinds: &str) -> Vec<String> {
+        let spec: ApiSpec = serde_saphyr::from_str(kinds).unwrap();
+        check(&spec).into_iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect()
+    }
+
+    #[test]
+    fn names_that_lead_nowhere_are_listed_with_their_places() {
+        let found = faults(
+            "kinds:
+  - kind: Ticket
+    path: /projects/{projekt}/tickets
+    key: [titel]
+    archive: {field: closed, value: true}
+    fields:
+      title: {}
+      project: {type: ref, ref: {kind: Projekt}}
+      state: {when: {field: titel, present: true}}
+  - kind: comment
+    path: comments
+    key: [text]
+    inside: {parents: {Ticket: \"\"}, field: title}
+    fields:
+      text: {}
+",
+        );
+        let expected = [
+            "/kinds/0/key/0: `Ticket` has no field `titel`; did you mean `title`?",
+            "/kinds/0/archive/field: `Ticket` has no field `closed`",
+            "/kinds/0/path: `Ticket` has no field `projekt`; did you mean `project`?",
+            "/kinds/0/fields/project/ref/kind: no kind `Projekt` is described",
+            "/kinds/0/fields/state/when/field: `Ticket` has no field `titel`; did you mean `title`?",
+            "/kinds/1/kind: a kind's name is written in UpperCamelCase",
+            "/kinds/1/path: a path starts with `/`",
+            "/kinds/1/inside/parents/Ticket: `Ticket` has a field `title` of its own",
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_condition_says_what_it_looks_at_and_what_for() {
+        let found = faults(
+            "kinds:
+  - kind: Ticket
+    path: /tickets
+    key: [title]
+    notOurs: [{present: true}, {wire: type}]
+    fields: {title: {}}
+",
+        );
+        assert_eq!(
+            found,
+            [
+                "/kinds/0/notOurs/0: a condition looks at either a `field` or a `wire` path",
+                "/kinds/0/notOurs/1: a condition needs `in`, `notIn` or `present: true`",
+            ]
+        );
+    }
 }
