@@ -6,7 +6,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use indexmap::IndexMap;
 
 use super::format::{
-    ApiSpec, DialectName, FieldSpec, FieldType, Immutable, Inside, KindSpec, Naming, RefSpec, Sensitivity, Verb,
+    ApiSpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec, Sensitivity, Verb,
 };
 
 /// The suffix that makes an API's name a group of manifests.
@@ -98,8 +98,10 @@ impl Api {
             DialectName::Rest => Naming::Snake,
             DialectName::Jsonapi => Naming::Kebab,
         });
+        let ids: HashMap<String, IdWire> = spec.kinds.iter().map(|kind| (kind.kind.clone(), kind.id.wire)).collect();
         for kind in &mut spec.kinds {
             fill_kind(kind, naming, spec.dialect);
+            kind.fields.values_mut().for_each(|field| fill_refs(field, &ids));
         }
         let faults = super::check::check(&spec);
         if !faults.is_empty() {
@@ -274,6 +276,19 @@ fn fill_field(name: &str, field: &mut FieldSpec, naming: Naming) {
     for (name, member) in &mut field.fields {
         fill_field(name, member, naming);
     }
+}
+
+/// Ids are written as the kind that they are of says, unless the reference itself does.
+fn fill_refs(field: &mut FieldSpec, ids: &HashMap<String, IdWire>) {
+    if let Some(reference) = &mut field.reference
+        && reference.wire.is_none()
+    {
+        reference.wire = reference.kind.iter().chain(reference.kinds.values()).find_map(|kind| ids.get(kind)).copied();
+    }
+    if let Some(items) = &mut field.items {
+        fill_refs(items, ids);
+    }
+    field.fields.values_mut().for_each(|member| fill_refs(member, ids));
 }
 
 /// Spells a lowerCamelCase name another way.

@@ -612,11 +612,9 @@ pub struct FieldSpec {
     pub wire: Option<String>,
     /// Other places of an answer's object that have the value: paths such as `relationships.users.data[*].id`.
     pub read: Vec<String>,
-    /// Attribute of creates, where it differs from `wire`.
+    /// Attribute of creates, where it differs from `wire`. In JSON:API `relationships.NAME.TYPE` sends ids as a
+    /// relationship, `{"NAME": {"data": [{"type": "TYPE", "attributes": {"id": 1}}]}}`.
     pub create_wire: Option<String>,
-    /// JSON:API relationship that a create sends it as (`{"data": [{"type", "attributes": {"id"}}]}`, the types being
-    /// the target kind's); it is no attribute, and no update sends it.
-    pub relationship: Option<String>,
     /// File field whose file's name it takes where the manifest leaves it out.
     pub from_file: Option<String>,
     /// Needed to create.
@@ -762,7 +760,7 @@ pub struct RefSpec {
     pub type_wire: Option<String>,
     /// How the target is named on the wire: its `id` (default), or one of its fields.
     pub by: Option<String>,
-    /// How the id is written.
+    /// How the id is written; as the target kind says unless given.
     pub wire: Option<IdWire>,
     /// Text before the id on the wire, for values such as `FlexibleAssetType: 33`; manifests then write `Kind/NAME`,
     /// and the field's `enum` stays allowed.
