@@ -37,9 +37,10 @@ fn check_kind(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, kinds: &[KindS
         let at = format!("{at}/conflicts/{index}");
         need_fields(faults, &format!("{at}/fields"), kind, &conflict.fields);
         let entries = kinds.iter().find(|entry| {
-            entry.inside.as_ref().is_some_and(|inside| {
-                inside.field == conflict.with && inside.parents.contains_key(&kind.kind)
-            })
+            entry
+                .inside
+                .as_ref()
+                .is_some_and(|inside| inside.field == conflict.with && inside.parents.contains_key(&kind.kind))
         });
         match entries {
             Some(entries) => check_condition(faults, &format!("{at}/where"), &conflict.condition, entries),
