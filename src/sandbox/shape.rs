@@ -1,0 +1,384 @@
+//! Kinds as the simulated API needs them: attributes found by any spelling that the vendor takes, and the calls that
+//! a description implies as routes.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use regex::Regex;
+
+use crate::description::{
+    Api, Kind,
+    compiled::respell,
+    format::{DialectName, FieldSpec, FieldType, Naming, UpdateStyle, Verb},
+};
+
+/// A kind, and what is derived from its description once.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub(super) kind: Arc<Kind>,
+    /// Field by the normalised name of its attribute.
+    by_wire: HashMap<String, String>,
+    /// Attributes that the server owns, as described: passed over in bodies, null in answers.
+    pub(super) ignored: Vec<String>,
+    ignored_names: HashSet<String>,
+    /// Attributes that carry the type of a reference, each with its field.
+    pub(super) type_wires: HashMap<String, String>,
+    /// Fields served by a relationship, each with the relationship's name.
+    pub(super) relations: Vec<(String, String)>,
+    /// Attributes that answers name a reference's target in, each with the reference's field.
+    pub(super) names: Vec<(String, String)>,
+    /// Field whose value is the id, unique within the container only.
+    pub(super) local_id: Option<String>,
+    /// Attribute that the rows are indexed by.
+    pub(super) scope: Option<String>,
+    pub(super) naming: Naming,
+    /// Regular expressions of the fields, by their text.
+    pub(super) patterns: HashMap<String, Regex>,
+}
+
+impl Shape {
+    fn new(kind: &Arc<Kind>, naming: Naming) -> Self {
+        let spec = &kind.spec;
+        let mut by_wire = HashMap::new();
+        let (mut type_wires, mut relations, mut names) = (HashMap::new(), Vec::new(), Vec::new());
+        let ignored: Vec<String> = spec.ignored.keys().cloned().collect();
+        let ignored_names: HashSet<String> = ignored.iter().map(|name| normal(name, naming)).collect();
+        for (name, field) in &spec.fields {
+            by_wire.insert(normal(field.wire_name(), naming), name.clone());
+            if let Some(wire) = &field.create_wire {
+                by_wire.insert(normal(wire, naming), name.clone());
+            }
+            if let Some(reference) = &field.reference {
+                if let Some(wire) = &reference.type_wire {
+                    type_wires.insert(normal(wire, naming), name.clone());
+                }
+                let stem = ["-id", "_id", "Id"].iter().find_map(|ending| field.wire_name().strip_suffix(ending));
+                if let Some(named) = stem.map(|stem| format!("{stem}{}", respell("Name", naming)))
+                    && (ignored_names.contains(&normal(&named, naming)) || is_read_only(kind, &named, naming))
+                {
+                    names.push((named, name.clone()));
+                }
+            }
+            let relation = field.read.iter().find_map(|path| {
+                let rest = path.strip_prefix("relationships.")?;
+                rest.strip_suffix(".data[*].id").or_else(|| rest.strip_suffix(".data.id"))
+            });
+            if let Some(relation) = relation {
+                relations.push((relation.to_owned(), name.clone()));
+            }
+        }
+        let local_id = spec
+            .id
+            .path
+            .iter()
+            .find_map(|path| by_wire.get(&normal(path, naming)).cloned())
+            .filter(|name| spec.fields.get(name).is_some_and(|field| !field.read_only))
+            .or_else(|| spec.id.client.clone());
+        let scope = spec
+            .scope
+            .as_ref()
+            .map(|scope| scope.field.clone())
+            .and_then(|field| spec.fields.get(&field))
+            .map(|field| field.wire_name().to_owned());
+        Self {
+            kind: kind.clone(),
+            by_wire,
+            ignored,
+            ignored_names,
+            type_wires,
+            relations,
+            names,
+            local_id,
+            scope,
+            naming,
+            patterns: patterns(spec.fields.values().collect::<Vec<_>>().as_slice()),
+        }
+    }
+
+    /// The field that an attribute of a body means.
+    pub(super) fn field(&self, wire: &str) -> Option<(&str, &FieldSpec)> {
+        let name = self.by_wire.get(&self.normal(wire))?;
+        Some((name.as_str(), self.kind.spec.fields.get(name)?))
+    }
+
+    /// Whether fields are nested below a member of this name.
+    pub(super) fn leads_on(&self, path: &str) -> bool {
+        let before = format!("{}.", self.normal(path));
+        self.by_wire.keys().any(|wire| wire.starts_with(&before))
+    }
+
+    /// Whether an attribute is the server's own.
+    pub(super) fn is_ignored(&self, wire: &str) -> bool {
+        self.ignored_names.contains(&self.normal(wire))
+    }
+
+    /// Whether answers have the attribute, as a field or as one of the server's own.
+    pub(super) fn has(&self, wire: &str) -> bool {
+        self.is_ignored(wire) || self.field(wire).is_some()
+    }
+
+    /// An attribute's name in the spelling that all spellings are compared in.
+    pub(super) fn normal(&self, wire: &str) -> String {
+        normal(wire, self.naming)
+    }
+
+    /// A lowerCamelCase name as the API spells it.
+    pub(super) fn spell(&self, name: &str) -> String {
+        respell(name, self.naming)
+    }
+
+    /// Whether bodies and answers are JSON:API.
+    pub(super) fn is_jsonapi(&self) -> bool {
+        self.kind.dialect == DialectName::Jsonapi
+    }
+
+    /// JSON:API type as answers spell it.
+    pub(super) fn wire_type(&self) -> String {
+        kebab(self.kind.spec.wire_type.as_deref().unwrap_or_default())
+    }
+
+    /// Name of the kind.
+    pub(super) fn name(&self) -> &str {
+        &self.kind.name
+    }
+
+    /// Fields whose values must not be seen, each by its attribute.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.kind.spec.fields.values().filter(|field| field.sensitive.is_some()).map(FieldSpec::wire_name)
+    }
+}
+
+fn patterns(fields: &[&FieldSpec]) -> HashMap<String, Regex> {
+    let mut out = HashMap::new();
+    for field in fields {
+        if let Some(pattern) = &field.pattern
+            && let Ok(regex) = Regex::new(&format!("^(?:{pattern})$"))
+        {
+            out.insert(pattern.clone(), regex);
+        }
+        let inner: Vec<&FieldSpec> = field.items.iter().map(AsRef::as_ref).chain(field.fields.values()).collect();
+        out.extend(patterns(&inner));
+    }
+    out
+}
+
+fn is_read_only(kind: &Kind, wire: &str, naming: Naming) -> bool {
+    let wanted = normal(wire, naming);
+    kind.spec.fields.values().any(|field| field.read_only && normal(field.wire_name(), naming) == wanted)
+}
+
+/// One spelling for all that a vendor takes: IT Glue documents kebab and snake case side by side.
+pub(super) fn normal(wire: &str, naming: Naming) -> String {
+    if naming != Naming::Kebab {
+        return wire.to_owned();
+    }
+    let mut out = String::with_capacity(wire.len() + 2);
+    for (at, letter) in wire.char_indices() {
+        if letter.is_ascii_uppercase() && at > 0 && !out.ends_with('-') {
+            out.push('-');
+        }
+        out.push(if letter == '_' { '-' } else { letter.to_ascii_lowercase() });
+    }
+    out
+}
+
+/// The kebab-case spelling of a name in snake case.
+pub(super) fn kebab(name: &str) -> String {
+    name.replace('_', "-")
+}
+
+/// The shapes of an API's kinds, by name.
+pub(super) fn shapes(api: &Api) -> HashMap<String, Arc<Shape>> {
+    let naming = api.spec.naming.unwrap_or(match api.spec.dialect {
+        DialectName::Jsonapi => Naming::Kebab,
+        DialectName::Rest => Naming::Snake,
+    });
+    api.kinds.iter().map(|(name, kind)| (name.clone(), Arc::new(Shape::new(kind, naming)))).collect()
+}
+
+/// What a call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    List,
+    Get,
+    Create,
+    Update,
+    Delete,
+    BulkCreate,
+    BulkUpdate,
+    BulkDelete,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Fixed(String),
+    Open(String),
+}
+
+/// A call that the API offers.
+#[derive(Debug, Clone)]
+pub(super) struct Route {
+    pub(super) method: String,
+    pub(super) shape: Arc<Shape>,
+    pub(super) action: Action,
+    segments: Vec<Segment>,
+}
+
+/// A call that a request means, with the ids in its path by the name that the description gives them.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) shape: Arc<Shape>,
+    pub(super) action: Action,
+    /// Further actions of the same method and path: one object or many is told by the body.
+    pub(super) also: Option<Action>,
+    pub(super) ids: HashMap<String, String>,
+}
+
+/// Why a request means no call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NoCall {
+    /// No call has this path.
+    Path,
+    /// The calls of this path have other methods.
+    Method(Vec<String>),
+}
+
+/// All calls that an API's description implies.
+pub(super) fn routes(api: &Api, shapes: &HashMap<String, Arc<Shape>>) -> Vec<Route> {
+    let mut out = Vec::new();
+    for kind in api.kinds.values() {
+        if let Some(shape) = shapes.get(&kind.name) {
+            kind_routes(&mut out, shape);
+        }
+    }
+    out
+}
+
+fn kind_routes(out: &mut Vec<Route>, shape: &Arc<Shape>) {
+    let spec = &shape.kind.spec;
+    let can = |verb: Verb| !spec.lacks.contains(&verb);
+    let lookup = spec.lookup;
+    let item = if spec.singleton { spec.path.clone() } else { format!("{}/{{id}}", spec.path) };
+    let path = |given: &Option<String>, usual: &str| given.clone().unwrap_or_else(|| usual.to_owned());
+    let method = |given: &Option<String>, usual: &str| given.clone().unwrap_or_else(|| usual.to_owned());
+    let mut add = |action, method: String, path: String| {
+        out.push(Route { method: method.to_ascii_uppercase(), shape: shape.clone(), action, segments: segments(&path) });
+    };
+    if can(Verb::List) && !spec.singleton {
+        add(Action::List, "GET".into(), path(&spec.list.path, &spec.path));
+    }
+    if can(Verb::Get) {
+        add(Action::Get, method(&spec.get.method, "GET"), path(&spec.get.path, &item));
+    }
+    if lookup {
+        return;
+    }
+    if can(Verb::Create) && !spec.singleton && !spec.bulk.create.as_ref().is_some_and(|bulk| bulk.only) {
+        let put = spec.create.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("PUT"));
+        let usual = if put { &item } else { &spec.path };
+        add(Action::Create, method(&spec.create.method, "POST"), path(&spec.create.path, usual));
+    }
+    if can(Verb::Update) && !spec.bulk.update.as_ref().is_some_and(|bulk| bulk.only) {
+        let usual = if spec.update.style == UpdateStyle::Replace { "PUT" } else { "PATCH" };
+        add(Action::Update, method(&spec.update.method, usual), path(&spec.update.path, &item));
+    }
+    if can(Verb::Delete) && !spec.singleton && !spec.bulk.delete.as_ref().is_some_and(|bulk| bulk.only) {
+        add(Action::Delete, method(&spec.delete.method, "DELETE"), path(&spec.delete.path, &item));
+    }
+    if let Some(bulk) = &spec.bulk.create {
+        add(Action::BulkCreate, method(&bulk.method, "POST"), path(&bulk.path, &spec.path));
+    }
+    if let Some(bulk) = &spec.bulk.update {
+        add(Action::BulkUpdate, method(&bulk.method, "PATCH"), path(&bulk.path, &spec.path));
+    }
+    if let Some(bulk) = &spec.bulk.delete {
+        add(Action::BulkDelete, method(&bulk.method, "DELETE"), path(&bulk.path, &spec.path));
+    }
+}
+
+fn segments(path: &str) -> Vec<Segment> {
+    let path = path.split('?').next().unwrap_or_default();
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    parts
+        .map(|part| match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+            Some(name) => Segment::Open(name.to_owned()),
+            None => Segment::Fixed(part.to_owned()),
+        })
+        .collect()
+}
+
+impl Route {
+    /// The ids in a path that this route has, and how many of its parts are fixed.
+    fn fit(&self, parts: &[String]) -> Option<(usize, HashMap<String, String>)> {
+        if parts.len() != self.segments.len() {
+            return None;
+        }
+        let (mut fixed, mut ids) = (0, HashMap::new());
+        for (segment, part) in self.segments.iter().zip(parts) {
+            match segment {
+                Segment::Fixed(text) if text == part => fixed += 1,
+                Segment::Fixed(_) => return None,
+                Segment::Open(name) if name == "parentPath" => {
+                    let inside = self.shape.kind.inside()?;
+                    if !inside.parents.values().any(|text| text == part) {
+                        return None;
+                    }
+                    fixed += 1;
+                    ids.insert(name.clone(), part.clone());
+                }
+                Segment::Open(name) => {
+                    ids.insert(name.clone(), part.clone());
+                }
+            }
+        }
+        Some((fixed, ids))
+    }
+}
+
+/// Finds the call that a request means.
+pub(super) fn find(routes: &[Route], method: &str, parts: &[String]) -> Result<Call, NoCall> {
+    let mut best: Option<(usize, &Route, HashMap<String, String>)> = None;
+    let mut also = None;
+    let mut methods: Vec<(usize, String)> = Vec::new();
+    for route in routes {
+        let Some((fixed, ids)) = route.fit(parts) else { continue };
+        if route.method != method {
+            methods.push((fixed, route.method.clone()));
+            continue;
+        }
+        match &best {
+            Some((found, ..)) if fixed < *found => {}
+            Some((found, first, _)) if fixed == *found => {
+                if first.shape.name() == route.shape.name() {
+                    also = Some(route.action);
+                }
+            }
+            _ => {
+                also = None;
+                best = Some((fixed, route, ids));
+            }
+        }
+    }
+    let most = methods.iter().map(|(fixed, _)| *fixed).max().unwrap_or(0);
+    match best {
+        // `/users/me` is not the user `me`: a path with more fixed parts hides the others.
+        Some((fixed, route, ids)) if fixed >= most => {
+            Ok(Call { shape: route.shape.clone(), action: route.action, also, ids })
+        }
+        _ if methods.is_empty() => Err(NoCall::Path),
+        _ => {
+            let mut methods: Vec<String> =
+                methods.into_iter().filter(|(fixed, _)| *fixed == most).map(|(_, method)| method).collect();
+            methods.sort();
+            methods.dedup();
+            Err(NoCall::Method(methods))
+        }
+    }
+}
+
+/// Whether a field holds references, one or many.
+pub(super) fn holds_references(field: &FieldSpec) -> bool {
+    field.ty == FieldType::Ref || field.items.as_ref().is_some_and(|items| items.ty == FieldType::Ref)
+}
