@@ -1,1 +1,315 @@
-//! Where manifests come from: files, folders, standard input → Snapshot.
+//! Inputs (files, folders, standard input) → one snapshot of texts, in a stable order and with a revision.
+
+mod folder;
+mod input;
+
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::digest;
+
+pub use self::input::Input;
+use crate::diagnostic::{Diagnostic, SourceText, Sources};
+
+/// Bytes that one file may have at most.
+pub const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+/// What standard input is called in diagnostics.
+pub const STDIN: &str = "<stdin>";
+
+/// All texts that a run reads, as they were at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Hash of paths and texts; nothing where nothing was read.
+    pub revision: Option<String>,
+    /// The inputs as they were given, in one spelling: relative to the current folder where they are below it.
+    pub roots: Vec<String>,
+    /// The texts, sorted by path within each input.
+    pub sources: Sources,
+    /// What could not be read, and why.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Nothing but blanks was read.
+    pub empty: bool,
+}
+
+impl Snapshot {
+    /// A snapshot of texts that are at hand, by their paths.
+    pub fn of<P: Into<String>, T: Into<String>>(texts: impl IntoIterator<Item = (P, T)>) -> Self {
+        let mut reading = Reading::default();
+        for (path, text) in texts {
+            let (path, text) = (path.into(), text.into());
+            let folder = Path::new(&path).parent().unwrap_or(Path::new("")).to_path_buf();
+            reading.snapshot.roots.push(path.clone());
+            reading.text(path, folder, text.into_bytes());
+        }
+        reading.finish()
+    }
+
+    /// Whether everything that was asked for could be read.
+    pub fn is_complete(&self) -> bool {
+        !self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// Reads all inputs. What cannot be read is an error in [`Snapshot::diagnostics`].
+pub fn read(inputs: &[Input]) -> Snapshot {
+    read_with(inputs, &mut io::stdin())
+}
+
+/// Reads all inputs, with another standard input.
+pub fn read_with(inputs: &[Input], stdin: &mut dyn Read) -> Snapshot {
+    let mut reading = Reading::default();
+    for input in inputs {
+        let root = input.root();
+        if !reading.snapshot.roots.contains(&root) {
+            reading.snapshot.roots.push(root);
+        }
+        match input {
+            Input::Stdin => reading.stdin(stdin),
+            Input::Git(url) => reading.problem(
+                Diagnostic::error("PL0004", format!("This build of plumb cannot read the Git source `{url}`."))
+                    .hint("clone the repository and pass the folder: `plumb plan -f FOLDER`")
+                    .in_file(url),
+            ),
+            Input::Path(path) if path.is_dir() => reading.folder(path),
+            Input::Path(path) => reading.file(path, fs::canonicalize(path).unwrap_or_default()),
+        }
+    }
+    reading.finish()
+}
+
+/// A snapshot under construction.
+#[derive(Default)]
+struct Reading {
+    snapshot: Snapshot,
+    seen: HashSet<PathBuf>,
+}
+
+impl Reading {
+    fn problem(&mut self, diagnostic: Diagnostic) {
+        self.snapshot.diagnostics.push(diagnostic);
+    }
+
+    fn folder(&mut self, root: &Path) {
+        for found in folder::walk(root) {
+            match found {
+                folder::Found::File(path, real) => self.file(&path, real),
+                folder::Found::Problem(diagnostic) => self.problem(diagnostic),
+            }
+        }
+    }
+
+    fn file(&mut self, path: &Path, real: PathBuf) {
+        let shown = input::shown(path);
+        if path.exists() && !self.seen.insert(real) {
+            return;
+        }
+        let opened = File::open(path).and_then(|file| match file.metadata() {
+            Ok(metadata) if metadata.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
+            Ok(_) => read_limited(file),
+            Err(error) => Err(error),
+        });
+        match opened {
+            Ok(bytes) => {
+                let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+                self.text(shown, folder, bytes);
+            }
+            Err(error) => self.problem(unreadable(&shown, &error)),
+        }
+    }
+
+    fn stdin(&mut self, stdin: &mut dyn Read) {
+        if !self.seen.insert(PathBuf::from(STDIN)) {
+            return;
+        }
+        match read_limited(stdin) {
+            Ok(bytes) => self.text(STDIN.to_owned(), PathBuf::new(), bytes),
+            Err(error) => self.problem(unreadable(STDIN, &error)),
+        }
+    }
+
+    fn text(&mut self, path: String, folder: PathBuf, bytes: Vec<u8>) {
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            let limit = MAX_FILE_BYTES / 1024 / 1024;
+            return self.problem(
+                Diagnostic::error("PL0003", format!("`{path}` is larger than {limit} MiB."))
+                    .hint("split it into several files")
+                    .in_file(path),
+            );
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) if !text.contains('\0') => {
+                let text = text.strip_prefix('\u{feff}').unwrap_or(&text).into();
+                self.snapshot.sources.add(SourceText { path, folder, text });
+            }
+            _ => self.problem(
+                Diagnostic::error("PL0002", format!("`{path}` is not UTF-8 text."))
+                    .hint("save it as UTF-8, or keep files that are no YAML out of the folder")
+                    .in_file(path),
+            ),
+        }
+    }
+
+    fn finish(mut self) -> Snapshot {
+        let texts = &self.snapshot.sources.texts;
+        self.snapshot.empty = texts.iter().all(|text| text.text.trim().is_empty());
+        self.snapshot.revision = revision(texts);
+        if self.snapshot.empty && self.snapshot.is_complete() {
+            let roots = self.snapshot.roots.join("`, `");
+            self.problem(Diagnostic::note("PL0005", format!("There are no manifests in `{roots}`.")));
+        }
+        self.snapshot
+    }
+}
+
+fn read_limited(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(path: &str, error: &io::Error) -> Diagnostic {
+    let reason = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        io::ErrorKind::PermissionDenied => "you may not read it".to_owned(),
+        _ => error.to_string(),
+    };
+    Diagnostic::error("PL0001", format!("`{path}` cannot be read: {reason}.")).in_file(path)
+}
+
+/// First 12 hex digits of the SHA-256 over sorted paths and texts.
+fn revision(texts: &[SourceText]) -> Option<String> {
+    if texts.is_empty() {
+        return None;
+    }
+    let mut sorted: Vec<&SourceText> = texts.iter().collect();
+    sorted.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut hash = digest::Context::new(&digest::SHA256);
+    for text in sorted {
+        for part in [text.path.as_bytes(), text.text.as_bytes()] {
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+    }
+    Some(hash.finish().as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(snapshot: &Snapshot) -> Vec<String> {
+        snapshot
+            .sources
+            .texts
+            .iter()
+            .map(|text| text.path.rsplit_once("/root/").map_or(text.path.clone(), |(_, path)| path.to_owned()))
+            .collect()
+    }
+
+    fn codes(snapshot: &Snapshot) -> Vec<&str> {
+        snapshot.diagnostics.iter().map(|diagnostic| diagnostic.code.as_ref()).collect()
+    }
+
+    fn tree(files: &[(&str, &[u8])]) -> (tempfile::TempDir, PathBuf) {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path().join("root");
+        fs::create_dir(&root).unwrap();
+        for (path, bytes) in files {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        (temporary, root)
+    }
+
+    #[test]
+    fn folders_are_read_in_order_without_what_is_hidden_or_no_manifest() {
+        let (_temporary, root) = tree(&[
+            ("b.yaml", b"b: 1"),
+            ("a/z.yml", b"z: 1"),
+            ("a/y.json", b"{}"),
+            (".git/config.yaml", b"x: 1"),
+            (".plumb/inventory.yaml", b"x: 1"),
+            ("README.md", b"#"),
+        ]);
+        let snapshot = read(&[Input::Path(root)]);
+        assert_eq!(paths(&snapshot), ["a/y.json", "a/z.yml", "b.yaml"]);
+        assert!(snapshot.diagnostics.is_empty());
+        assert!(!snapshot.empty);
+    }
+
+    #[test]
+    fn the_revision_follows_the_texts_and_not_the_order_of_inputs() {
+        let (_temporary, root) = tree(&[("a.yaml", b"a: 1"), ("b.yaml", b"b: 1")]);
+        let (a, b) = (Input::Path(root.join("a.yaml")), Input::Path(root.join("b.yaml")));
+        let first = read(&[a.clone(), b.clone()]).revision;
+        assert!(first.is_some());
+        assert_eq!(read(&[b.clone(), a.clone()]).revision, first);
+        fs::write(root.join("a.yaml"), "a: 2").unwrap();
+        assert_ne!(read(&[a, b]).revision, first);
+    }
+
+    #[test]
+    fn a_file_that_two_inputs_name_is_read_once() {
+        let (_temporary, root) = tree(&[("a.yaml", b"a: 1")]);
+        let snapshot = read(&[Input::Path(root.join("./a.yaml")), Input::Path(root)]);
+        assert_eq!(snapshot.sources.texts.len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error_each() {
+        let (_temporary, root) = tree(&[("binary.yaml", b"\xff\xfe\x00"), ("nul.yaml", b"a\0b"), ("good.yaml", b"a: 1")]);
+        let snapshot = read(&[
+            Input::Path(root.clone()),
+            Input::Path(root.join("missing")),
+            Input::parse("https://host.example/repo.git//path?ref=main"),
+        ]);
+        assert_eq!(codes(&snapshot), ["PL0002", "PL0002", "PL0001", "PL0004"]);
+        assert_eq!(paths(&snapshot), ["good.yaml"]);
+        assert!(!snapshot.is_complete());
+    }
+
+    #[test]
+    fn a_file_beyond_the_budget_is_refused() {
+        let (_temporary, root) = tree(&[]);
+        let path = root.join("big.yaml");
+        File::create(&path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+        assert_eq!(codes(&read(&[Input::Path(path)])), ["PL0003"]);
+    }
+
+    #[test]
+    fn nothing_at_all_is_noted_and_marked() {
+        let (_temporary, root) = tree(&[("empty.yaml", b""), ("blank.yaml", b" \n")]);
+        let snapshot = read(&[Input::Path(root)]);
+        assert!(snapshot.empty);
+        assert_eq!(codes(&snapshot), ["PL0005"]);
+        assert!(snapshot.is_complete());
+    }
+
+    #[test]
+    fn standard_input_is_read_and_a_byte_order_mark_dropped() {
+        let snapshot = read_with(&[Input::parse("-")], &mut "\u{feff}a: 1\r\n".as_bytes());
+        assert_eq!(snapshot.sources.texts[0].path, STDIN);
+        assert_eq!(&*snapshot.sources.texts[0].text, "a: 1\r\n");
+        assert_eq!(snapshot.roots, ["-"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_within_the_root_only() {
+        use std::os::unix::fs::symlink;
+        let (temporary, root) = tree(&[("..data/real.yaml", b"a: 1"), ("sub/x.yaml", b"x: 1")]);
+        fs::write(temporary.path().join("outside.yaml"), "o: 1").unwrap();
+        symlink("..data/real.yaml", root.join("inner.yaml")).unwrap();
+        symlink(temporary.path().join("outside.yaml"), root.join("outer.yaml")).unwrap();
+        symlink(&root, root.join("sub/loop")).unwrap();
+        symlink(root.join("nowhere.yaml"), root.join("dangling.yaml")).unwrap();
+        let snapshot = read(&[Input::Path(root)]);
+        assert_eq!(paths(&snapshot), ["inner.yaml", "sub/x.yaml"]);
+        assert_eq!(codes(&snapshot), ["PL0001", "PL0006"]);
+    }
+}

@@ -1,0 +1,117 @@
+//! What `-f` was given → an input, and its one spelling.
+
+use std::{
+    env,
+    path::{Component, Path, PathBuf},
+};
+
+/// Something to read manifests from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A file or a folder.
+    Path(PathBuf),
+    /// Standard input.
+    Stdin,
+    /// A Git repository.
+    Git(String),
+}
+
+impl Input {
+    /// Tells what an argument of `-f` means: `-`, a Git URL, or else a path.
+    pub fn parse(text: &str) -> Self {
+        if text == "-" {
+            Self::Stdin
+        } else if is_git(text) {
+            Self::Git(text.to_owned())
+        } else {
+            Self::Path(PathBuf::from(text))
+        }
+    }
+
+    /// Its one spelling, as the inventory remembers it.
+    pub fn root(&self) -> String {
+        match self {
+            Self::Stdin => "-".to_owned(),
+            Self::Git(url) => url.clone(),
+            Self::Path(path) => {
+                let absolute = absolute(path);
+                let path = match env::current_dir() {
+                    Ok(current) => absolute.strip_prefix(&current).map(Path::to_path_buf).unwrap_or(absolute),
+                    Err(_) => absolute,
+                };
+                match path.to_string_lossy() {
+                    text if text.is_empty() => ".".to_owned(),
+                    text => text.into_owned(),
+                }
+            }
+        }
+    }
+
+    /// The folder that a local inventory belongs in: the folder itself, a file's folder, the current one otherwise.
+    pub fn folder(&self) -> PathBuf {
+        match self {
+            Self::Path(path) if path.is_dir() => path.clone(),
+            Self::Path(path) => match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+                _ => PathBuf::from("."),
+            },
+            Self::Stdin | Self::Git(_) => PathBuf::from("."),
+        }
+    }
+}
+
+fn is_git(text: &str) -> bool {
+    text.contains("://")
+        || text.starts_with("git@")
+        || text.split_once(':').is_some_and(|(host, path)| host.contains('@') && path.contains(".git"))
+}
+
+/// A path as diagnostics show it: as it was written, without a leading `./`.
+pub(super) fn shown(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    text.strip_prefix("./").filter(|rest| !rest.is_empty()).unwrap_or(&text).to_owned()
+}
+
+/// An absolute path without `.` and `..`, by its letters alone.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    let mut out = if path.is_absolute() { PathBuf::new() } else { env::current_dir().unwrap_or_default() };
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_told_apart() {
+        for url in [
+            "https://host.example/repo.git//path?ref=main",
+            "ssh://git@host.example/repo.git",
+            "git@host.example:team/repo.git//path",
+        ] {
+            assert_eq!(Input::parse(url), Input::Git(url.to_owned()));
+        }
+        assert_eq!(Input::parse("-"), Input::Stdin);
+        assert_eq!(Input::parse("C:stack"), Input::Path("C:stack".into()));
+    }
+
+    #[test]
+    fn roots_have_one_spelling() {
+        let current = env::current_dir().unwrap();
+        for path in ["stack", "./stack/", "stack/.", "other/../stack"] {
+            assert_eq!(Input::parse(path).root(), "stack", "{path}");
+        }
+        assert_eq!(Input::Path(current.join("stack")).root(), "stack");
+        assert_eq!(Input::parse(".").root(), ".");
+        assert_eq!(Input::parse("/nowhere/stack/").root(), "/nowhere/stack");
+    }
+}
