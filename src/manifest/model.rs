@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+pub use super::sensitive::Plaintexts;
 use crate::{
     address::Address,
     description::{Catalog, Kind},
@@ -30,6 +31,10 @@ pub struct Manifests {
     pub broken: Vec<Address>,
     /// Whether any document could not be read at all, so that something may be declared that is not listed here.
     pub incomplete: bool,
+    /// APIs that `kind: Api` documents describe, and where: whoever wrote them chose their hosts.
+    pub described: IndexMap<String, DocumentRef>,
+    /// Secrets that manifests have in plain text, where that is allowed.
+    pub plaintexts: Plaintexts,
 }
 
 /// Where a document stands: enough to find the place of any of its fields again.
@@ -37,9 +42,9 @@ pub struct Manifests {
 pub struct DocumentRef {
     /// The text.
     pub source: SourceId,
-    /// Number of the document in its text, from 0.
+    /// Byte at which the document starts in its text.
     pub index: u32,
-    /// Number of the item where the document is a `List`.
+    /// Byte at which the item starts, where the document is a `List`.
     pub item: Option<u32>,
 }
 
@@ -62,12 +67,15 @@ pub struct Manifest {
     pub labels: BTreeMap<String, String>,
     /// What the annotations say, of the manifest.
     pub annotations: Annotations,
-    /// Fields that a create needs and the manifest leaves out.
-    pub missing: Vec<String>,
     /// Where it stands.
     pub document: DocumentRef,
     /// JSON pointer to `spec`, or to the entry (`/spec/fields/0`).
     pub pointer: String,
+    /// Fields that the API needs to create the object and that are not declared, as dotted paths: an error only where
+    /// the object turns out to be created.
+    pub missing: Vec<String>,
+    /// The key that this entry had before, where the manifest says so.
+    pub renamed_from: Option<String>,
 }
 
 /// The `plumb.dev/…` annotations.

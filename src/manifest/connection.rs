@@ -1,0 +1,289 @@
+//! `kind: Connection` → an account of an API: its address, credentials, limits and defaults.
+
+use std::collections::HashMap;
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::{
+    convert::{Convert, Known},
+    faults::{Path, listed},
+    model::{Auth, Connection, ConnectionLimits, DocumentRef},
+    node::{Mark, Member},
+};
+use crate::{
+    description::{
+        Api, Catalog, Kind,
+        format::{AuthScheme, FieldSpec, FieldType, Format, Sensitivity},
+    },
+    diagnostic::{Diagnostic, nearest},
+    value::Fields,
+};
+
+/// Fields that a connection gives every manifest, converted for each kind that has them.
+pub(super) type Defaults = HashMap<String, Fields>;
+
+/// Reads a connection. Its API is empty where it names none that is known.
+pub(super) fn read<'t>(
+    name: &str,
+    spec: Option<&Member<'t>>,
+    at: Mark,
+    document: DocumentRef,
+    overridden: bool,
+    catalog: &Catalog,
+    convert: &mut Convert<'_, 't>,
+) -> (Connection, Defaults) {
+    let mut connection = Connection {
+        name: name.to_owned(),
+        api: String::new(),
+        url: None,
+        auth: None,
+        limits: ConnectionLimits::default(),
+        defaults: IndexMap::new(),
+        document: Some(document),
+    };
+    let fields = fields();
+    let members = spec.and_then(|spec| spec.value.as_map()).unwrap_or_default();
+    let mut defaults = None;
+    let mut values = convert.fields(members, Known::from(&fields), &Path::Root, &mut |_, member| {
+        let found = member.key == "defaults";
+        if found {
+            defaults = Some(member);
+        }
+        found
+    });
+    let mark = |name: &str| members.iter().find(|member| member.key == name).map_or(at, |m| m.value.best(m.at));
+    convert.requirements(&values, &fields, &Path::Root, Some(spec.map_or(at, |spec| spec.at)));
+    let api = values.get("api").and_then(Value::as_str).and_then(|api| find_api(api, mark("api"), catalog, convert));
+    if let Some(limits) = values.get("limits") {
+        connection.limits = read_limits(limits);
+    }
+    if let Some(url) = values.get("url").and_then(Value::as_str) {
+        connection.url = check_url("url", url, mark("url"), convert);
+    }
+    if let Some(auth) = values.remove("auth") {
+        connection.auth = read_auth(auth, mark("auth"), api, convert);
+    }
+    let Some(api) = api else { return (connection, Defaults::new()) };
+    connection.api.clone_from(&api.name);
+    if connection.url.is_none() && api.spec.url.is_none() && !overridden && !members.iter().any(|m| m.key == "url") {
+        let message = format!("The API `{}` has no default address: the connection needs a `url`.", api.name);
+        convert.faults.add(Diagnostic::error("PL0305", message).hint("write `url: https://HOST`"), at);
+    }
+    if connection.auth.is_none() && !api.spec.auth.is_empty() && !members.iter().any(|m| m.key == "auth") {
+        let message = format!("The connection has no `auth`, and the API `{}` asks for it.", api.name);
+        convert.faults.add(Diagnostic::warning("PL0304", message).hint(auth_hint(api)), at);
+    }
+    let defaults = defaults.map(|member| read_defaults(member, api, &mut connection, convert)).unwrap_or_default();
+    (connection, defaults)
+}
+
+fn find_api<'a>(name: &str, at: Mark, catalog: &'a Catalog, convert: &mut Convert<'_, '_>) -> Option<&'a Api> {
+    if let Some(api) = catalog.api(name) {
+        return Some(api);
+    }
+    let diagnostic = Diagnostic::error("PL0306", format!("No API is called `{name}`."));
+    let names = catalog.apis.keys().map(String::as_str);
+    convert.faults.add(
+        match nearest(name, names.clone()) {
+            Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+            None => diagnostic.hint(format!("there are {}; a `kind: Api` manifest describes another", listed(names))),
+        },
+        at,
+    );
+    None
+}
+
+/// Checks that a text is an absolute `http` or `https` URL without credentials, query or fragment.
+pub(super) fn check_url(name: &str, text: &str, at: Mark, convert: &mut Convert<'_, '_>) -> Option<String> {
+    let wrong = match url::Url::parse(text) {
+        Err(_) => "it is not an absolute URL",
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => "it starts with neither `https://` nor `http://`",
+        Ok(url) if !url.has_host() => "it names no host",
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            let message = format!("`{name}` must not have credentials in it.");
+            let hint = "write them under `auth`, as `{valueFrom: …}`";
+            convert.plaintexts.hide_at(convert.faults.source, at);
+            convert.faults.add(Diagnostic::error("PL0305", message).hint(hint), at);
+            return None;
+        }
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => "it has a query or a fragment",
+        Ok(_) => return Some(text.trim_end_matches('/').to_owned()),
+    };
+    let message = format!("`{name}` cannot be `{text}`: {wrong}.");
+    convert.faults.add(Diagnostic::error("PL0305", message).hint("write one such as `https://api.example.com`"), at);
+    None
+}
+
+fn read_limits(value: &Value) -> ConnectionLimits {
+    let get = |name: &str| value.get(name).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+    ConnectionLimits {
+        requests: get("requests"),
+        window: get("window"),
+        concurrency: get("concurrency"),
+        reserve: get("reserve"),
+    }
+}
+
+fn read_auth(mut value: Value, at: Mark, api: Option<&Api>, convert: &mut Convert<'_, '_>) -> Option<Auth> {
+    let forms = value.as_object_mut()?;
+    if forms.len() != 1 {
+        let message = match forms.len() {
+            0 => "`auth` is empty.".to_owned(),
+            _ => format!("`auth` has {} ways to authenticate; it takes one.", listed(forms.keys())),
+        };
+        let diagnostic = Diagnostic::error("PL0304", message);
+        convert.faults.add(api.map_or(diagnostic.clone(), |api| diagnostic.hint(auth_hint(api))), at);
+        return None;
+    }
+    let (form, mut value) = std::mem::take(forms).into_iter().next()?;
+    if let Some(api) = api
+        && !api.spec.auth.iter().any(|scheme| scheme_name(scheme) == form)
+    {
+        let message = format!("The API `{}` does not authenticate by `{form}`.", api.name);
+        convert.faults.add(Diagnostic::error("PL0304", message).hint(auth_hint(api)), at);
+        return None;
+    }
+    let mut take = |name: &str| value.as_object_mut().and_then(|map| map.shift_remove(name));
+    Some(match form.as_str() {
+        "apiKey" => Auth::ApiKey(value),
+        "bearer" => Auth::Bearer(value),
+        "basic" => Auth::Basic { username: take("username")?, password: take("password")? },
+        "login" => {
+            let (email, username) = (take("email"), take("username"));
+            if email.is_some() == username.is_some() {
+                let message = "`auth.login` takes either `email` or `username`, beside `password`.";
+                convert.faults.error("PL0304", message, at);
+            }
+            Auth::Login { email, username, password: take("password")? }
+        }
+        _ => Auth::OAuth2 {
+            client_id: take("clientId")?,
+            client_secret: take("clientSecret")?,
+            token_url: take("tokenUrl")
+                .and_then(|url| check_url("tokenUrl", url.as_str().unwrap_or_default(), at, convert)),
+            scopes: take("scopes")
+                .and_then(|list| serde_json::from_value(list).ok())
+                .unwrap_or_default(),
+        },
+    })
+}
+
+fn scheme_name(scheme: &AuthScheme) -> &'static str {
+    match scheme {
+        AuthScheme::ApiKey(_) => "apiKey",
+        AuthScheme::Bearer(_) => "bearer",
+        AuthScheme::Basic(_) => "basic",
+        AuthScheme::Oauth2(_) => "oauth2",
+        AuthScheme::Login(_) => "login",
+    }
+}
+
+fn auth_hint(api: &Api) -> String {
+    let form = |scheme: &AuthScheme| match scheme {
+        AuthScheme::ApiKey(_) | AuthScheme::Bearer(_) => {
+            let variable = format!("{}_KEY", api.name.to_uppercase().replace('-', "_"));
+            format!("`auth: {{{}: {{valueFrom: {{env: {variable}}}}}}}`", scheme_name(scheme))
+        }
+        AuthScheme::Basic(_) => "`auth: {basic: {username: …, password: {valueFrom: …}}}`".to_owned(),
+        AuthScheme::Login(_) => "`auth: {login: {email: …, password: {valueFrom: …}}}`".to_owned(),
+        AuthScheme::Oauth2(_) => "`auth: {oauth2: {clientId: …, clientSecret: {valueFrom: …}}}`".to_owned(),
+    };
+    match api.spec.auth.as_slice() {
+        [] => "the API takes no credentials: leave `auth` out".to_owned(),
+        [first, rest @ ..] => {
+            let others: Vec<&str> = rest.iter().map(scheme_name).collect();
+            let others = if others.is_empty() { String::new() } else { format!("; or one of {}", listed(others)) };
+            format!("write {}{others}", form(first))
+        }
+    }
+}
+
+/// Converts the defaults for every kind that has such a field.
+fn read_defaults<'t>(
+    member: &Member<'t>,
+    api: &Api,
+    connection: &mut Connection,
+    convert: &mut Convert<'_, 't>,
+) -> Defaults {
+    let mut out = Defaults::new();
+    let Some(members) = member.value.as_map() else {
+        if !member.value.is_null() {
+            convert.faults.error("PL0105", "`defaults` has to be a map of fields.", member.at);
+        }
+        return out;
+    };
+    let kinds: Vec<&Kind> = api.kinds.values().filter(|kind| kind.is_declarable()).map(AsRef::as_ref).collect();
+    let path = Path::Field(&Path::Root, "defaults");
+    for default in members {
+        let here = Path::Field(&path, &default.key);
+        let mut known = false;
+        for kind in &kinds {
+            let Some(field) = kind.field(&default.key).filter(|field| !field.read_only) else { continue };
+            known = true;
+            let before = convert.faults.list.len();
+            let value = convert.field(&default.value, default.at, field, &here);
+            if convert.faults.list.len() > before {
+                break;
+            }
+            if let Some(value) = value {
+                connection.defaults.entry(default.key.to_string()).or_insert_with(|| value.clone());
+                out.entry(kind.name.clone()).or_default().insert(default.key.to_string(), value);
+            }
+        }
+        if !known {
+            let message = format!("No kind of `{}` has a field `{}`.", api.name, default.key);
+            let mut diagnostic = Diagnostic::error("PL0307", message);
+            let names = kinds.iter().flat_map(|kind| kind.spec.fields.keys().map(String::as_str));
+            if let Some(near) = nearest(&default.key, names) {
+                diagnostic = diagnostic.hint(format!("did you mean `{near}`?"));
+            }
+            convert.faults.add(diagnostic, default.at);
+        }
+    }
+    out
+}
+
+/// The fields of a connection's `spec`, but for `defaults`.
+fn fields() -> IndexMap<String, FieldSpec> {
+    let text = FieldSpec::default;
+    let secret = || FieldSpec { sensitive: Some(Sensitivity::Always), required: true, ..text() };
+    let user = |required| FieldSpec { sensitive: Some(Sensitivity::Allowed), required, ..text() };
+    let number = |minimum: f64, maximum: f64| FieldSpec {
+        ty: FieldType::Integer,
+        minimum: Some(minimum),
+        maximum: Some(maximum),
+        ..text()
+    };
+    let object = |fields: Vec<(&str, FieldSpec)>| FieldSpec {
+        ty: FieldType::Object,
+        fields: fields.into_iter().map(|(name, field)| (name.to_owned(), field)).collect(),
+        ..text()
+    };
+    let scopes = FieldSpec { ty: FieldType::List, items: Some(Box::default()), ..text() };
+    let auth = object(vec![
+        ("apiKey", FieldSpec { required: false, ..secret() }),
+        ("bearer", FieldSpec { required: false, ..secret() }),
+        ("basic", object(vec![("username", user(true)), ("password", secret())])),
+        ("login", object(vec![("email", user(false)), ("username", user(false)), ("password", secret())])),
+        (
+            "oauth2",
+            object(vec![
+                ("clientId", user(true)),
+                ("clientSecret", secret()),
+                ("tokenUrl", FieldSpec { format: Some(Format::Url), ..text() }),
+                ("scopes", scopes),
+            ]),
+        ),
+    ]);
+    let limits = object(vec![
+        ("requests", number(1.0, 1_000_000.0)),
+        ("window", number(1.0, 86_400.0)),
+        ("concurrency", number(1.0, 256.0)),
+        ("reserve", number(0.0, 90.0)),
+    ]);
+    [("api", FieldSpec { required: true, ..text() }), ("url", text()), ("auth", auth), ("limits", limits)]
+        .into_iter()
+        .map(|(name, field)| (name.to_owned(), field))
+        .collect()
+}

@@ -1,0 +1,610 @@
+//! A snapshot → all its manifests: APIs first, then stack and connections, then the objects that need both.
+
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry as Slot},
+    sync::Arc,
+};
+
+use super::{
+    annotations,
+    connection::{self, Defaults},
+    convert::Convert,
+    faults::{Faults, listed},
+    header::{self, CORE_KINDS, Header, Owner},
+    model::{Annotations, DocumentRef, Manifest, Manifests, Plaintexts},
+    node::{Mark, Node},
+    object, parse,
+    scalar::Patterns,
+    stack,
+};
+use crate::{
+    address::Address,
+    description::{
+        Api, Catalog, Kind,
+        compiled::{GROUP_SUFFIX, VERSION},
+    },
+    diagnostic::{Diagnostic, Place, SourceId, nearest},
+    source::Snapshot,
+};
+
+/// What the command line says about loading.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// `--allow-plaintext-secrets`.
+    pub allow_plaintext_secrets: bool,
+    /// Names of the connections that `--connection NAME=URL` gives another address.
+    pub connection_overrides: Vec<String>,
+}
+
+/// Reads and checks everything that a snapshot declares. Secrets that stand in it in plain text are struck out of its
+/// texts, so that nothing that draws a source line can show one.
+pub fn load(snapshot: &mut Snapshot, builtins: &Catalog, options: &LoadOptions) -> Manifests {
+    let texts: Vec<(SourceId, Arc<str>, String)> = (0..)
+        .map(SourceId)
+        .zip(&snapshot.sources.texts)
+        .map(|(id, source)| (id, source.text.clone(), source.path.clone()))
+        .collect();
+    let mut loader = Loader::new(builtins, options);
+    loader.manifests.incomplete = !snapshot.is_complete();
+    let mut documents = Vec::new();
+    for (source, text, _) in &texts {
+        let parsed = parse::documents(text, *source);
+        loader.manifests.diagnostics.extend(parsed.diagnostics);
+        loader.manifests.incomplete |= parsed.lost;
+        for document in parsed.documents {
+            let start = document.root.at.start;
+            documents.push(Document {
+                source: *source,
+                text,
+                broken: document.broken,
+                at: DocumentRef { source: *source, index: start, item: None },
+                root: document.root,
+            });
+        }
+    }
+    let documents = loader.flatten(documents);
+    loader.apis(&documents);
+    let objects = loader.sort_out(&documents, &texts);
+    loader.check_overrides();
+    for (document, api) in objects {
+        loader.object(document, &api);
+    }
+    let Loader { mut manifests, plaintexts, .. } = loader;
+    manifests.diagnostics.sort_by_key(|diagnostic| diagnostic.place);
+    plaintexts.strike_out(&mut snapshot.sources);
+    manifests.plaintexts = plaintexts;
+    manifests
+}
+
+/// One document, or one item of a `List`.
+struct Document<'t> {
+    source: SourceId,
+    text: &'t str,
+    root: Node<'t>,
+    /// Its YAML is wrong somewhere, and that is reported.
+    broken: bool,
+    at: DocumentRef,
+}
+
+struct Loader<'o> {
+    builtins: &'o Catalog,
+    options: &'o LoadOptions,
+    manifests: Manifests,
+    patterns: Patterns,
+    plaintexts: Plaintexts,
+    stack_at: Option<Place>,
+    /// Names of connections, by their API.
+    by_api: HashMap<String, Vec<String>>,
+    /// Connections whose manifests are wrong: what uses them is not told off for it.
+    broken_connections: HashSet<String>,
+    connection_places: HashMap<String, Place>,
+    defaults: HashMap<String, Defaults>,
+    /// APIs whose descriptions are wrong.
+    broken_apis: HashSet<String>,
+    addresses: HashMap<Address, Place>,
+    /// By connection, kind and natural key.
+    owners: HashMap<(String, Arc<str>, String), (Address, Place)>,
+    names: HashMap<String, Arc<str>>,
+}
+
+impl<'o> Loader<'o> {
+    fn new(builtins: &'o Catalog, options: &'o LoadOptions) -> Self {
+        Self {
+            builtins,
+            options,
+            manifests: Manifests { catalog: builtins.clone(), ..Manifests::default() },
+            patterns: Patterns::default(),
+            plaintexts: Plaintexts::default(),
+            stack_at: None,
+            by_api: HashMap::new(),
+            broken_connections: HashSet::new(),
+            connection_places: HashMap::new(),
+            defaults: HashMap::new(),
+            broken_apis: HashSet::new(),
+            addresses: HashMap::new(),
+            owners: HashMap::new(),
+            names: HashMap::new(),
+        }
+    }
+
+    /// One `Arc` for each name that many addresses share.
+    fn name(&mut self, text: &str) -> Arc<str> {
+        if let Some(name) = self.names.get(text) {
+            return name.clone();
+        }
+        let name: Arc<str> = text.into();
+        self.names.insert(text.to_owned(), name.clone());
+        name
+    }
+
+    fn owner(&self, root: &Node<'_>) -> Owner {
+        let known = |name: &str| self.manifests.catalog.api(name).is_some() || self.broken_apis.contains(name);
+        header::owner(root, &known, &self.manifests.catalog)
+    }
+
+    fn finish(&mut self, faults: Faults<'_>) {
+        self.manifests.diagnostics.extend(faults.list);
+    }
+
+    fn convert<'t>(&mut self, faults: Faults<'t>, kind: Option<&Kind>) -> Convert<'_, 't> {
+        Convert {
+            faults,
+            patterns: &mut self.patterns,
+            plaintexts: &mut self.plaintexts,
+            allow_plaintext: self.options.allow_plaintext_secrets,
+            files_in_maps: kind.is_some_and(|kind| kind.spec.hook.is_some()),
+            missing: Vec::new(),
+        }
+    }
+
+    /// Takes the items out of `List` documents.
+    fn flatten<'t>(&self, documents: Vec<Document<'t>>) -> Vec<Document<'t>> {
+        let mut out = Vec::with_capacity(documents.len());
+        for mut document in documents {
+            let Owner::List = self.owner(&document.root) else {
+                out.push(document);
+                continue;
+            };
+            let super::node::Shape::Map(members) = &mut document.root.shape else { continue };
+            let items = members.iter_mut().find(|member| member.key == "items");
+            let Some(super::node::Shape::List(items)) = items.map(|items| &mut items.value.shape) else { continue };
+            let items = std::mem::take(items).into_iter().map(|root| Document {
+                at: DocumentRef { item: Some(root.at.start), ..document.at },
+                source: document.source,
+                text: document.text,
+                broken: document.broken,
+                root,
+            });
+            out.extend(self.flatten(items.collect()));
+        }
+        out
+    }
+
+    /// Reads the APIs that documents describe.
+    fn apis(&mut self, documents: &[Document<'_>]) {
+        for document in documents {
+            if document.root.get("kind").and_then(Node::as_text) != Some("Api")
+                || self.owner(&document.root) != Owner::Core
+            {
+                continue;
+            }
+            let mut faults = Faults::new(document.source, document.text);
+            let Some(header) = header::header(&document.root, &mut faults) else {
+                self.manifests.incomplete = true;
+                self.finish(faults);
+                continue;
+            };
+            let spec = header.spec.map(|spec| &spec.value);
+            let api = super::api::read(&header.name, header.name_at, spec, self.builtins, &mut faults);
+            annotations::read(&header, None, &mut faults);
+            match api {
+                _ if self.manifests.described.contains_key(&header.name) => {
+                    let message = format!("The API `{}` is described twice.", header.name);
+                    faults.error("PL0110", message, header.name_at);
+                }
+                Some(api) if !faults.any_error() && !document.broken => {
+                    self.manifests.described.insert(header.name.clone(), document.at);
+                    self.manifests.catalog.insert(api);
+                }
+                _ => {
+                    self.manifests.incomplete = true;
+                    self.broken_apis.insert(header.name.clone());
+                }
+            }
+            self.finish(faults);
+        }
+    }
+
+    /// Reads stack and connections, passes over what is not ours, and gives back the objects.
+    fn sort_out<'d, 't>(
+        &mut self,
+        documents: &'d [Document<'t>],
+        texts: &[(SourceId, Arc<str>, String)],
+    ) -> Vec<(&'d Document<'t>, String)> {
+        let mut objects = Vec::new();
+        let mut foreign: HashMap<SourceId, (usize, Place)> = HashMap::new();
+        for document in documents {
+            match self.owner(&document.root) {
+                Owner::Api(api) => objects.push((document, api)),
+                Owner::Core => self.core(document),
+                Owner::Foreign | Owner::List => {
+                    let place = document.root.at.place(document.source, document.text);
+                    foreign.entry(document.source).or_insert((0, place)).0 += 1;
+                }
+                Owner::Misspelled(wrong) => {
+                    self.manifests.incomplete = true;
+                    let mut faults = Faults::new(document.source, document.text);
+                    faults.add(wrong.0, wrong.1);
+                    self.finish(faults);
+                }
+            }
+        }
+        for (source, (count, place)) in foreign {
+            let file = texts.iter().find(|(id, ..)| *id == source).map_or("", |(.., path)| path.as_str());
+            let message = match count {
+                1 => format!("A document in `{file}` is not for plumb and was passed over."),
+                _ => format!("{count} documents in `{file}` are not for plumb and were passed over."),
+            };
+            self.manifests.diagnostics.push(Diagnostic::note("PL0011", message).at(Some(place)));
+        }
+        objects
+    }
+
+    /// Reads a `Stack` or a `Connection`.
+    fn core(&mut self, document: &Document<'_>) {
+        let mut faults = Faults::new(document.source, document.text);
+        let Some(header) = header::header(&document.root, &mut faults) else {
+            self.manifests.incomplete = true;
+            self.finish(faults);
+            return;
+        };
+        annotations::read(&header, None, &mut faults);
+        if let Some(spec) = header.spec
+            && spec.value.as_map().is_none()
+        {
+            faults.error("PL0105", format!("`spec` has to be a map; it is {}.", spec.value.describe()), spec.at);
+        }
+        match &*header.kind {
+            "Api" => return,
+            "Stack" => self.stack(&header, faults),
+            "Connection" => self.connection(document, &header, faults),
+            kind => {
+                self.manifests.incomplete = true;
+                let diagnostic = Diagnostic::error("PL0102", format!("`plumb.dev` has no kind `{kind}`."));
+                let api = self.manifests.catalog.apis.values().find(|api| api.kind(kind).is_some());
+                let diagnostic = match (nearest(kind, CORE_KINDS), api) {
+                    (_, Some(api)) => diagnostic.hint(format!("write `apiVersion: {}`", api.api_version())),
+                    (Some(near), _) => diagnostic.hint(format!("did you mean `{near}`?")),
+                    _ => diagnostic.hint(format!("there are {}", listed(CORE_KINDS))),
+                };
+                faults.add(diagnostic, header.kind_at);
+                self.finish(faults);
+            }
+        }
+    }
+
+    fn stack(&mut self, header: &Header<'_, '_>, mut faults: Faults<'_>) {
+        let place = faults.place(header.name_at);
+        if let Some(first) = self.stack_at {
+            let diagnostic = Diagnostic::error("PL0122", "There are two `Stack` manifests; a stack has one.");
+            faults.add(diagnostic.see(Some(first), "the other one is here"), header.name_at);
+            return self.finish(faults);
+        }
+        self.stack_at = Some(place);
+        let mut convert = self.convert(faults, None);
+        let stack = stack::read(&header.name, header.spec, header.name_at, &mut convert);
+        let faults = convert.faults;
+        self.manifests.stack = stack;
+        self.finish(faults);
+    }
+
+    fn connection(&mut self, document: &Document<'_>, header: &Header<'_, '_>, mut faults: Faults<'_>) {
+        let place = faults.place(header.name_at);
+        if let Some(first) = self.connection_places.get(&header.name) {
+            let message = format!("There are two connections `{}`.", header.name);
+            faults.add(
+                Diagnostic::error("PL0110", message).see(Some(*first), "the other one is here"),
+                header.name_at,
+            );
+            return self.finish(faults);
+        }
+        self.connection_places.insert(header.name.clone(), place);
+        let overridden = self.options.connection_overrides.contains(&header.name);
+        let catalog = self.manifests.catalog.clone();
+        let mut convert = self.convert(faults, None);
+        let (connection, defaults) = connection::read(
+            &header.name,
+            header.spec,
+            header.name_at,
+            document.at,
+            overridden,
+            &catalog,
+            &mut convert,
+        );
+        let faults = convert.faults;
+        if faults.any_error() || document.broken {
+            self.broken_connections.insert(header.name.clone());
+        }
+        if !connection.api.is_empty() {
+            self.by_api.entry(connection.api.clone()).or_default().push(header.name.clone());
+            self.defaults.insert(header.name.clone(), defaults);
+            self.manifests.connections.insert(header.name.clone(), connection);
+        }
+        self.finish(faults);
+    }
+
+    fn check_overrides(&mut self) {
+        for name in &self.options.connection_overrides {
+            if !self.connection_places.contains_key(name) {
+                let diagnostic = Diagnostic::error("PL0301", format!("There is no connection `{name}` to override."));
+                let diagnostic = unknown_connection(diagnostic, name, self.connection_places.keys());
+                self.manifests.diagnostics.push(diagnostic);
+            }
+        }
+    }
+
+    /// Reads an object and the entries inside it.
+    fn object(&mut self, document: &Document<'_>, api_name: &str) {
+        let mut faults = Faults::new(document.source, document.text);
+        let Some(header) = header::header(&document.root, &mut faults) else {
+            self.manifests.incomplete = true;
+            return self.finish(faults);
+        };
+        let address = Address {
+            api: self.name(api_name),
+            kind: self.name(&header.kind),
+            namespace: header.namespace.as_deref().map(|namespace| self.name(namespace)),
+            name: header.name.as_str().into(),
+            entry: None,
+        };
+        faults.address = Some(address.clone());
+        let place = faults.place(header.name_at);
+        match self.addresses.entry(address.clone()) {
+            Slot::Occupied(first) => {
+                let message = format!("There are two manifests `{address}`.");
+                let diagnostic = Diagnostic::error("PL0110", message).see(Some(*first.get()), "the other one is here");
+                faults.add(diagnostic.hint("give one of them another `metadata.name`"), header.name_at);
+                return self.finish(faults);
+            }
+            Slot::Vacant(slot) => slot.insert(place),
+        };
+        // A description that is wrong is reported where it stands.
+        let Some(api) = self.manifests.catalog.api(api_name).cloned() else {
+            self.manifests.broken.push(address);
+            return self.finish(faults);
+        };
+        let kind = match find_kind(&api, &header.kind) {
+            Ok(kind) => kind.clone(),
+            Err(diagnostic) => {
+                faults.add(diagnostic, header.kind_at);
+                self.manifests.incomplete = true;
+                self.manifests.broken.push(address);
+                return self.finish(faults);
+            }
+        };
+        let annotations = annotations::read(&header, Some(&kind), &mut faults);
+        let all_defaults = std::mem::take(&mut self.defaults);
+        let only = self.only_connection(api_name);
+        let mut convert = self.convert(faults, Some(&kind));
+        let defaults = |named: Option<&super::node::Member<'_>>| {
+            let name = named.and_then(|member| member.value.as_text()).or(only.as_deref())?;
+            all_defaults.get(name)?.get(&kind.name).cloned()
+        };
+        let object = object::read(&header, &api, &kind, &annotations, defaults, &mut convert);
+        let Convert { mut faults, missing, .. } = convert;
+        self.defaults = all_defaults;
+        let at = header.spec.map_or(header.name_at, |spec| spec.at);
+        let connection = self.choose_connection(api_name, object.connection, header.name_at, &mut faults);
+        if let (Some(connection), Some(key)) = (&connection, object.key) {
+            self.claim(connection, key, &annotations, &address, faults.place(at), &mut faults, header.name_at);
+        }
+        let broken = faults.any_error() || document.broken;
+        self.finish(faults);
+        let Some(connection) = connection.filter(|_| !broken) else {
+            self.manifests.broken.push(address);
+            return;
+        };
+        let parent = self.manifests.objects.len();
+        let labels = header.labels;
+        self.manifests.objects.push(Manifest {
+            address: address.clone(),
+            kind,
+            connection: connection.clone(),
+            spec: object.spec,
+            parent: None,
+            labels: labels.clone(),
+            annotations: annotations.clone(),
+            document: document.at,
+            pointer: "/spec".to_owned(),
+            missing,
+            renamed_from: None,
+        });
+        for entry in object.entries {
+            let field = self.name(&entry.field);
+            self.manifests.objects.push(Manifest {
+                address: Address { entry: Some((field, entry.key.into())), ..address.clone() },
+                kind: entry.kind,
+                connection: connection.clone(),
+                spec: entry.spec,
+                parent: Some(parent),
+                labels: labels.clone(),
+                annotations: annotations.clone(),
+                document: document.at,
+                pointer: entry.pointer,
+                missing: entry.missing,
+                renamed_from: entry.renamed_from,
+            });
+        }
+    }
+
+    fn only_connection(&self, api: &str) -> Option<String> {
+        match self.by_api.get(api).map(Vec::as_slice) {
+            Some([only]) => Some(only.clone()),
+            _ => None,
+        }
+    }
+
+    /// The connection of an object: the one that it names, or the only one of its API.
+    fn choose_connection(
+        &self,
+        api: &str,
+        named: Option<&super::node::Member<'_>>,
+        at: Mark,
+        faults: &mut Faults<'_>,
+    ) -> Option<String> {
+        let of_api = self.by_api.get(api).map(Vec::as_slice).unwrap_or_default();
+        let Some(member) = named.filter(|member| !member.value.is_null()) else {
+            return match of_api {
+                [only] => Some(only.clone()),
+                [] if !self.broken_connections.is_empty() => None,
+                [] => {
+                    let example = format!(
+                        "write one:\napiVersion: plumb.dev/{VERSION}\nkind: Connection\nmetadata: {{name: {api}}}\n\
+                         spec:\n  api: {api}{}",
+                        auth_example(self.manifests.catalog.api(api)),
+                    );
+                    let message = format!("There is no connection for the API `{api}`.");
+                    faults.add(Diagnostic::error("PL0302", message).hint(example), at);
+                    None
+                }
+                several => {
+                    let message = format!(
+                        "The API `{api}` has {} connections, {}: the manifest has to name one.",
+                        several.len(),
+                        listed(several)
+                    );
+                    let hint = format!("write `connection: {}` under `spec`", several.first().map_or("", |s| s));
+                    faults.add(Diagnostic::error("PL0303", message).hint(hint), at);
+                    None
+                }
+            };
+        };
+        let at = member.value.best(member.at);
+        let Some(name) = member.value.as_text() else {
+            faults.error("PL0301", "`connection` has to be the name of a connection.", at);
+            return None;
+        };
+        match self.manifests.connections.get(name) {
+            Some(connection) if connection.api == api => Some(name.to_owned()),
+            Some(connection) => {
+                let message = format!("The connection `{name}` is one of the API `{}`, not of `{api}`.", connection.api);
+                let diagnostic = Diagnostic::error("PL0301", message);
+                faults.add(
+                    if of_api.is_empty() {
+                        diagnostic
+                    } else {
+                        diagnostic.hint(format!("`{api}` has {}", listed(of_api)))
+                    },
+                    at,
+                );
+                None
+            }
+            None if self.broken_connections.contains(name) => None,
+            None => {
+                let diagnostic = Diagnostic::error("PL0301", format!("There is no connection `{name}`."));
+                faults.add(unknown_connection(diagnostic, name, of_api), at);
+                None
+            }
+        }
+    }
+
+    /// Refuses a second manifest for the same live object.
+    #[expect(clippy::too_many_arguments, reason = "a claim is what all of these say")]
+    fn claim(
+        &mut self,
+        connection: &str,
+        key: String,
+        annotations: &Annotations,
+        address: &Address,
+        place: Place,
+        faults: &mut Faults<'_>,
+        at: Mark,
+    ) {
+        let twins_allowed = self
+            .manifests
+            .catalog
+            .kind(&address.api, &address.kind)
+            .is_none_or(|kind| kind.spec.key_not_unique);
+        let key = match &annotations.external_id {
+            Some(id) => format!("id\u{1f}{id}"),
+            None if twins_allowed => return,
+            None => key,
+        };
+        match self.owners.entry((connection.to_owned(), address.kind.clone(), key)) {
+            Slot::Vacant(slot) => {
+                slot.insert((address.clone(), place));
+            }
+            Slot::Occupied(first) => {
+                let (other, place) = first.get();
+                let message = format!("`{address}` and `{other}` are the same object of the API: it has one owner.");
+                let diagnostic = Diagnostic::error("PL0111", message).see(Some(*place), "the other one is here");
+                let hint = "two objects that share a key are told apart by `plumb.dev/external-id`";
+                faults.add(diagnostic.hint(hint), at);
+            }
+        }
+    }
+}
+
+fn unknown_connection<'n>(
+    diagnostic: Diagnostic,
+    name: &str,
+    names: impl IntoIterator<Item = &'n String>,
+) -> Diagnostic {
+    let mut names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+    names.sort_unstable();
+    match nearest(name, names.iter().copied()) {
+        Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+        None if names.is_empty() => diagnostic,
+        None => diagnostic.hint(format!("there are {}", listed(names))),
+    }
+}
+
+fn auth_example(api: Option<&Arc<Api>>) -> String {
+    use crate::description::format::AuthScheme;
+    let Some(api) = api else { return String::new() };
+    let variable = api.name.to_uppercase().replace('-', "_");
+    let secret = |name: &str| format!("{{valueFrom: {{env: {variable}_{name}}}}}");
+    let url = if api.spec.url.is_none() { "\n  url: https://HOST" } else { "" };
+    let auth = match api.spec.auth.first() {
+        None => return url.to_owned(),
+        Some(AuthScheme::ApiKey(_)) => format!("{{apiKey: {}}}", secret("API_KEY")),
+        Some(AuthScheme::Bearer(_)) => format!("{{bearer: {}}}", secret("TOKEN")),
+        Some(AuthScheme::Basic(_)) => format!("{{basic: {{username: NAME, password: {}}}}}", secret("PASSWORD")),
+        Some(AuthScheme::Login(_)) => format!("{{login: {{email: EMAIL, password: {}}}}}", secret("PASSWORD")),
+        Some(AuthScheme::Oauth2(_)) => {
+            format!("{{oauth2: {{clientId: ID, clientSecret: {}}}}}", secret("CLIENT_SECRET"))
+        }
+    };
+    format!("{url}\n  auth: {auth}")
+}
+
+/// The kind of an object that stands on its own.
+fn find_kind<'a>(api: &'a Api, name: &str) -> Result<&'a Arc<Kind>, Diagnostic> {
+    let group = format!("{}{GROUP_SUFFIX}", api.name);
+    match api.kind(name) {
+        Some(kind) if kind.is_declarable() => Ok(kind),
+        Some(kind) => Err(match kind.inside() {
+            Some(inside) => {
+                let parents: Vec<&String> = inside.parents.keys().collect();
+                let message = format!("A {name} has no manifest of its own.");
+                let hint = format!("write it under `spec.{}` of {}", inside.field, listed(parents));
+                Diagnostic::error("PL0123", message).hint(hint)
+            }
+            None => {
+                let message = format!("A {name} can be referred to, but not declared: the API does not let it be made.");
+                Diagnostic::error("PL0123", message)
+            }
+        }),
+        None => {
+            let kinds = api.kinds.values().filter(|kind| kind.is_declarable()).map(|kind| kind.name.as_str());
+            let diagnostic = Diagnostic::error("PL0102", format!("`{group}` has no kind `{name}`."));
+            Err(match nearest(name, kinds.clone()) {
+                Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+                None if CORE_KINDS.contains(&name) => {
+                    diagnostic.hint(format!("write `apiVersion: plumb.dev/{VERSION}`"))
+                }
+                None => diagnostic.hint(format!("there are {}", listed(kinds))),
+            })
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! `kind: Stack` → name, inventory, prune and limits of the stack.
+
+use std::str::FromStr;
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::{
+    convert::{Convert, Known},
+    faults::Path,
+    model::{MaxDeletes, StackSpec},
+    node::{Mark, Member},
+};
+use crate::description::format::{FieldSpec, FieldType};
+
+/// Reads a stack.
+pub(super) fn read<'t>(
+    name: &str,
+    spec: Option<&Member<'t>>,
+    at: Mark,
+    convert: &mut Convert<'_, 't>,
+) -> StackSpec {
+    let members = spec.and_then(|spec| spec.value.as_map()).unwrap_or_default();
+    let fields = fields();
+    let values = convert.fields(members, Known::from(&fields), &Path::Root, &mut |_, _| false);
+    let max_deletes = values.get("limits").and_then(|limits| limits.get("maxDeletes")).and_then(Value::as_str);
+    let max_deletes = max_deletes.and_then(|text| match MaxDeletes::from_str(text) {
+        Ok(limit) => Some(limit),
+        Err(wrong) => {
+            let limits = members.iter().find(|member| member.key == "limits");
+            let at = limits.and_then(|limits| limits.value.member("maxDeletes")).map_or(at, |m| m.value.best(m.at));
+            convert.faults.error("PL0122", format!("`limits.maxDeletes`: {wrong}."), at);
+            None
+        }
+    });
+    StackSpec {
+        name: name.to_owned(),
+        inventory: values.get("inventory").and_then(Value::as_str).map(str::to_owned),
+        prune: values.get("prune").and_then(Value::as_bool).unwrap_or_default(),
+        max_deletes,
+    }
+}
+
+fn fields() -> IndexMap<String, FieldSpec> {
+    let limits = FieldSpec {
+        ty: FieldType::Object,
+        fields: [("maxDeletes".to_owned(), FieldSpec::default())].into_iter().collect(),
+        ..FieldSpec::default()
+    };
+    let prune = FieldSpec { ty: FieldType::Boolean, ..FieldSpec::default() };
+    [("inventory", FieldSpec::default()), ("prune", prune), ("limits", limits)]
+        .into_iter()
+        .map(|(name, field)| (name.to_owned(), field))
+        .collect()
+}

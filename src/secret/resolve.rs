@@ -1,0 +1,345 @@
+//! `{"$valueFrom": …}` and `{"$file": …}` in manifests → sealed secrets and described files. What cannot be had is
+//! reported, all of it at once, by the name of the source and the field, never by a value.
+
+use std::{
+    collections::HashMap,
+    env, fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use indexmap::IndexMap;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::{
+    exec, upload,
+    vault::{MIN_MASKED, Vault},
+};
+use crate::{
+    address::escape,
+    diagnostic::{Diagnostic, Sources},
+    manifest::{self, Auth, DocumentRef, Manifests, Plaintexts},
+    value,
+};
+
+/// Bytes that a file with a secret may have at most.
+const MAX_SECRET: u64 = 1024 * 1024;
+
+/// What manifests may reach for on this machine.
+#[derive(Debug, Clone)]
+pub struct ResolvePolicy {
+    /// `--allow-exec`.
+    pub allow_exec: bool,
+    /// Variables that may be read; any where this is nothing. `PREFIX_*` stands for all that start so.
+    pub variables: Option<Vec<String>>,
+    /// Folders whose files may be read; any where this is nothing.
+    pub folders: Option<Vec<PathBuf>>,
+    /// How long a program may take.
+    pub exec_time: Duration,
+}
+
+impl Default for ResolvePolicy {
+    fn default() -> Self {
+        Self { allow_exec: false, variables: None, folders: None, exec_time: Duration::from_secs(30) }
+    }
+}
+
+/// Replaces every sensitive value and file of connections and objects; what is left unresolved is reported.
+pub fn resolve(
+    manifests: &mut Manifests,
+    vault: &Vault,
+    policy: &ResolvePolicy,
+    sources: &Sources,
+) -> Vec<Diagnostic> {
+    resolve_with(manifests, vault, policy, sources, &|name| env::var(name).ok())
+}
+
+/// Like [`resolve`], with another environment.
+pub fn resolve_with(
+    manifests: &mut Manifests,
+    vault: &Vault,
+    policy: &ResolvePolicy,
+    sources: &Sources,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Vec<Diagnostic> {
+    let plaintexts = std::mem::take(&mut manifests.plaintexts);
+    let mut resolver = Resolver {
+        vault,
+        policy,
+        sources,
+        environment,
+        plaintexts,
+        known: HashMap::new(),
+        findings: IndexMap::new(),
+    };
+    for connection in manifests.connections.values_mut() {
+        let title = format!("the connection `{}`", connection.name);
+        let Some(document) = connection.document else { continue };
+        if let Some(auth) = &mut connection.auth {
+            for (pointer, value) in auth_values(auth) {
+                resolver.value(value, &Owner { document, address: None, title: &title }, pointer.to_owned());
+            }
+        }
+        for (name, value) in &mut connection.defaults {
+            let pointer = format!("/spec/defaults/{}", escape(name));
+            resolver.value(value, &Owner { document, address: None, title: &title }, pointer);
+        }
+    }
+    for object in &mut manifests.objects {
+        let address = object.address.to_string();
+        let title = format!("`{address}`");
+        for (name, value) in &mut object.spec {
+            if !matches!(value, Value::Object(_) | Value::Array(_)) {
+                continue;
+            }
+            let owner = Owner { document: object.document, address: Some(&address), title: &title };
+            resolver.value(value, &owner, format!("{}/{}", object.pointer, escape(name)));
+        }
+    }
+    resolver.findings.into_values().map(Finding::tell).collect()
+}
+
+fn auth_values(auth: &mut Auth) -> Vec<(&'static str, &mut Value)> {
+    match auth {
+        Auth::ApiKey(key) => vec![("/spec/auth/apiKey", key)],
+        Auth::Bearer(token) => vec![("/spec/auth/bearer", token)],
+        Auth::Basic { username, password } => {
+            vec![("/spec/auth/basic/username", username), ("/spec/auth/basic/password", password)]
+        }
+        Auth::Login { email, username, password } => {
+            let mut values = vec![("/spec/auth/login/password", password)];
+            values.extend(email.as_mut().map(|email| ("/spec/auth/login/email", email)));
+            values.extend(username.as_mut().map(|name| ("/spec/auth/login/username", name)));
+            values
+        }
+        Auth::OAuth2 { client_id, client_secret, .. } => {
+            vec![("/spec/auth/oauth2/clientId", client_id), ("/spec/auth/oauth2/clientSecret", client_secret)]
+        }
+    }
+}
+
+/// Whose value it is.
+struct Owner<'o> {
+    document: DocumentRef,
+    address: Option<&'o str>,
+    title: &'o str,
+}
+
+/// A diagnostic about a source, and how many more fields it is about.
+struct Finding {
+    diagnostic: Diagnostic,
+    more: usize,
+}
+
+impl Finding {
+    fn tell(self) -> Diagnostic {
+        match self.more {
+            0 => self.diagnostic,
+            1 => self.diagnostic.hint("one more field needs it too"),
+            more => self.diagnostic.hint(format!("{more} more fields need it too")),
+        }
+    }
+}
+
+struct Resolver<'r> {
+    vault: &'r Vault,
+    policy: &'r ResolvePolicy,
+    sources: &'r Sources,
+    environment: &'r dyn Fn(&str) -> Option<String>,
+    plaintexts: Plaintexts,
+    /// What sources gave; each is asked once.
+    known: HashMap<String, Option<Value>>,
+    findings: IndexMap<String, Finding>,
+}
+
+impl Resolver<'_> {
+    fn value(&mut self, value: &mut Value, owner: &Owner<'_>, pointer: String) {
+        let resolved = if let Some(source) = value::value_from(value) {
+            self.source(&source.clone(), owner, &pointer)
+        } else if let Some(file) = value::file(value).filter(|file| file.get("sha256").is_none()) {
+            let path = file.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
+            self.file(&path, owner, &pointer)
+        } else {
+            match value {
+                Value::Object(map) => {
+                    for (name, value) in map {
+                        self.value(value, owner, format!("{pointer}/{}", escape(name)));
+                    }
+                }
+                Value::Array(items) => {
+                    for (index, item) in items.iter_mut().enumerate() {
+                        self.value(item, owner, format!("{pointer}/{index}"));
+                    }
+                }
+                _ => {}
+            }
+            return;
+        };
+        if let Some(resolved) = resolved {
+            *value = resolved;
+        }
+    }
+
+    /// The folder that relative paths of a document start from.
+    fn folder(&self, document: DocumentRef) -> PathBuf {
+        self.sources.get(document.source).map(|source| source.folder.clone()).unwrap_or_default()
+    }
+
+    fn source(&mut self, source: &Value, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
+        let (word, detail) = source.as_object()?.iter().next()?;
+        let folder = self.folder(owner.document);
+        let name = match (word.as_str(), detail) {
+            ("file" | "exec", _) => format!("{word} {detail} {}", folder.display()),
+            _ => format!("{word} {detail}"),
+        };
+        if let Some(known) = self.known.get(&name).cloned() {
+            if let Some(finding) = self.findings.get_mut(&name) {
+                finding.more += 1;
+            }
+            return known;
+        }
+        let answer = match (word.as_str(), detail) {
+            ("env", Value::String(variable)) => self.variable(variable),
+            ("file", Value::String(path)) => self.secret_file(&folder.join(path)),
+            ("exec", Value::Array(argv)) => self.program(argv, &folder),
+            ("value", Value::Number(number)) => number
+                .as_u64()
+                .and_then(|number| self.plaintexts.get(number))
+                .map(|text| Zeroizing::new(text.to_owned()))
+                .ok_or_else(|| Diagnostic::error("PL0311", "A secret that stood in a manifest is not at hand any more")),
+            _ => Err(Diagnostic::error("PL0311", format!("This build of plumb cannot read secrets from `{word}`"))
+                .hint("use `env`, `file` or `exec`")),
+        };
+        let sealed = match answer {
+            Ok(text) => {
+                if text.chars().count() < MIN_MASKED {
+                    let message = format!("The secret is shorter than {MIN_MASKED} characters");
+                    let hint = "plumb shows it nowhere itself, but cannot tell it from other text in an API's messages";
+                    self.report(&name, Diagnostic::warning("PL0312", message).hint(hint), owner, pointer);
+                }
+                Some(self.vault.seal(&text))
+            }
+            Err(diagnostic) => {
+                self.report(&name, diagnostic, owner, pointer);
+                None
+            }
+        };
+        self.known.insert(name, sealed.clone());
+        sealed
+    }
+
+    /// Adds whose field it is about to a diagnostic, and where that is.
+    fn report(&mut self, name: &str, diagnostic: Diagnostic, owner: &Owner<'_>, pointer: &str) {
+        let field = pointer.strip_prefix("/spec/").unwrap_or(pointer).replace('/', ".");
+        let message = format!("{}: `{field}` of {} needs it.", diagnostic.message, owner.title);
+        let mut diagnostic = Diagnostic { message, ..diagnostic };
+        diagnostic.place = manifest::locate(self.sources, owner.document, pointer);
+        diagnostic.address = owner.address.map(str::to_owned);
+        self.findings.insert(name.to_owned(), Finding { diagnostic, more: 0 });
+    }
+
+    fn variable(&self, name: &str) -> Result<Zeroizing<String>, Diagnostic> {
+        let allowed = self.policy.variables.as_ref().is_none_or(|allowed| {
+            allowed.iter().any(|word| match word.strip_suffix('*') {
+                Some(prefix) => name.starts_with(prefix),
+                None => word == name,
+            })
+        });
+        if !allowed {
+            return Err(Diagnostic::error("PL0310", format!("The variable `{name}` may not be read here"))
+                .hint("the configuration of the agent or the operator lists the variables that manifests may read"));
+        }
+        match (self.environment)(name).map(Zeroizing::new) {
+            Some(text) if !text.is_empty() => Ok(text),
+            Some(_) => Err(Diagnostic::error("PL0308", format!("The variable `{name}` is empty"))),
+            None => Err(Diagnostic::error("PL0308", format!("The variable `{name}` is not set"))
+                .hint(format!("set it for this command: `{name}=… plumb plan`"))),
+        }
+    }
+
+    /// A path that the policy lets manifests read.
+    fn permitted(&self, path: &Path) -> Result<(), Diagnostic> {
+        let Some(folders) = &self.policy.folders else { return Ok(()) };
+        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let below = |folder: &PathBuf| fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder));
+        if folders.iter().any(below) {
+            return Ok(());
+        }
+        Err(Diagnostic::error("PL0310", format!("The file `{}` may not be read here", path.display()))
+            .hint("the configuration of the agent or the operator lists the folders that manifests may read"))
+    }
+
+    fn secret_file(&self, path: &Path) -> Result<Zeroizing<String>, Diagnostic> {
+        self.permitted(path)?;
+        let shown = path.display();
+        let read = fs::metadata(path).and_then(|metadata| {
+            if metadata.len() > MAX_SECRET {
+                return Err(io::Error::other("it is larger than 1 MiB"));
+            }
+            fs::read(path).map(Zeroizing::new)
+        });
+        let bytes = read.map_err(|error| {
+            Diagnostic::error("PL0309", format!("The file `{shown}` cannot be read ({})", reason(&error)))
+                .hint("the path starts from the folder of the manifest")
+        })?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| Diagnostic::error("PL0309", format!("The file `{shown}` is not UTF-8 text")))?;
+        let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+        if text.is_empty() {
+            return Err(Diagnostic::error("PL0309", format!("The file `{shown}` is empty")));
+        }
+        Ok(Zeroizing::new(text.to_owned()))
+    }
+
+    fn program(&self, argv: &[Value], folder: &Path) -> Result<Zeroizing<String>, Diagnostic> {
+        let argv: Vec<&str> = argv.iter().filter_map(Value::as_str).collect();
+        let Some((program, arguments)) = argv.split_first() else {
+            return Err(Diagnostic::error("PL0313", "There is no program to run"));
+        };
+        if !self.policy.allow_exec {
+            return Err(Diagnostic::error("PL0313", format!("The program `{program}` may not be run"))
+                .hint("`--allow-exec` lets manifests run programs; look at what they run first"));
+        }
+        match exec::run(program, arguments, folder, self.policy.exec_time) {
+            Ok(text) if !text.is_empty() => Ok(text),
+            Ok(_) => Err(Diagnostic::error("PL0313", format!("The program `{program}` printed nothing"))),
+            Err(why) => Err(Diagnostic::error("PL0313", format!("The program `{program}` gave no secret ({why})"))
+                .hint("run it by hand to see what it says")),
+        }
+    }
+
+    fn file(&mut self, path: &str, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
+        let path = self.folder(owner.document).join(path);
+        let name = format!("upload {}", path.display());
+        if let Some(known) = self.known.get(&name).cloned() {
+            if let Some(finding) = self.findings.get_mut(&name) {
+                finding.more += 1;
+            }
+            return known;
+        }
+        let described = self.permitted(&path).and_then(|()| {
+            upload::describe(&path).map_err(|error| {
+                let message = format!("The file `{}` cannot be read ({})", path.display(), reason(&error));
+                Diagnostic::error("PL0314", message).hint("the path starts from the folder of the manifest")
+            })
+        });
+        let described = match described {
+            Ok(described) => Some(described),
+            Err(diagnostic) => {
+                self.report(&name, diagnostic, owner, pointer);
+                None
+            }
+        };
+        self.known.insert(name, described.clone());
+        described
+    }
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "you may not read it".to_owned(),
+        _ => error.to_string(),
+    }
+}
