@@ -192,6 +192,15 @@ impl Kind {
     }
 }
 
+/// The field by which objects of a kind are contained in objects of another: one of its key or its scope.
+pub fn contained_by<'k>(kind: &'k Kind, container: &str) -> Option<&'k str> {
+    let scope = kind.spec.scope.as_ref().map(|scope| &scope.field);
+    kind.spec.key.iter().chain(scope).map(String::as_str).find(|field| {
+        let target = kind.field(field).and_then(|field| field.reference.as_ref()?.kind.as_deref());
+        target == Some(container) && kind.name != container
+    })
+}
+
 impl FieldSpec {
     /// Attribute on the wire.
     pub fn wire_name(&self) -> &str {

@@ -767,6 +767,9 @@ pub struct RefSpec {
     pub wire_prefix: Option<String>,
     /// Fields of the target's key that are taken from sibling fields: target field to own field.
     pub complete: IndexMap<String, String>,
+    /// Fields of the target's key that are known, canonical; hooks set it.
+    #[serde(skip)]
+    pub fixed: IndexMap<String, Value>,
     /// The target need not exist before this object (cycles are broken by a later update).
     pub weak: bool,
 }

@@ -9,7 +9,7 @@ mod reference;
 mod schema;
 mod words;
 
-pub use compiled::{Api, Catalog, Fault, Kind};
+pub use compiled::{Api, Catalog, Fault, Kind, contained_by};
 pub use explain::{Explained, Explanation, NoField, explain};
 pub use reference::reference_page;
 pub use schema::{format_schema, kind_schema};

@@ -76,6 +76,12 @@ pub enum InventoryError {
 
 impl InventoryError {
     /// The same as something to tell the user.
+    /// Whether somebody else is at work on the same stack.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Locked { .. })
+    }
+
+    /// What to tell of it.
     pub fn diagnostic(&self) -> Diagnostic {
         let message = format!("{}.", capitalised(&self.to_string()));
         match self {

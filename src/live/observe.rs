@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     description::{
-        Kind, Specs,
+        Kind, Specs, contained_by,
         format::{UpdateStyle, Verb},
         hook::{self, Definition},
     },
@@ -25,7 +25,7 @@ use crate::{
     graph::{Graph, Meaning, Selector, Use, map_references, uses_of},
     http::HttpError,
     inventory::{Record, State},
-    manifest::{Manifest, Manifests, Reconcile, locate},
+    manifest::{DeletionPolicy, Manifest, Manifests, Reconcile, locate},
     value::{self, Fields, Target, as_reference, is_empty, reference, secret_hash, text, value_from},
 };
 
@@ -36,8 +36,6 @@ pub struct ObserveOptions {
     pub undeclared: bool,
     /// Objects outside of these are not looked at: indices of declared objects.
     pub only: Option<HashSet<usize>>,
-    /// Children of what is deleted are looked at: connection, kind of the parent, id.
-    pub contents: bool,
 }
 
 /// Observes the live side of a stack.
@@ -189,7 +187,6 @@ impl<'a> Observer<'a> {
                 }
             }
         }
-        let mut first = true;
         loop {
             let mut needs: BTreeSet<Need> = BTreeSet::new();
             let mut progress = false;
@@ -209,10 +206,7 @@ impl<'a> Observer<'a> {
                     }
                 }
             }
-            if first {
-                needs.extend(self.undeclared());
-                first = false;
-            }
+            needs.extend(self.undeclared());
             let forced = !progress;
             let read = self.fetch(needs, forced).await;
             if !read && !progress {
@@ -259,6 +253,9 @@ impl<'a> Observer<'a> {
             }
             let Some((kind, parent_kind)) = self.record_kind(address) else { continue };
             let connection = self.connection(&record.connection);
+            if kind.spec.contains && record.deletion_policy == Some(DeletionPolicy::Delete) {
+                self.contents(&connection, &kind, &record.id, &mut needs);
+            }
             if let (Some(_), Some(parent)) = (kind.inside(), &record.parent) {
                 needs.push(Need::Children(connection, kind.name.clone(), parent_kind, parent.clone()));
             } else if can_list(&kind) {
@@ -268,6 +265,32 @@ impl<'a> Observer<'a> {
             }
         }
         needs
+    }
+
+    /// Collections of what an object that may be deleted contains.
+    fn contents(&self, connection: &Arc<str>, container: &Kind, id: &str, needs: &mut Vec<Need>) {
+        let Some(remote) = self.remotes.get(&**connection) else { return };
+        for kind in remote.api.kinds.values().filter(|kind| kind.is_declarable() && can_list(kind)) {
+            let Some(field) = contained_by(kind, &container.name) else { continue };
+            let need = |scope: Option<String>| Need::Kind(connection.clone(), kind.name.clone(), scope);
+            match &kind.spec.scope {
+                Some(scope) if scope.field == field => needs.push(need(Some(id.to_owned()))),
+                Some(scope) if scope.required => {
+                    // It is listed below something else only: below each of those, then.
+                    let below = kind.field(&scope.field).and_then(|field| field.reference.as_ref()?.kind.clone());
+                    let Some(below) = below.and_then(|below| remote.api.kind(&below)) else { continue };
+                    needs.push(Need::Kind(connection.clone(), below.name.clone(), None));
+                    needs.extend(
+                        self.out
+                            .objects
+                            .iter()
+                            .filter(|live| live.connection == *connection && live.kind == *below)
+                            .map(|live| need(Some(live.id.clone()))),
+                    );
+                }
+                _ => needs.push(need(None)),
+            }
+        }
     }
 
     /// Kind of a recorded object, and its parent's kind where it is an entry.
@@ -301,7 +324,7 @@ impl<'a> Observer<'a> {
             }
         }
         let uses = self.graph.uses.get(index).cloned().unwrap_or_default();
-        let mut canonical = self.put_references(index, &kind.spec.fields, &object.spec, &uses)?;
+        let mut canonical = self.put_references(index, &kind.spec.fields, &object.spec, &uses, &Fields::new())?;
         let mut specs: Option<Arc<Specs>> = None;
         if let Some(hook) = kind.spec.hook.as_deref().and_then(hook::find) {
             let definitions = self.definitions(object, &connection, hook.as_ref(), &canonical)?;
@@ -604,7 +627,14 @@ impl<'a> Observer<'a> {
     }
 
     /// Resolves the references of an object.
-    fn put_references(&mut self, index: usize, specs: &Specs, spec: &Fields, uses: &[Use]) -> Result<Fields, Stop> {
+    fn put_references(
+        &mut self,
+        index: usize,
+        specs: &Specs,
+        spec: &Fields,
+        uses: &[Use],
+        beside: &Fields,
+    ) -> Result<Fields, Stop> {
         let mut found: HashMap<String, Value> = HashMap::new();
         let mut needs = Vec::new();
         let mut wait = false;
@@ -626,7 +656,8 @@ impl<'a> Observer<'a> {
         // Some short keys complete others (`region` needs `country`): go over them until nothing more is found.
         let mut open = later;
         loop {
-            let siblings = map_references(specs, spec, &|pointer| found.get(pointer).cloned());
+            let mut siblings = beside.clone();
+            siblings.extend(map_references(specs, spec, &|pointer| found.get(pointer).cloned()));
             let before = open.len();
             let mut left = Vec::new();
             let (mut more, mut wait_more, mut wrong_more, mut failed_more) = (Vec::new(), false, Vec::new(), false);
@@ -961,7 +992,7 @@ impl<'a> Observer<'a> {
         if !diagnostics.is_empty() {
             return Err(Stop::Fail(diagnostics));
         }
-        let resolved = self.put_references(index, &only, &own, &uses)?;
+        let resolved = self.put_references(index, &only, &own, &uses, &canonical)?;
         let late = uses
             .iter()
             .filter_map(|found| match found.target {

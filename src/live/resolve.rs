@@ -90,6 +90,11 @@ pub(super) fn narrow(kind: &Kind, spec: Option<&FieldSpec>, parts: &[String], si
             narrows.push(Narrow::Text(field.clone(), parts[given - from_end].clone()));
             continue;
         }
+        let target = spec.and_then(|spec| spec.reference.as_ref());
+        if let Some(value) = target.and_then(|target| target.fixed.get(field)) {
+            narrows.push(Narrow::Same(field.clone(), value.clone()));
+            continue;
+        }
         let own = spec
             .and_then(|spec| spec.reference.as_ref())
             .and_then(|target| target.complete.get(field))

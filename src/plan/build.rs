@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     description::{
-        Kind, Specs,
+        Specs,
         format::{Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
@@ -99,6 +99,7 @@ pub fn draft(inputs: &Inputs<'_>) -> Draft {
         for index in &inputs.graph.order {
             builder.declared(*index);
         }
+        builder.drop_dangling();
         builder.order_declared();
     }
     let Builder { mut out, shown, step_of, .. } = builder;
@@ -553,6 +554,51 @@ impl Builder<'_> {
         self.out.steps.push(step);
     }
 
+    /// Drops steps that refer to an object which nothing makes in this run.
+    fn drop_dangling(&mut self) {
+        loop {
+            let made: HashSet<&str> = self
+                .out
+                .steps
+                .iter()
+                .filter(|step| matches!(step.operation, Operation::Create | Operation::Replace))
+                .map(Step::address)
+                .collect();
+            let dangling: Vec<(usize, String)> = self
+                .out
+                .steps
+                .iter()
+                .enumerate()
+                .filter_map(|(number, step)| {
+                    let missing = pending(&step.desired).into_iter().chain(step.parent_new.clone()).find(|address| !made.contains(address.as_str()))?;
+                    Some((number, missing))
+                })
+                .collect();
+            if dangling.is_empty() {
+                return;
+            }
+            for (number, missing) in &dangling {
+                let Some(index) = self.out.steps[*number].object else { continue };
+                let object = &self.inputs.manifests.objects[index];
+                let told = Diagnostic::error("PL0517", format!("`{}` needs `{missing}`, which does not exist and is not made in this run.", object.address))
+                    .hint("Take it into the run too, or see why it is left out.");
+                self.tell(object, "", told);
+            }
+            let gone: HashSet<usize> = dangling.into_iter().map(|(number, _)| number).collect();
+            let steps = std::mem::take(&mut self.out.steps);
+            self.step_of.clear();
+            for (number, step) in steps.into_iter().enumerate() {
+                if gone.contains(&number) {
+                    continue;
+                }
+                if let Some(index) = step.object {
+                    self.step_of.insert(index, self.out.steps.len());
+                }
+                self.out.steps.push(step);
+            }
+        }
+    }
+
     /// What must come before what, among the declared objects.
     fn order_declared(&mut self) {
         let inputs = self.inputs;
@@ -609,6 +655,24 @@ impl Builder<'_> {
     }
 }
 
+/// Addresses of objects that fields refer to and that are not there yet.
+fn pending(fields: &Fields) -> Vec<String> {
+    fn collect(value: &Value, out: &mut Vec<String>) {
+        if let Some((_, Target::New(address))) = as_reference(value) {
+            out.push(address);
+            return;
+        }
+        match value {
+            Value::Object(map) => map.values().for_each(|value| collect(value, out)),
+            Value::Array(items) => items.iter().for_each(|value| collect(value, out)),
+            _ => {}
+        }
+    }
+    let mut out = Vec::new();
+    fields.values().for_each(|value| collect(value, &mut out));
+    out
+}
+
 /// The name in an address.
 fn name_of(address: &str) -> &str {
     address.split('#').next().unwrap_or(address).rsplit('/').next().unwrap_or(address)
@@ -649,13 +713,4 @@ pub fn summarise(steps: &[Step], unchanged: usize) -> Summary {
         summary.drifted += usize::from(step.action.drifted);
     }
     summary
-}
-
-/// The field by which objects of a kind are contained in objects of another.
-pub fn contained_by<'k>(kind: &'k Kind, container: &str) -> Option<&'k str> {
-    let scope = kind.spec.scope.as_ref().map(|scope| &scope.field);
-    kind.spec.key.iter().chain(scope).map(String::as_str).find(|field| {
-        let target = kind.field(field).and_then(|field| field.reference.as_ref()?.kind.as_deref());
-        target == Some(container) && kind.name != container
-    })
 }

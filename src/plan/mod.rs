@@ -2,6 +2,7 @@
 
 mod batch;
 mod build;
+mod lockout;
 mod model;
 mod removed;
 mod show;
@@ -14,7 +15,8 @@ use serde_json::{Value, json};
 
 pub use self::{
     batch::{Route, bulk_of, bulk_route, create_route, delete_route, replace_routes, update_route, var},
-    build::{Inputs, Mode, contained_by},
+    build::{Inputs, Mode},
+    lockout::{needs_caller, refusals as lockouts},
     model::*,
     removed::{MAX_DELETES, MAX_SHARE},
     show::Shown,

@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use super::{
     Action, ActionKind, Reason,
-    build::{Draft, Inputs, Mode, contained_by},
+    build::{Draft, Inputs, Mode},
     show::Shown,
     step::{Operation, Step},
 };
 use crate::{
     address::Address,
-    description::{Kind, format::Verb},
+    description::{Kind, contained_by, format::Verb},
     diagnostic::Diagnostic,
     inventory::Record,
     live::{LiveObject, record_sources},

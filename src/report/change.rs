@@ -6,7 +6,8 @@ use serde_json::Value;
 use similar::{ChangeTag, DiffTag, TextDiff};
 
 use crate::{
-    plan::{Change, ChangeOp},
+    diff::ChangeOp,
+    plan::Change,
     value::has_secret,
 };
 

@@ -7,7 +7,7 @@ use crate::{
         format::{FieldSpec, FieldType, IdWire, Immutable, RefSpec, Sensitivity},
         hook::{Definition, Hook},
     },
-    value::{Fields, Target, as_reference, text},
+    value::{Fields, as_reference, text},
 };
 
 /// Types the traits of a flexible asset (IT Glue reference, "Flexible Assets" and "Flexible Asset Fields").
@@ -115,10 +115,10 @@ fn member(field: &Fields, name: String, key: String) -> Option<FieldSpec> {
 fn tagged(tag_type: &Value) -> FieldSpec {
     let by_id = Some(IdWire::Number);
     let reference = match as_reference(tag_type) {
-        Some((_, Target::Id(_) | Target::New(_) | Target::Field(..))) => RefSpec {
+        Some(_) => RefSpec {
             kind: Some("FlexibleAsset".into()),
             wire: by_id,
-            complete: [("flexibleAssetType".to_owned(), "$tag".to_owned())].into_iter().collect(),
+            fixed: [("flexibleAssetType".to_owned(), tag_type.clone())].into_iter().collect(),
             ..RefSpec::default()
         },
         None => {

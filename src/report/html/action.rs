@@ -2,7 +2,10 @@
 
 use maud::{Markup, html};
 
-use crate::plan::{Action, ActionKind, ChangeOp, Outcome};
+use crate::{
+    diff::ChangeOp,
+    plan::{Action, ActionKind, Outcome},
+};
 
 use super::prose;
 use crate::report::{

@@ -4,7 +4,7 @@ use std::{collections::HashSet, fmt::Write};
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::plan::{Action, ChangeOp};
+use crate::{diff::ChangeOp, plan::Action};
 
 use super::super::{
     change::{self, Body, Limits, Line, Tag, View},

@@ -1,0 +1,144 @@
+//! Ownership by hand: `import` and `forget`.
+
+use super::{Options, Planned, load, plan};
+use crate::{
+    address::Address,
+    failure::{Class, Failure},
+    inventory::{Edit, InventoryError, Record},
+    plan::Mode,
+};
+
+/// What an import took over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopted {
+    /// Address of the manifest.
+    pub address: String,
+    /// Id of the live object.
+    pub id: String,
+}
+
+/// Why an inventory cannot be used, as a failure.
+pub(super) fn inventory_failure(error: &InventoryError) -> Failure {
+    let told = error.diagnostic();
+    let class = if error.is_conflict() { Class::Conflict } else { Class::Config };
+    Failure { class, message: told.message, hints: told.hints }
+}
+
+/// Records the live object with an id as owned by a manifest, without writing anything to the API: what differs is
+/// drift in the next plan, and write-only values are recorded as they are declared.
+pub async fn import(options: &Options, address: &str, id: &str) -> Result<Adopted, Failure> {
+    let wanted: Address =
+        address.parse().map_err(|error: crate::address::BadAddress| Failure::user(format!("{error}.")))?;
+    let options = Options { keep_key: true, ..options.clone() };
+    let planned = plan(&options, Mode::Plan).await?;
+    let Some(index) = planned.graph.names.address(&wanted) else {
+        return Err(Failure::user(format!("`{address}` is not declared in this stack."))
+            .hint("Write its manifest first: an import joins a manifest with a live object."));
+    };
+    let object = &planned.manifests.objects[index];
+    let state = planned.inventory.state().clone();
+    if let Some(record) = state.objects.get(address) {
+        return Err(Failure::user(format!("`{address}` owns the live object `{}` already.", record.id))
+            .hint(format!("`plumb forget {address}` first.")));
+    }
+    let found = planned.observed.objects.iter().find(|live| {
+        live.kind == object.kind
+            && *live.connection == *object.connection
+            && (live.id == id || crate::live::shown_key(&live.kind, &live.fields, &|_, _| None) == id)
+            && (object.parent.is_none() || live.parent == planned.observed.parents[index])
+    });
+    let (live_id, fields, parent) = match found {
+        Some(live) => (live.id.clone(), live.fields.clone(), live.parent.clone()),
+        None => by_get(&planned, index, id).await?,
+    };
+    if let Some((owner, _)) = state.objects.iter().find(|(owner, record)| {
+        record.connection == object.connection
+            && record.id == live_id
+            && owner.parse::<Address>().is_ok_and(|owner| owner.kind == wanted.kind && owner.entry.as_ref().map(|(field, _)| field) == wanted.entry.as_ref().map(|(field, _)| field))
+            && (object.parent.is_none() || record.parent == parent)
+    }) {
+        return Err(Failure::user(format!("The live object `{live_id}` is owned by `{owner}`.")));
+    }
+    let mut applied = crate::value::Fields::new();
+    for (name, value) in &planned.observed.canonical[index] {
+        // What the API shows is recorded as it is; what it never shows, as it is declared.
+        let shown = fields.get(name).cloned();
+        applied.insert(name.clone(), shown.unwrap_or_else(|| value.clone()));
+    }
+    let record = Record {
+        connection: object.connection.clone(),
+        id: live_id.clone(),
+        parent,
+        inside: object.parent.map(|parent| planned.manifests.objects[parent].address.to_string()),
+        key: crate::live::shown_key(&object.kind, &fields, &|_, _| None),
+        applied,
+        adopted: true,
+        deletion_policy: object.annotations.deletion_policy,
+        protect: object.annotations.protect,
+        depends_on: Vec::new(),
+        at: crate::apply::now(),
+    };
+    let mut inventory = planned.inventory;
+    inventory.lock("plumb import").await.map_err(|error| inventory_failure(&error))?;
+    let written = inventory.commit(vec![Edit::Put(address.to_owned(), Box::new(record))]).await;
+    inventory.unlock().await;
+    written.map_err(|error| inventory_failure(&error))?;
+    Ok(Adopted { address: address.to_owned(), id: live_id })
+}
+
+async fn by_get(
+    planned: &Planned,
+    index: usize,
+    id: &str,
+) -> Result<(String, crate::value::Fields, Option<String>), Failure> {
+    let object = &planned.manifests.objects[index];
+    let nothing = || {
+        Failure::user(format!("There is no live {} with the id or key `{id}`.", object.kind.name))
+            .hint("`plumb plan` shows what is there; ids are those of the API.")
+    };
+    let Some(remote) = planned.connected.remotes.get(&object.connection) else {
+        return Err(Failure::remote(format!("Connection `{}` cannot be used.", object.connection)));
+    };
+    if !object.kind.can(crate::description::format::Verb::Get) {
+        return Err(nothing());
+    }
+    let parent = planned.observed.parents[index].clone();
+    let vars = crate::live::item_vars(&object.kind, id, parent.as_deref(), None);
+    let found = remote.get(&object.kind, &vars, &[]).await.map_err(|error| Failure::remote(error.to_string()))?;
+    let (row, _) = found.ok_or_else(nothing)?;
+    drop(vars);
+    let vault = planned.vault.clone();
+    let decoded = crate::dialect::decode_row(&object.kind, &row, &|text| vault.seal(text)).ok_or_else(nothing)?;
+    Ok((decoded.id, decoded.fields, parent))
+}
+
+/// Drops objects from the inventory; the live ones stay. Entries go with their manifest.
+pub async fn forget(options: &Options, addresses: &[String]) -> Result<Vec<String>, Failure> {
+    let loaded = load(options)?;
+    let mut inventory = loaded.open_inventory(options).await?;
+    inventory.lock("plumb forget").await.map_err(|error| inventory_failure(&error))?;
+    let state = inventory.state().clone();
+    let mut gone = Vec::new();
+    let mut edits = Vec::new();
+    for address in addresses {
+        let prefix = format!("{address}#");
+        let found: Vec<String> =
+            state.objects.keys().filter(|known| *known == address || known.starts_with(&prefix)).cloned().collect();
+        if found.is_empty() {
+            inventory.unlock().await;
+            let mut failure = Failure::user(format!("The inventory has no `{address}`."));
+            if let Some(near) = crate::diagnostic::nearest(address, state.objects.keys().map(String::as_str)) {
+                failure = failure.hint(format!("Did you mean `{near}`?"));
+            }
+            return Err(failure);
+        }
+        for known in found {
+            edits.push(Edit::Remove(known.clone()));
+            gone.push(known);
+        }
+    }
+    let written = inventory.commit(edits).await;
+    inventory.unlock().await;
+    written.map_err(|error| inventory_failure(&error))?;
+    Ok(gone)
+}

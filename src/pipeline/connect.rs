@@ -1,0 +1,186 @@
+//! Connections → clients, against the real APIs or simulated ones.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::{Loaded, Options};
+use crate::{
+    diagnostic::Diagnostic,
+    failure::Failure,
+    http::{Budgets, Call, Client, ClientSpec, HostPolicy, ResolvedAuth},
+    inventory::State,
+    live::Remote,
+    manifest::{Auth, Connection},
+    sandbox::{Sandbox, SandboxOptions},
+    secret::Vault,
+    value::{get_path, secret_hash, text},
+};
+
+/// The connections of a run.
+pub struct Connected {
+    /// By name.
+    pub remotes: HashMap<String, Remote>,
+    /// The simulated APIs, for as long as the run goes on.
+    pub sandbox: Option<Sandbox>,
+}
+
+impl Connected {
+    /// Requests sent so far, over all connections.
+    pub fn sent(&self) -> u64 {
+        self.remotes.values().map(|remote| remote.client.sent()).sum()
+    }
+}
+
+/// Makes a client for every connection that the stack uses; what is wrong with one is told, and its objects wait.
+pub async fn connect(
+    loaded: &Loaded,
+    state: &State,
+    vault: &Arc<Vault>,
+    options: &Options,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<Connected, Failure> {
+    let manifests = &loaded.manifests;
+    let used: BTreeSet<&str> = manifests
+        .objects
+        .iter()
+        .map(|object| object.connection.as_str())
+        .chain(state.objects.values().map(|record| record.connection.as_str()))
+        .filter(|name| !name.is_empty())
+        .collect();
+    let mut remotes = HashMap::new();
+    let sandbox = if options.sandbox {
+        let sandbox = Sandbox::start(&manifests.catalog, SandboxOptions::default()).await;
+        Some(sandbox.map_err(|error| Failure::config(format!("The sandbox cannot be started: {error}.")))?)
+    } else {
+        None
+    };
+    let budgets = Budgets::default();
+    for name in used {
+        let Some(connection) = manifests.connections.get(name) else { continue };
+        match client(loaded, connection, vault, options, sandbox.as_ref(), &budgets) {
+            Ok(Some(remote)) => {
+                remotes.insert(name.to_owned(), remote);
+            }
+            Ok(None) => {}
+            Err(wrong) => {
+                let place = connection
+                    .document
+                    .and_then(|document| crate::manifest::locate(&loaded.snapshot.sources, document, "/spec"));
+                let placed = if wrong.place.is_none() { wrong.at(place) } else { *wrong };
+                diagnostics.push(placed);
+            }
+        }
+    }
+    Ok(Connected { remotes, sandbox })
+}
+
+fn client(
+    loaded: &Loaded,
+    connection: &Connection,
+    vault: &Arc<Vault>,
+    options: &Options,
+    sandbox: Option<&Sandbox>,
+    budgets: &Budgets,
+) -> Result<Option<Remote>, Box<Diagnostic>> {
+    let Some(api) = loaded.manifests.catalog.api(&connection.api).cloned() else { return Ok(None) };
+    let overridden = options.connections.iter().find(|(name, _)| *name == connection.name).map(|(_, url)| url.clone());
+    let url = match sandbox {
+        Some(sandbox) => Some(sandbox.url(&api.name)),
+        None => overridden.clone().or_else(|| connection.url.clone()).or_else(|| api.spec.url.clone()),
+    };
+    let Some(url) = url else {
+        return Err(Box::new(
+            Diagnostic::error("PL0301", format!("Connection `{}` has no `url`, and its API has no usual one.", connection.name))
+                .hint("Write `spec.url: https://…`."),
+        ));
+    };
+    let auth = match &connection.auth {
+        // What could not be resolved was told already.
+        Some(auth) => match resolved(auth, vault) {
+            Some(auth) => Some(auth),
+            None => return Ok(None),
+        },
+        None => None,
+    };
+    let mut hosts = options.allow_hosts.clone();
+    hosts.extend(overridden.iter().filter_map(|url| {
+        let url = url::Url::parse(url).ok()?;
+        url.host_str().map(str::to_owned)
+    }));
+    let mask_vault = vault.clone();
+    let mut spec = ClientSpec::new(connection.name.clone(), api.clone(), url);
+    spec.auth = auth;
+    spec.limits = connection.limits;
+    spec.allowed_hosts = HostPolicy::new(hosts);
+    spec.mask = Arc::new(move |text: &str| mask_vault.mask(text).into_owned());
+    spec.budgets = budgets.clone();
+    spec.pace = options.pace;
+    let client = Client::new(&spec).map_err(Box::new)?;
+    Ok(Some(Remote { client, api }))
+}
+
+/// A connection's credential with its texts; nothing where one could not be resolved.
+fn resolved(auth: &Auth, vault: &Vault) -> Option<ResolvedAuth> {
+    let open = |value: &Value| -> Option<SecretString> {
+        match secret_hash(value) {
+            Some(hash) => vault.open(hash),
+            None => text(value).map(SecretString::from),
+        }
+    };
+    Some(match auth {
+        Auth::ApiKey(value) => ResolvedAuth::ApiKey(open(value)?),
+        Auth::Bearer(value) => ResolvedAuth::Bearer(open(value)?),
+        Auth::Basic { username, password } => {
+            ResolvedAuth::Basic { username: open(username)?, password: open(password)? }
+        }
+        Auth::Login { email, username, password } => ResolvedAuth::Login {
+            email: match email {
+                Some(email) => Some(open(email)?),
+                None => None,
+            },
+            username: match username {
+                Some(username) => Some(open(username)?),
+                None => None,
+            },
+            password: open(password)?,
+        },
+        Auth::OAuth2 { client_id, client_secret, token_url, scopes } => ResolvedAuth::OAuth2 {
+            client_id: open(client_id)?,
+            client_secret: open(client_secret)?,
+            token_url: token_url.clone(),
+            scopes: scopes.clone(),
+        },
+    })
+}
+
+/// The ids of connections' callers, where the API tells.
+pub(super) async fn callers(
+    connected: &Connected,
+    wanted: &BTreeSet<String>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> HashMap<String, String> {
+    let mut callers = HashMap::new();
+    for name in wanted {
+        let Some(remote) = connected.remotes.get(name) else { continue };
+        let Some(check) = &remote.api.spec.check else { continue };
+        let mut call = Call::get(check.path.clone());
+        call.query.extend(check.query.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let answer = remote.client.send(&call).await.and_then(|answer| remote.successful(answer));
+        match answer.and_then(|answer| answer.json()) {
+            Ok(body) => {
+                let path = remote.api.spec.envelope.one.as_deref();
+                let row = path.and_then(|path| get_path(&body, path)).unwrap_or(&body);
+                if let Some(id) = row.get("id").and_then(text) {
+                    callers.insert(name.to_owned(), id);
+                }
+            }
+            Err(error) => diagnostics.push(Diagnostic::from(error)),
+        }
+    }
+    callers
+}

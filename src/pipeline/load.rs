@@ -1,0 +1,107 @@
+//! Inputs → manifests, the inventory behind them, and their secrets.
+
+use std::{
+    io::Cursor,
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::Options;
+use crate::{
+    apis,
+    diagnostic::Diagnostic,
+    failure::Failure,
+    inventory::{Inventory, Location},
+    manifest::{self, LoadOptions, Manifests},
+    secret::{self, HashKey, ResolvePolicy, Vault},
+    source::{self, Input, Snapshot},
+};
+
+/// Manifests, checked offline.
+pub struct Loaded {
+    /// Where they came from.
+    pub snapshot: Snapshot,
+    /// What they say.
+    pub manifests: Manifests,
+}
+
+/// Reads and checks the manifests.
+pub fn load(options: &Options) -> Result<Loaded, Failure> {
+    let inputs: Vec<Input> = options.inputs.iter().map(|input| Input::parse(input)).collect();
+    let mut stdin = Cursor::new(options.stdin.clone().unwrap_or_default());
+    let mut snapshot = source::read_with(&inputs, &mut stdin);
+    let load = LoadOptions {
+        allow_plaintext_secrets: options.allow_plaintext_secrets,
+        connection_overrides: options.connections.iter().map(|(name, _)| name.clone()).collect(),
+    };
+    let manifests = manifest::load(&mut snapshot, apis::builtin(), &load);
+    Ok(Loaded { snapshot, manifests })
+}
+
+impl Loaded {
+    /// Opens the stack's inventory without a lock.
+    pub(super) async fn open_inventory(&self, options: &Options) -> Result<Inventory, Failure> {
+        let location = self.location(options)?;
+        Inventory::open(&location, &self.manifests.stack.name).await.map_err(|error| super::account::inventory_failure(&error))
+    }
+
+    /// Where the stack's inventory is.
+    pub fn location(&self, options: &Options) -> Result<Location, Failure> {
+        let url = options.inventory.as_deref().or(self.manifests.stack.inventory.as_deref());
+        let folder = default_folder(options);
+        Location::parse(url, &folder).map_err(|wrong| {
+            let mut failure = Failure::config(wrong.message);
+            failure.hints = wrong.hints;
+            failure
+        })
+    }
+
+    /// The key of the inventory's hashes: beside a local inventory, from the environment for a remote one.
+    pub(super) fn hash_key(&self, inventory: &Inventory, options: &Options) -> Result<HashKey, Failure> {
+        let wrong = |error: &crate::secret::KeyError| Failure::config(format!("{error}."));
+        if let Some(key) = HashKey::from_variable().map_err(|error| wrong(&error))? {
+            return Ok(key);
+        }
+        match inventory.key_file() {
+            Some(file) if options.keep_key || file.exists() => HashKey::from_file(&file).map_err(|error| wrong(&error)),
+            // Nothing was applied yet: hashes of this run are compared with none.
+            Some(_) => HashKey::random().map_err(|error| wrong(&error)),
+            None => Err(Failure::config("A remote inventory needs `PLUMB_INVENTORY_KEY`, the key of its hashes.")
+                .hint("Set it to the same secret text (32 characters or more) wherever this stack is planned or applied.")),
+        }
+    }
+
+    /// Finds the texts of sensitive values and the hashes of files.
+    pub(super) fn resolve_secrets(&mut self, vault: &Vault, options: &Options) -> Vec<Diagnostic> {
+        let policy = ResolvePolicy { allow_exec: options.allow_exec, ..ResolvePolicy::default() };
+        // Simulated APIs take any credential: whoever tries plumb out needs none.
+        let environment = |name: &str| {
+            std::env::var(name).ok().or_else(|| options.sandbox.then(|| format!("sandbox value of {name}")))
+        };
+        secret::resolve_with(&mut self.manifests, vault, &policy, &self.snapshot.sources, &environment)
+    }
+}
+
+/// The folder of a local inventory: the first `-f` folder, a file's folder, the current one otherwise.
+fn default_folder(options: &Options) -> PathBuf {
+    let first = options.inputs.first().map_or(".", String::as_str);
+    if first == "-" || first.contains("://") || first.starts_with("git@") {
+        return PathBuf::from(".");
+    }
+    let path = Path::new(first);
+    if path.is_dir() {
+        return path.to_owned();
+    }
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned)
+}
+
+/// Reads a file that is to be uploaded, and makes sure that it is the one which was planned.
+pub(super) fn read_file(path: &str, sha256: &str) -> Result<Vec<u8>, String> {
+    let content = std::fs::read(path).map_err(|error| format!("`{path}` cannot be read: {error}"))?;
+    let now: String = digest(&SHA256, &content).as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    if !sha256.is_empty() && now != sha256 {
+        return Err(format!("`{path}` changed since the plan was made"));
+    }
+    Ok(content)
+}

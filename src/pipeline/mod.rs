@@ -1,0 +1,421 @@
+//! What the command line, the agent and the operator drive: load, plan, apply.
+//!
+//! [`load`] is offline; [`plan`] observes and compares; [`apply`] carries out exactly what was planned.
+
+mod account;
+mod connect;
+mod load;
+mod select;
+mod views;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use secrecy::ExposeSecret as _;
+
+pub use self::{
+    account::{Adopted, forget, import},
+    connect::{Connected, connect},
+    load::{Loaded, load},
+    select::Selection,
+    views::{check, counts},
+};
+use crate::{
+    apply::{self, Context, Policies},
+    description::format::Verb,
+    diagnostic::{Diagnostic, Severity, Sources},
+    failure::{Class, Failure},
+    graph::{Graph, Meaning},
+    inventory::{Edit, Inventory, State},
+    live::{ObserveOptions, Observed, Observer, Remote, Standing},
+    manifest::{Manifests, MaxDeletes},
+    plan::{self, Inputs, Mode, Outcome, Plan, PlanDocument, PlanNotes},
+    progress::{Progress, ProgressEvent, Silent},
+    report,
+    secret::Vault,
+};
+
+/// What a run is asked to do.
+#[derive(Clone)]
+pub struct Options {
+    /// Paths to read manifests from, as given to `-f`.
+    pub inputs: Vec<String>,
+    /// Text of standard input, where `-` is among the inputs.
+    pub stdin: Option<String>,
+    /// Inventory URL; the stack's own otherwise.
+    pub inventory: Option<String>,
+    /// Base URLs that replace those of connections.
+    pub connections: Vec<(String, String)>,
+    /// Further hosts that credentials may go to.
+    pub allow_hosts: Vec<String>,
+    /// `{value: …}` is accepted for sensitive fields.
+    pub allow_plaintext_secrets: bool,
+    /// `valueFrom: {exec: …}` may run commands.
+    pub allow_exec: bool,
+    /// Run against simulated APIs in this process.
+    pub sandbox: bool,
+    /// Which objects to look at.
+    pub selection: Selection,
+    /// What is owned and not declared is deleted.
+    pub prune: bool,
+    /// Deletion limit.
+    pub max_deletes: Option<MaxDeletes>,
+    /// Go on although some manifests are wrong or reads failed.
+    pub keep_going: bool,
+    /// Make this run's roots the stack's.
+    pub adopt_roots: bool,
+    /// The plan will be saved, so that its hashes must mean something later.
+    pub keep_key: bool,
+    /// Who is told how it gets on.
+    pub progress: Arc<dyn Progress>,
+    /// Set by Ctrl-C.
+    pub stop: Arc<AtomicBool>,
+    /// Time-outs and repeats of calls.
+    pub pace: crate::http::Pace,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            inputs: vec![".".into()],
+            stdin: None,
+            inventory: None,
+            connections: Vec::new(),
+            allow_hosts: Vec::new(),
+            allow_plaintext_secrets: false,
+            allow_exec: false,
+            sandbox: false,
+            selection: Selection::default(),
+            prune: false,
+            max_deletes: None,
+            keep_going: false,
+            adopt_roots: false,
+            keep_key: false,
+            progress: Arc::new(Silent),
+            stop: Arc::new(AtomicBool::new(false)),
+            pace: crate::http::Pace::default(),
+        }
+    }
+}
+
+/// A plan, with everything that carrying it out needs.
+pub struct Planned {
+    /// What people and programs see.
+    pub document: PlanDocument,
+    /// What text and Markdown tell besides.
+    pub notes: PlanNotes,
+    /// Everything that there is to tell.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The texts that diagnostics point into.
+    pub sources: Sources,
+    /// The stack's manifests.
+    pub manifests: Manifests,
+    /// Their references.
+    pub graph: Graph,
+    /// What is live.
+    pub observed: Observed,
+    /// The steps.
+    pub plan: Plan,
+    /// The mode that it was made in.
+    pub mode: Mode,
+    connected: Connected,
+    inventory: Inventory,
+    vault: Arc<Vault>,
+    state: State,
+    roots: Vec<String>,
+}
+
+/// What came of an apply.
+pub struct Applied {
+    /// The plan's document with outcomes and the real request counts.
+    pub document: PlanDocument,
+    /// What text tells besides.
+    pub notes: PlanNotes,
+    /// Everything that there is to tell.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The texts that diagnostics point into.
+    pub sources: Sources,
+    /// It was interrupted.
+    pub interrupted: bool,
+    /// Whether any action failed or was skipped.
+    pub failed: bool,
+}
+
+/// Observes and compares.
+pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
+    let mut loaded = load(options)?;
+    let inventory = loaded.open_inventory(options).await?;
+    let key = loaded.hash_key(&inventory, options)?;
+    let vault = Arc::new(Vault::new(&key));
+    let mut diagnostics = loaded.resolve_secrets(&vault, options);
+    let (graph, wrong) = crate::graph::build(&loaded.manifests, &loaded.snapshot.sources);
+    diagnostics.extend(wrong);
+    let state = inventory.state().clone();
+    settle(&state, options).await;
+    let connected = connect(&loaded, &state, &vault, options, &mut diagnostics).await?;
+    let Loaded { snapshot, manifests, .. } = loaded;
+    let prune = options.prune || manifests.stack.prune;
+    let only = options.selection.indices(&manifests, &graph, &mut diagnostics)?;
+    let seal_vault = vault.clone();
+    let seal = move |text: &str| seal_vault.seal(text);
+    let progress = options.progress.clone();
+    let tell = move |connection: &str, kind: &str| {
+        progress.event(&ProgressEvent::Observing { connection, kind, pages: 0, total: None });
+    };
+    let observed_at = apply::now();
+    let undeclared = mode == Mode::Destroy || (prune && only.is_none());
+    let looked_at = only.as_ref().map(|only| select::with_dependencies(only, &graph, &manifests));
+    let observed = Observer::new(
+        &manifests,
+        &snapshot.sources,
+        &graph,
+        &state,
+        &connected.remotes,
+        &seal,
+        ObserveOptions { undeclared, only: looked_at },
+        &tell,
+    )
+    .run()
+    .await;
+    options.progress.event(&ProgressEvent::Planning);
+    let inputs = Inputs {
+        manifests: &manifests,
+        sources: &snapshot.sources,
+        graph: &graph,
+        state: &state,
+        observed: &observed,
+        mode,
+        prune,
+        max_deletes: options.max_deletes.or(manifests.stack.max_deletes),
+        only: only.as_ref(),
+        roots: &snapshot.roots,
+        empty_source: manifests.objects.is_empty() && manifests.broken.is_empty(),
+        seal: &seal,
+    };
+    let mut plan = plan::plan(&inputs);
+    let callers = connect::callers(&connected, &plan::needs_caller(&plan.steps), &mut diagnostics).await;
+    plan.diagnostics.extend(plan::lockouts(&inputs, &plan.steps, &callers));
+    let mut all = snapshot.diagnostics.clone();
+    all.extend(manifests.diagnostics.iter().cloned());
+    all.append(&mut diagnostics);
+    all.extend(observed.diagnostics.iter().cloned());
+    all.extend(plan.diagnostics.iter().cloned());
+    mask(&mut all, &vault);
+    let observe = connected.sent();
+    let document = plan.document(
+        &manifests.stack.name,
+        &observed_at,
+        snapshot.revision.clone(),
+        observe,
+        report::to_documents(&all, &snapshot.sources),
+    );
+    let notes = notes(&plan, &connected.remotes);
+    options.progress.event(&ProgressEvent::Finished);
+    Ok(Planned {
+        document,
+        notes,
+        diagnostics: all,
+        sources: snapshot.sources,
+        roots: snapshot.roots,
+        manifests,
+        graph,
+        observed,
+        plan,
+        mode,
+        connected,
+        inventory,
+        vault,
+        state,
+    })
+}
+
+/// Waits until writes that an earlier run began cannot take effect any more, so that absence means something.
+async fn settle(state: &State, options: &Options) {
+    let last = state.intents.values().filter_map(|intent| intent.deadline.parse::<jiff::Timestamp>().ok()).max();
+    let Some(last) = last else { return };
+    let left = last.duration_since(jiff::Timestamp::now());
+    let limit = jiff::SignedDuration::from_secs(apply::SETTLE_SECONDS);
+    if left.is_positive() {
+        tracing::info!("an earlier run was cut short: waiting until its calls have come to an end");
+        let left = left.min(limit);
+        let until = tokio::time::Instant::now() + left.unsigned_abs();
+        while tokio::time::Instant::now() < until && !options.stop.load(std::sync::atomic::Ordering::SeqCst) {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn mask(diagnostics: &mut [Diagnostic], vault: &Vault) {
+    for diagnostic in diagnostics {
+        diagnostic.message = vault.mask(&diagnostic.message).into_owned();
+        for hint in &mut diagnostic.hints {
+            *hint = vault.mask(hint).into_owned();
+        }
+    }
+}
+
+fn notes(plan: &Plan, remotes: &HashMap<String, Remote>) -> PlanNotes {
+    let seconds = plan
+        .calls
+        .iter()
+        .filter_map(|(connection, calls)| Some(remotes.get(connection)?.client.seconds_for(*calls)))
+        .fold(0.0, f64::max);
+    PlanNotes { seconds, undeclared: plan.undeclared.clone(), calls: plan.calls.clone() }
+}
+
+impl Planned {
+    /// Whether anything would be refused for safety.
+    pub fn refusal(&self) -> Option<&Diagnostic> {
+        self.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Refusal)
+    }
+
+    /// Whether anything is wrong.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// The stack's graph, with what is planned for each object.
+    pub fn graph_view(&self) -> report::graph::GraphView {
+        views::graph_view(&self.manifests, &self.graph, &self.observed, Some(&self.plan))
+    }
+
+    /// Digest of the plan.
+    pub fn digest(&self) -> &str {
+        &self.plan.digest
+    }
+
+    /// The secrets' guard: masks texts before they are shown.
+    pub fn vault(&self) -> &Arc<Vault> {
+        &self.vault
+    }
+
+    /// Why nothing of this plan may be written.
+    pub fn barrier(&self, options: &Options) -> Result<(), Failure> {
+        if let Some(refusal) = self.refusal() {
+            let mut failure = Failure::refused(format!("Refused for safety: {}", refusal.message));
+            failure.hints.clone_from(&refusal.hints);
+            return Err(failure);
+        }
+        if self.has_errors() && !options.keep_going {
+            return Err(Failure::user("Nothing was written, because there are errors.")
+                .hint("Mend them, or apply what is not touched by them with `--keep-going`."));
+        }
+        Ok(())
+    }
+}
+
+/// Carries a plan out.
+pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, Failure> {
+    planned.barrier(options)?;
+    let who = format!("plumb apply of stack {}", planned.document.stack);
+    planned.inventory.lock(&who).await.map_err(|error| account::inventory_failure(&error))?;
+    if planned.inventory.state().serial != planned.state.serial {
+        planned.inventory.unlock().await;
+        return Err(Failure::new(Class::Conflict, "Another run changed the inventory since this plan was made.")
+            .hint("Plan and apply again."));
+    }
+    let before = planned.connected.sent();
+    let roots = merged_roots(&planned.state.roots, &planned.roots, options);
+    if roots != planned.state.roots && planned.mode == Mode::Plan && options.selection.is_everything() {
+        planned
+            .inventory
+            .commit(vec![Edit::Roots(roots)])
+            .await
+            .map_err(|error| account::inventory_failure(&error))?;
+    }
+    let policies = policies(&planned);
+    let vault = planned.vault.clone();
+    let open_vault = vault.clone();
+    let open = move |hash: &str| open_vault.open(hash).map(|text| text.expose_secret().to_owned());
+    let seal_vault = vault.clone();
+    let seal = move |text: &str| seal_vault.seal(text);
+    let kinds: HashMap<String, plan::ActionKind> =
+        planned.plan.steps.iter().map(|step| (step.action.address.clone(), step.action.action)).collect();
+    let progress = options.progress.clone();
+    progress.event(&ProgressEvent::Applying { actions: planned.plan.steps.len() });
+    let tell = move |address: &str, outcome: Option<Outcome>| {
+        let Some(action) = kinds.get(address).copied() else { return };
+        match outcome {
+            None => progress.event(&ProgressEvent::ActionStarted { address, action }),
+            Some(outcome) => progress.event(&ProgressEvent::ActionDone { address, action, outcome }),
+        }
+    };
+    let report = {
+        let context = Context {
+            remotes: &planned.connected.remotes,
+            inventory: &planned.inventory,
+            open: &open,
+            seal: &seal,
+            read: &load::read_file,
+            stop: &options.stop,
+            tell: &tell,
+        };
+        apply::apply(&planned.plan, &policies, &context).await
+    };
+    planned.inventory.unlock().await;
+    options.progress.event(&ProgressEvent::Finished);
+    let mut diagnostics = planned.diagnostics;
+    let mut more = report.diagnostics;
+    mask(&mut more, &vault);
+    diagnostics.extend(more);
+    let mut document = planned.document;
+    for (action, result) in document.actions.iter_mut().zip(&report.results) {
+        action.outcome = Some(result.outcome);
+        action.error = result.error.as_ref().map(|error| vault.mask(error).into_owned());
+        if let Some(id) = &result.id {
+            action.id = Some(id.clone());
+        }
+    }
+    document.requests.apply = planned.connected.sent().saturating_sub(before);
+    document.diagnostics = report::to_documents(&diagnostics, &planned.sources);
+    let failed = report.results.iter().any(|result| matches!(result.outcome, Outcome::Failed | Outcome::Skipped));
+    Ok(Applied {
+        document,
+        notes: planned.notes,
+        diagnostics,
+        sources: planned.sources,
+        interrupted: report.interrupted,
+        failed,
+    })
+}
+
+fn merged_roots(known: &[String], now: &[String], options: &Options) -> Vec<String> {
+    let mut roots: Vec<String> = if options.adopt_roots { Vec::new() } else { known.to_vec() };
+    roots.extend(now.iter().cloned());
+    roots.sort();
+    roots.dedup();
+    roots
+}
+
+/// What the manifests say about deletion, to be recorded with each object.
+fn policies(planned: &Planned) -> Policies {
+    let addresses: Vec<String> = planned.manifests.objects.iter().map(|object| object.address.to_string()).collect();
+    let mut out = BTreeMap::new();
+    for (index, object) in planned.manifests.objects.iter().enumerate() {
+        let graph = &planned.graph;
+        let mut to: Vec<usize> = graph.extra.get(index).into_iter().flatten().copied().collect();
+        to.extend(graph.uses.get(index).into_iter().flatten().filter_map(|found| match found.target {
+            Meaning::Declared(target) => Some(target),
+            Meaning::Live(_) => None,
+        }));
+        to.extend(planned.observed.late.get(&index).into_iter().flatten());
+        to.sort_unstable();
+        to.dedup();
+        let depends_on = to.into_iter().filter_map(|target| addresses.get(target).cloned()).collect();
+        let annotations = &object.annotations;
+        out.insert(addresses[index].clone(), (annotations.deletion_policy, annotations.protect, depends_on));
+    }
+    out.into_iter().collect()
+}
+
+/// Whether every object that a run looked at stands somewhere.
+pub fn unresolved(observed: &Observed) -> usize {
+    observed.standing.iter().filter(|standing| !matches!(standing, Standing::Known(_))).count()
+}
+
+/// Whether any kind of a stack can be listed at all.
+pub fn listable(manifests: &Manifests) -> bool {
+    manifests.objects.iter().any(|object| object.kind.can(Verb::List))
+}
