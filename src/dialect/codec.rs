@@ -310,6 +310,7 @@ pub fn encode_fields(
     encoder: &Encoder<'_>,
 ) -> Result<Fields, EncodeError> {
     let mut out = Fields::new();
+    let mut places: Vec<(&str, &FieldSpec, &Value)> = Vec::new();
     for (name, value) in fields {
         let Some(spec) = specs.get(name) else { continue };
         if spec.not_sent || spec.read_only {
@@ -319,6 +320,11 @@ pub fn encode_fields(
             (Some(place), true) => place.as_str(),
             _ => spec.wire_name(),
         };
+        places.push((wire_name, spec, value));
+    }
+    // A member's own value goes over that of the object that it is in.
+    places.sort_by_key(|(place, ..)| place.matches('.').count());
+    for (wire_name, spec, value) in places {
         let wire = encode_value(spec, value, encoder)?;
         if let Some(target) = spec.reference.as_ref().filter(|target| !target.kinds.is_empty())
             && let Some(type_wire) = &target.type_wire
