@@ -54,12 +54,7 @@ fn check_kind(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, kinds: &[KindS
 
 /// Every place where a kind names fields of its own.
 fn check_names(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec) {
-    for (list, word) in [
-        (&kind.key, "key"),
-        (&kind.key_optional, "keyOptional"),
-        (&kind.key_extra, "keyExtra"),
-        (&kind.aliases, "aliases"),
-    ] {
+    for (list, word) in [(&kind.key, "key"), (&kind.key_extra, "keyExtra"), (&kind.aliases, "aliases")] {
         need_fields(faults, &format!("{at}/{word}"), kind, list);
     }
     for (index, list) in kind.key_fallbacks.iter().enumerate() {
@@ -194,6 +189,9 @@ fn check_field(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, kind: &Kind
         if kind.fields.get(name).is_some_and(|file| file.ty != FieldType::File) {
             fault(faults, at, format!("`{name}` is no field of type `file`"));
         }
+    }
+    if field.file.is_some() && field.ty != FieldType::File {
+        fault(faults, format!("{at}/file"), "only a field of type `file` has a `file`");
     }
     if let Some(items) = &field.items {
         if let Some(key) = &field.keyed_by
