@@ -231,22 +231,20 @@ fn need_fields(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, names: &[Stri
 
 fn need_field(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, name: &str) {
     if !kind.fields.contains_key(name) {
-        let mut message = format!("`{}` has no field `{name}`", kind.kind);
-        if let Some(near) = nearest(name, kind.fields.keys().map(String::as_str)) {
-            message.push_str(&format!("; did you mean `{near}`?"));
-        }
-        fault(faults, at, message);
+        let near = did_you_mean(nearest(name, kind.fields.keys().map(String::as_str)));
+        fault(faults, at, format!("`{}` has no field `{name}`{near}", kind.kind));
     }
 }
 
 fn need_kind(faults: &mut Vec<Fault>, at: &str, kinds: &[&str], name: &str) {
     if !kinds.contains(&name) {
-        let mut message = format!("no kind `{name}` is described");
-        if let Some(near) = nearest(name, kinds.iter().copied()) {
-            message.push_str(&format!("; did you mean `{near}`?"));
-        }
-        fault(faults, at, message);
+        let near = did_you_mean(nearest(name, kinds.iter().copied()));
+        fault(faults, at, format!("no kind `{name}` is described{near}"));
     }
+}
+
+fn did_you_mean(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
 fn fault(faults: &mut Vec<Fault>, path: impl Into<String>, message: impl Into<String>) {

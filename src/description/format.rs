@@ -283,8 +283,9 @@ pub struct Limits {
 /// One kind of object.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the format on its own")]
 pub struct KindSpec {
-    /// Name of the kind, in UpperCamelCase.
+    /// Name of the kind, in `UpperCamelCase`.
     pub kind: String,
     /// What it is, in a sentence.
     pub description: Option<String>,
@@ -601,6 +602,7 @@ pub enum FieldType {
 /// One field of a kind.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the format on its own")]
 pub struct FieldSpec {
     /// Its type.
     #[serde(rename = "type")]
