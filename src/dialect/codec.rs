@@ -191,7 +191,7 @@ pub fn encode_value(field: &FieldSpec, value: &Value, encoder: &Encoder<'_>) -> 
         return encode_file(upload, encoder);
     }
     if let Some((_, target)) = as_reference(value) {
-        return encode_ref(field.reference.as_ref(), &target, encoder);
+        return encode_ref(field.ref_spec(), &target, encoder);
     }
     if let Some(encoding) = field.encode {
         return Ok(encode_encoded(encoding, value));
