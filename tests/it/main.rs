@@ -4,5 +4,6 @@
 
 mod cli;
 mod custom_api;
+mod report;
 mod seeds;
 mod wire;
