@@ -10,6 +10,7 @@ use crate::description::{
     Api, Catalog,
     format::{ApiSpec, KindSpec},
     hook::Hook,
+    reference_page,
 };
 
 /// The texts of one built-in description.
@@ -96,6 +97,11 @@ pub fn builtin() -> &'static Catalog {
         catalog
     });
     &CATALOG
+}
+
+/// The reference pages of the documentation: path in the repository, and text.
+pub fn generated_docs() -> Vec<(String, String)> {
+    builtin().apis.values().map(|api| (format!("docs/reference/{}.md", api.name), reference_page(api))).collect()
 }
 
 /// The hook with this name.

@@ -54,12 +54,7 @@ fn check_kind(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, kinds: &[KindS
 
 /// Every place where a kind names fields of its own.
 fn check_names(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec) {
-    for (list, word) in [
-        (&kind.key, "key"),
-        (&kind.key_optional, "keyOptional"),
-        (&kind.key_extra, "keyExtra"),
-        (&kind.aliases, "aliases"),
-    ] {
+    for (list, word) in [(&kind.key, "key"), (&kind.key_extra, "keyExtra"), (&kind.aliases, "aliases")] {
         need_fields(faults, &format!("{at}/{word}"), kind, list);
     }
     for (index, list) in kind.key_fallbacks.iter().enumerate() {
@@ -195,6 +190,9 @@ fn check_field(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, kind: &Kind
             fault(faults, at, format!("`{name}` is no field of type `file`"));
         }
     }
+    if field.file.is_some() && field.ty != FieldType::File {
+        fault(faults, format!("{at}/file"), "only a field of type `file` has a `file`");
+    }
     if let Some(items) = &field.items {
         if let Some(key) = &field.keyed_by
             && !items.fields.contains_key(key)
@@ -233,22 +231,20 @@ fn need_fields(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, names: &[Stri
 
 fn need_field(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, name: &str) {
     if !kind.fields.contains_key(name) {
-        let mut message = format!("`{}` has no field `{name}`", kind.kind);
-        if let Some(near) = nearest(name, kind.fields.keys().map(String::as_str)) {
-            message.push_str(&format!("; did you mean `{near}`?"));
-        }
-        fault(faults, at, message);
+        let near = did_you_mean(nearest(name, kind.fields.keys().map(String::as_str)));
+        fault(faults, at, format!("`{}` has no field `{name}`{near}", kind.kind));
     }
 }
 
 fn need_kind(faults: &mut Vec<Fault>, at: &str, kinds: &[&str], name: &str) {
     if !kinds.contains(&name) {
-        let mut message = format!("no kind `{name}` is described");
-        if let Some(near) = nearest(name, kinds.iter().copied()) {
-            message.push_str(&format!("; did you mean `{near}`?"));
-        }
-        fault(faults, at, message);
+        let near = did_you_mean(nearest(name, kinds.iter().copied()));
+        fault(faults, at, format!("no kind `{name}` is described{near}"));
     }
+}
+
+fn did_you_mean(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
 fn fault(faults: &mut Vec<Fault>, path: impl Into<String>, message: impl Into<String>) {

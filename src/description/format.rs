@@ -283,8 +283,9 @@ pub struct Limits {
 /// One kind of object.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the format on its own")]
 pub struct KindSpec {
-    /// Name of the kind, in UpperCamelCase.
+    /// Name of the kind, in `UpperCamelCase`.
     pub kind: String,
     /// What it is, in a sentence.
     pub description: Option<String>,
@@ -302,10 +303,9 @@ pub struct KindSpec {
     pub wire_type: Option<String>,
     /// Where objects carry their id.
     pub id: IdSpec,
-    /// Fields that together tell one object from another.
+    /// Fields that together tell one object from another. One that is not `required` may be left out: the key then
+    /// matches only objects that have nothing there either. The last one is the object's name.
     pub key: Vec<String>,
-    /// Fields of `key` that may be left out: the key then matches only objects that have nothing there either.
-    pub key_optional: Vec<String>,
     /// Keys to use instead, in order, where a field of `key` is not declared.
     pub key_fallbacks: Vec<Vec<String>>,
     /// Fields that tell objects with the same key apart, where they are declared.
@@ -602,6 +602,7 @@ pub enum FieldType {
 /// One field of a kind.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the format on its own")]
 pub struct FieldSpec {
     /// Its type.
     #[serde(rename = "type")]
@@ -617,6 +618,8 @@ pub struct FieldSpec {
     pub create_wire: Option<String>,
     /// File field whose file's name it takes where the manifest leaves it out.
     pub from_file: Option<String>,
+    /// Where answers tell about an uploaded file.
+    pub file: Option<FileSpec>,
     /// Needed to create.
     pub required: bool,
     /// Needed to create where this holds.
@@ -675,6 +678,16 @@ pub struct FieldSpec {
     pub not_sent: bool,
     /// Sent as a whole whenever any part of it changes, undeclared parts as they are live.
     pub whole: bool,
+}
+
+/// Where answers tell about an uploaded file, whose content they do not have: paths such as `attachment-file-size`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FileSpec {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its size in bytes.
+    pub size: Option<String>,
 }
 
 /// What a text must look like.

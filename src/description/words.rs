@@ -66,10 +66,7 @@ pub(super) fn targets(reference: &RefSpec) -> String {
     }
     let names: Vec<&str> =
         reference.kinds.iter().map(|(word, kind)| if kind.is_empty() { word.as_str() } else { kind }).collect();
-    match names.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => names.concat(),
-    }
+    either(&names)
 }
 
 /// What else is to know of a field, one fact each: when it is needed, what may be written, what changes mean.
@@ -149,17 +146,15 @@ pub(super) fn notes(field: &FieldSpec) -> Vec<String> {
 pub(super) fn kind_notes(kind: &KindSpec) -> Vec<(&'static str, String)> {
     let mut out = Vec::new();
     if !kind.key.is_empty() {
-        let mut key = fields(&kind.key, " + ");
+        let mut key = vec![fields(&kind.key, " + ")];
         if !kind.key_extra.is_empty() {
-            key.push_str(&format!(" (+ {} where names repeat)", fields(&kind.key_extra, " or ")));
+            key.push(format!(" (+ {} where names repeat)", fields(&kind.key_extra, " or ")));
         }
-        for other in &kind.key_fallbacks {
-            key.push_str(&format!(", else {}", fields(other, " + ")));
-        }
+        key.extend(kind.key_fallbacks.iter().map(|other| format!(", else {}", fields(other, " + "))));
         if kind.key_not_unique {
-            key.push_str("; not promised to be unique");
+            key.push("; not promised to be unique".into());
         }
-        out.push(("Natural key", key));
+        out.push(("Natural key", key.concat()));
     }
     if !kind.aliases.is_empty() {
         out.push(("Also referred to by", fields(&kind.aliases, ", ")));
@@ -219,8 +214,14 @@ fn fields(names: &[String], between: &str) -> String {
 
 fn values(list: &[Value]) -> String {
     let words: Vec<String> = list.iter().map(value_words).collect();
+    either(&words)
+}
+
+/// `a, b or c`
+fn either<S: AsRef<str>>(words: &[S]) -> String {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     match words.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        Some((end, rest)) if !rest.is_empty() => format!("{} or {end}", rest.join(", ")),
         _ => words.concat(),
     }
 }

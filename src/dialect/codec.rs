@@ -68,10 +68,8 @@ pub fn decode(field: &FieldSpec, wire: &Value, seal: &dyn Fn(&str) -> Value) -> 
 
 fn decode_object(field: &FieldSpec, map: &Map<String, Value>, seal: &dyn Fn(&str) -> Value) -> Value {
     let mut out = Map::new();
-    let mut known: Vec<&str> = Vec::new();
     for (name, member) in &field.fields {
         let wire_name = member.wire_name();
-        known.push(wire_name);
         let swapped = wire_name.replace('-', "_");
         let found = map.get(wire_name).or_else(|| map.get(&swapped)).or_else(|| map.get(name));
         if let Some(value) = found
@@ -79,6 +77,10 @@ fn decode_object(field: &FieldSpec, map: &Map<String, Value>, seal: &dyn Fn(&str
         {
             out.insert(name.clone(), decode(member, value, seal));
         }
+    }
+    if field.open {
+        let known = |name: &String| field.fields.iter().any(|(own, member)| own == name || member.wire_name() == name);
+        out.extend(map.iter().filter(|(name, _)| !known(name)).map(|(name, value)| (name.clone(), value.clone())));
     }
     Value::Object(out)
 }
@@ -191,7 +193,7 @@ pub fn encode_value(field: &FieldSpec, value: &Value, encoder: &Encoder<'_>) -> 
         return encode_file(upload, encoder);
     }
     if let Some((_, target)) = as_reference(value) {
-        return encode_ref(field.reference.as_ref(), &target, encoder);
+        return encode_ref(field.ref_spec(), &target, encoder);
     }
     if let Some(encoding) = field.encode {
         return Ok(encode_encoded(encoding, value));
@@ -310,6 +312,7 @@ pub fn encode_fields(
     encoder: &Encoder<'_>,
 ) -> Result<Fields, EncodeError> {
     let mut out = Fields::new();
+    let mut places: Vec<(&str, &FieldSpec, &Value)> = Vec::new();
     for (name, value) in fields {
         let Some(spec) = specs.get(name) else { continue };
         if spec.not_sent || spec.read_only {
@@ -319,6 +322,11 @@ pub fn encode_fields(
             (Some(place), true) => place.as_str(),
             _ => spec.wire_name(),
         };
+        places.push((wire_name, spec, value));
+    }
+    // A member's own value goes over that of the object that it is in.
+    places.sort_by_key(|(place, ..)| place.matches('.').count());
+    for (wire_name, spec, value) in places {
         let wire = encode_value(spec, value, encoder)?;
         if let Some(target) = spec.reference.as_ref().filter(|target| !target.kinds.is_empty())
             && let Some(type_wire) = &target.type_wire
@@ -396,6 +404,15 @@ mod tests {
             assert_eq!(encode_value(&tag, &read, encoder), Ok(json!("FlexibleAssetType: 33")));
             assert_eq!(encode_value(&lines, &json!(["a", "b"]), encoder), Ok(json!("a\nb")));
         });
+    }
+
+    #[test]
+    fn an_open_object_keeps_members_that_are_not_described() {
+        let profile = crate::apis::builtin().kind("rest", "UserProfile").unwrap().field("profile").unwrap();
+        let wire = json!({"first_name": "Jane", "motto": "Onwards"});
+        let read = decode(profile, &wire, &seal);
+        assert_eq!(read, json!({"firstName": "Jane", "motto": "Onwards"}));
+        encoder_with(|encoder| assert_eq!(encode_value(profile, &read, encoder), Ok(wire)));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Answers → rows: envelopes of one and many, ids, attributes, included objects, conditions on rows, error messages.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::codec::decode;
 use crate::{
     description::{
         Api, Kind,
-        format::{Condition, DialectName, FieldType, Paging},
+        format::{Condition, DialectName, FieldType, FileSpec, Paging},
     },
     value::{Fields, Target, at_path, get_path, is_empty, reference, text},
 };
@@ -177,6 +177,10 @@ pub fn decode_row(kind: &Kind, row: &Value, seal: &dyn Fn(&str) -> Value) -> Opt
             }
             continue;
         }
+        if let Some(told) = &field.file {
+            fields.extend(decode_file(kind, row, told).map(|value| (name.clone(), value)));
+            continue;
+        }
         let found = attribute(kind, row, field.wire_name())
             .or_else(|| field.read.iter().find_map(|path| attribute(kind, row, path)));
         let Some(wire) = found else { continue };
@@ -188,6 +192,16 @@ pub fn decode_row(kind: &Kind, row: &Value, seal: &dyn Fn(&str) -> Value) -> Opt
         fields.insert(name.clone(), decode(field, &wire, seal));
     }
     Some(Decoded { id, fields })
+}
+
+/// What a row tells about an uploaded file, as far as it does.
+fn decode_file(kind: &Kind, row: &Value, told: &FileSpec) -> Option<Value> {
+    let mut parts = Fields::new();
+    for (part, wire) in [("name", &told.name), ("size", &told.size)] {
+        let value = wire.as_ref().and_then(|wire| attribute(kind, row, wire)).filter(|value| !value.is_null());
+        parts.extend(value.map(|value| (part.to_owned(), value)));
+    }
+    (!parts.is_empty()).then(|| json!({ "$file": parts }))
 }
 
 /// The id of an object that is known by its key only, such as a member by its user.

@@ -1,6 +1,6 @@
 //! The guide to describing an API: its example compiles, is shown as it is, and fits its own manifests.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use plumb::description::{Api, explain, format::ApiSpec, format_schema, kind_schema};
 use serde_json::Value;
@@ -43,6 +43,27 @@ fn the_guide_names_nothing_that_the_format_does_not_have() {
             assert!(schema.contains(&format!("\"{name}\"")), "`{words}`: the format has no `{name}`");
         }
     }
+}
+
+/// What a guide for users has no use for.
+const NOT_IN_THE_GUIDE: [&str; 2] = ["docs", "hook"];
+
+#[test]
+fn the_guide_shows_everything_that_the_format_has() {
+    let guide = text("docs/describe-an-api.md");
+    let schema = format_schema();
+    let definitions = schema["$defs"].as_object().unwrap().values();
+    let missing: BTreeSet<&String> = definitions
+        .chain([&schema["properties"]["spec"]])
+        .filter_map(|definition| definition["properties"].as_object())
+        .flat_map(|members| members.keys())
+        .filter(|name| !NOT_IN_THE_GUIDE.contains(&name.as_str()))
+        .filter(|name| {
+            let word = regex::Regex::new(&format!(r"\b{name}\b")).unwrap();
+            !guide.split('`').skip(1).step_by(2).any(|code| word.is_match(code)) && !guide.contains(&format!("{name}:"))
+        })
+        .collect();
+    assert!(missing.is_empty(), "the guide does not show {missing:?}");
 }
 
 #[test]

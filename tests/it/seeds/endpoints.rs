@@ -14,7 +14,8 @@ use super::{REFERENCES, api, assert_known, kind_of, read};
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Endpoint {
-    endpoint: String,
+    #[serde(rename = "endpoint")]
+    call: String,
     also_at: Vec<String>,
     resource: String,
     action: String,
@@ -83,7 +84,7 @@ fn every_call_is_documented() {
     for reference in REFERENCES {
         let documented: BTreeSet<String> = read::<Endpoint>(reference, "endpoints.json")
             .iter()
-            .flat_map(|endpoint| std::iter::once(&endpoint.endpoint).chain(&endpoint.also_at))
+            .flat_map(|endpoint| std::iter::once(&endpoint.call).chain(&endpoint.also_at))
             .map(|call| template(call))
             .collect();
         for kind in api(reference).kinds.values() {

@@ -66,7 +66,8 @@ fn unknown(kind: &Kind, attributes: &Value, request: bool) -> Vec<String> {
     let mut out = Vec::new();
     for (name, value) in attributes.as_object().into_iter().flatten() {
         let leaf = leaves.iter().find(|leaf| same(&leaf.wire, name));
-        if leaf.is_none() && !(kind.spec.ignored.contains_key(name) && !request) && name != "id" {
+        let ignored = !request && kind.spec.ignored.contains_key(name);
+        if leaf.is_none() && !ignored && name != "id" {
             out.push(name.clone());
         }
         if leaf.is_some_and(|leaf| matches!(leaf.spec.ty, FieldType::Map | FieldType::File)) {
