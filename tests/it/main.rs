@@ -1,2 +1,6 @@
+//! All integration tests, as one program.
 
+mod cli;
+mod inventory;
 mod seeds;
+mod support;
