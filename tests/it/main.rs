@@ -1,9 +1,6 @@
-//! The integration tests: one program, one module a subject.
-
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+//! All integration tests, as one program.
 
 mod cli;
-mod custom_api;
-mod report;
+mod inventory;
 mod seeds;
-mod wire;
+mod support;

@@ -1,0 +1,4 @@
+//! What several tests stand on.
+
+pub(crate) mod faulty_s3;
+pub(crate) mod s3;
