@@ -64,10 +64,12 @@ pub enum Verb {
 /// Where flags that are not given are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
-    /// The process's `PLUMB_…` variables.
+    /// The process's `PLUMB_…` variables; an empty one is none.
     Process,
     /// Nowhere: only the arguments count.
     Empty,
+    /// Nowhere, but help names the variables.
+    Named,
 }
 
 /// The whole command, as clap knows it.
@@ -75,15 +77,14 @@ pub fn command(environment: Environment) -> clap::Command {
     adjust(Cli::command().mut_subcommands(output::hide), environment)
 }
 
-/// Hides the values of variables from help, takes an empty variable for none, and, where the environment is not to
-/// count, drops them all.
+/// Hides the values of variables from help, and drops the variables that are not to count.
 fn adjust(command: clap::Command, environment: Environment) -> clap::Command {
     command
         .mut_args(|arg| {
             let drop = match (environment, arg.get_env()) {
                 (Environment::Empty, _) => true,
                 (Environment::Process, Some(name)) => std::env::var_os(name).is_some_and(|value| value.is_empty()),
-                (Environment::Process, None) => false,
+                (Environment::Process, None) | (Environment::Named, _) => false,
             };
             let arg = arg.hide_env_values(true);
             if drop { arg.env(clap::builder::Resettable::<clap::builder::OsStr>::Reset) } else { arg }

@@ -20,6 +20,8 @@ use crate::{
     progress::{Progress, Silent},
 };
 
+/// Columns where there is no terminal.
+const WIDTH: usize = 100;
 /// How errors are marked.
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 /// How hints are marked.
@@ -30,6 +32,8 @@ pub struct Console {
     out: Channel,
     talk: Channel,
     input: Box<dyn BufRead + Send>,
+    /// Columns of results.
+    width: usize,
     /// Whether somebody is there to answer a question.
     interactive: bool,
     /// Whether bars can be drawn on the process's standard error.
@@ -85,7 +89,9 @@ impl Console {
         let interactive = io::stdin().is_terminal() && talk.is_terminal();
         let bars = talk.is_terminal();
         let (out_color, talk_color) = (auto(AutoStream::choice(&out)), auto(AutoStream::choice(&talk)));
+        let width = terminal_size::terminal_size_of(&out).map_or(WIDTH, |(width, _)| usize::from(width.0));
         Self {
+            width,
             out: Channel::new(Box::new(out), out_color),
             talk: Channel::new(Box::new(talk), talk_color),
             input: Box::new(io::BufReader::new(io::stdin())),
@@ -103,6 +109,7 @@ impl Console {
         input: impl Read + Send + 'static,
     ) -> Self {
         Self {
+            width: WIDTH,
             out: Channel::new(Box::new(out), false),
             talk: Channel::new(Box::new(talk), false),
             input: Box::new(io::BufReader::new(input)),
@@ -142,6 +149,11 @@ impl Console {
     /// Whether results may have colour.
     pub fn is_colored(&self) -> bool {
         self.out.color
+    }
+
+    /// Columns of results: the terminal's, or 100.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// Whether talk may have colour.

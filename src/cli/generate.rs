@@ -9,9 +9,10 @@ use std::{
 
 use clap::{Args, ValueHint, builder::FalseyValueParser};
 use clap_complete::Shell;
+use serde_json::Value;
 
-use super::{completions, console::Console, exit::Exit, man};
-use crate::failure::Failure;
+use super::{completions, console::Console, exit::Exit, man, reference, schema};
+use crate::{apis, failure::Failure};
 
 /// Write the files that are derived from code and descriptions
 #[derive(Debug, Clone, Args)]
@@ -64,7 +65,20 @@ fn files() -> Result<BTreeMap<String, String>, Failure> {
         files.insert(format!("completions/{name}"), completions::script(shell)?);
     }
     files.extend(man::pages()?.into_iter().map(|(name, text)| (format!("man/{name}"), text)));
+    files.extend(apis::generated_docs());
+    files.insert("docs/reference/cli.md".to_owned(), reference::page());
+    let catalog = apis::builtin();
+    files.insert("docs/schema/manifests.json".to_owned(), pretty(&schema::all(catalog))?);
+    for api in catalog.apis.values() {
+        files.insert(format!("docs/schema/{}.json", api.name), pretty(&schema::of_api(api))?);
+    }
     Ok(files)
+}
+
+fn pretty(value: &Value) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::internal(format!("A schema cannot be written as JSON: {error}.")))?;
+    Ok(text + "\n")
 }
 
 /// Files in the derived folders that nothing is derived to.

@@ -62,7 +62,7 @@ pub(super) fn run(args: &ManArgs, console: &mut Console) -> Result<Exit, Failure
 
 /// Every page, by file name.
 pub(super) fn pages() -> Result<Vec<(String, String)>, Failure> {
-    let mut root = command(Environment::Empty).disable_help_subcommand(true);
+    let mut root = command(Environment::Named).disable_help_subcommand(true);
     root.build();
     let mut pages = Vec::new();
     collect(&root, &mut pages)?;

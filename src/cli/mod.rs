@@ -4,6 +4,7 @@
 mod apis;
 mod apply;
 mod args;
+mod catalog;
 mod command;
 mod completions;
 mod console;
@@ -23,6 +24,8 @@ mod man;
 mod output;
 mod plan;
 mod progress;
+mod prose;
+mod reference;
 mod sandbox;
 mod schema;
 pub mod selector;
@@ -99,6 +102,9 @@ fn usage(error: &clap::Error, console: &mut Console) -> Exit {
 /// Does what the arguments say.
 async fn dispatch(cli: &Cli, console: &mut Console) -> Result<Exit, Failure> {
     match &cli.verb {
+        Verb::Explain(args) => explain::run(&cli.global, args, console),
+        Verb::Schema(args) => schema::run(&cli.global, args, console),
+        Verb::Apis(args) => apis::run(&cli.global, args, console),
         Verb::Completions(args) => completions::run(args, console),
         Verb::Man(args) => man::run(args, console),
         Verb::Generate(args) => generate::run(args, console),

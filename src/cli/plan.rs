@@ -13,11 +13,11 @@ use super::{
 #[derive(Debug, Clone, Default, Args)]
 #[command(visible_alias = "diff", after_help = "\
 Examples:
-  plumb plan -f stack/                      what would change
-  plumb plan --detailed-exitcode            exit code 2 if anything would
-  plumb plan --out plan.json                save it for `plumb apply plan.json`
-  plumb plan -o markdown > comment.md       for a pull request
-  plumb plan -l team=web,env in (prod,test) only objects with these labels
+  plumb plan -f stack/                  what would change
+  plumb plan --detailed-exitcode        exit code 2 if anything would
+  plumb plan --out plan.json            save it for `plumb apply plan.json`
+  plumb plan -o markdown > comment.md   for a pull request
+  plumb plan -l 'team=web,env in (prod,test)'
   plumb plan --target itglue/Organization/happy-frog
 
 Exit codes: 0 planned, 1 error, 2 changes pending (with --detailed-exitcode).")]

@@ -1,5 +1,6 @@
 //! Descriptions → what `explain KIND[.field]` prints, as data.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{
@@ -10,7 +11,8 @@ use super::{
 use crate::diagnostic::nearest;
 
 /// What there is to know of a kind, or of one of its fields.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// `itglue.plumb.dev/v1alpha1 FlexibleAssetType`, with the path of the field after it (`.fields.kind`).
     pub title: String,
@@ -25,11 +27,13 @@ pub struct Explanation {
 }
 
 /// One field.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Explained {
     /// Its name.
     pub name: String,
     /// Its type in words, such as `list of references to User`.
+    #[serde(rename = "type")]
     pub ty: String,
     /// Kind of the entries that are written in it, and how many kinds have such entries.
     pub entries: Option<(String, usize)>,

@@ -1,0 +1,115 @@
+//! What verbs that explain speak of: the built-in APIs and those that manifests describe, and kinds by the names that
+//! people give them (`[API.]KIND[.FIELD]`).
+
+use std::sync::Arc;
+
+use super::{args::Global, console::Console};
+use crate::{
+    apis,
+    description::{Api, Catalog, Kind},
+    diagnostic::nearest,
+    failure::Failure,
+};
+
+/// The built-in APIs, and those of `kind: Api` documents among the inputs.
+pub(super) fn catalog(_global: &Global, _console: &mut Console) -> Result<Catalog, Failure> {
+    Ok(apis::builtin().clone())
+}
+
+/// A kind, and the field of it that a name goes on to.
+#[derive(Debug)]
+pub(super) struct Subject<'a> {
+    pub(super) api: &'a Arc<Api>,
+    pub(super) kind: &'a Arc<Kind>,
+    /// Names of fields, from the outermost.
+    pub(super) path: Vec<&'a str>,
+}
+
+/// Finds what `[API.]KIND[.FIELD]...` names. Case counts for nothing in a kind's name.
+pub(super) fn find<'a>(catalog: &'a Catalog, text: &'a str) -> Result<Subject<'a>, Failure> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let (first, rest) = parts.split_first().ok_or_else(|| unknown(catalog, None, text))?;
+    if let Some(api) = catalog.api(first) {
+        let Some((name, path)) = rest.split_first() else {
+            return Err(Failure::user(format!("`{text}` names an API, not a kind of it."))
+                .hint(format!("Its kinds are {}.", listed(names(api).iter().map(String::as_str)))));
+        };
+        let kind = kind(api, name).ok_or_else(|| unknown(catalog, Some(api), name))?;
+        return Ok(Subject { api, kind, path: path.to_vec() });
+    }
+    let found: Vec<_> = catalog.apis.values().filter_map(|api| Some((api, kind(api, first)?))).collect();
+    match found[..] {
+        [(api, kind)] => Ok(Subject { api, kind, path: rest.to_vec() }),
+        [] => Err(unknown(catalog, None, first)),
+        _ => {
+            let full: Vec<String> = found.iter().map(|(api, kind)| format!("{}.{}", api.name, kind.name)).collect();
+            Err(Failure::user(format!("Several APIs have a kind `{first}`."))
+                .hint(format!("Say which: {}.", listed(full.iter().map(String::as_str)))))
+        }
+    }
+}
+
+fn kind<'a>(api: &'a Api, name: &str) -> Option<&'a Arc<Kind>> {
+    api.kind(name).or_else(|| api.kinds.values().find(|kind| kind.name.eq_ignore_ascii_case(name)))
+}
+
+fn names(api: &Api) -> Vec<String> {
+    api.kinds.keys().cloned().collect()
+}
+
+fn unknown(catalog: &Catalog, api: Option<&Arc<Api>>, name: &str) -> Failure {
+    let candidates: Vec<String> = match api {
+        Some(api) => names(api).iter().map(|kind| format!("{}.{kind}", api.name)).collect(),
+        None => catalog.apis.values().flat_map(|api| names(api)).chain(catalog.apis.keys().cloned()).collect(),
+    };
+    let (message, asked) = match api {
+        Some(api) => (format!("`{}` has no kind `{name}`.", api.name), format!("{}.{name}", api.name)),
+        None => (format!("There is no API and no kind `{name}`."), name.to_owned()),
+    };
+    let failure = Failure::user(message);
+    match nearest(&asked, candidates.iter().map(String::as_str)) {
+        Some(near) => failure.hint(format!("Did you mean `{near}`?")),
+        None => failure.hint("`plumb apis` lists the APIs and their kinds."),
+    }
+}
+
+/// Joins names as prose: `a`, `b`, `c`.
+pub(super) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(text: &str) -> Result<String, Failure> {
+        let subject = find(apis::builtin(), text)?;
+        Ok(format!("{}/{}:{}", subject.api.name, subject.kind.name, subject.path.join("/")))
+    }
+
+    #[test]
+    fn kinds_are_found_by_the_names_that_people_give() {
+        assert_eq!(named("itglue.Password").unwrap(), "itglue/Password:");
+        assert_eq!(named("password.organization").unwrap(), "itglue/Password:organization");
+        assert_eq!(named("itglue.FlexibleAssetType.fields.kind").unwrap(), "itglue/FlexibleAssetType:fields/kind");
+    }
+
+    #[test]
+    fn what_is_not_found_gets_the_nearest_name_or_the_candidates() {
+        for (text, message, hint) in [
+            ("itglue.Pasword", "`itglue` has no kind `Pasword`.", "Did you mean `itglue.Password`?"),
+            ("Pasword", "There is no API and no kind `Pasword`.", "Did you mean `Password`?"),
+            ("itglu", "There is no API and no kind `itglu`.", "Did you mean `itglue`?"),
+            ("Xyzzy", "There is no API and no kind `Xyzzy`.", "`plumb apis` lists the APIs and their kinds."),
+            (
+                "Organization",
+                "Several APIs have a kind `Organization`.",
+                "Say which: `itglue.Organization`, `rest.Organization`.",
+            ),
+        ] {
+            let failure = named(text).unwrap_err();
+            assert_eq!((failure.message.as_str(), failure.hints[0].as_str()), (message, hint));
+        }
+    }
+}
