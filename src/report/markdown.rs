@@ -5,7 +5,10 @@
 
 use std::fmt::Write;
 
-use crate::plan::{Action, ActionKind, ChangeOp, Outcome, PlanDocument, PlanNotes};
+use crate::{
+    diff::ChangeOp,
+    plan::{Action, ActionKind, Outcome, PlanDocument, PlanNotes},
+};
 
 use super::{
     change::{self, Body, Limits, Tag},

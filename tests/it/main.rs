@@ -1,2 +1,3 @@
 
 mod seeds;
+mod report;

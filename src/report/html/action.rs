@@ -2,12 +2,14 @@
 
 use maud::{Markup, html};
 
-use crate::plan::{Action, ActionKind, ChangeOp, Outcome};
-
 use super::prose;
-use crate::report::{
-    change::{self, Body, Limits, Line, Tag, View},
-    safe, words,
+use crate::{
+    diff::ChangeOp,
+    plan::{Action, ActionKind, Outcome},
+    report::{
+        change::{self, Body, Limits, Line, Tag, View},
+        safe, words,
+    },
 };
 
 /// How much of a value is shown.
