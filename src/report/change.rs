@@ -5,11 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use similar::{ChangeTag, DiffTag, TextDiff};
 
-use crate::{
-    diff::ChangeOp,
-    plan::Change,
-    value::has_secret,
-};
+use crate::{diff::ChangeOp, plan::Change, value::has_secret};
 
 use super::{safe, value};
 

@@ -3,4 +3,4 @@
 mod cli;
 mod inventory;
 mod seeds;
-mod support;
+mod report;

@@ -4,9 +4,10 @@ use std::{collections::HashSet, fmt::Write, sync::Arc, time::Instant};
 
 use plumb::{
     diagnostic::{Diagnostic, Place, SourceText, Sources},
+    diff::ChangeOp,
     plan::{
-        Action, ActionKind, Change, ChangeOp, DiagnosticDocument, Outcome, PlanDocument, PlanNotes, Reason,
-        RequestCounts, RequestInfo, SourceInfo, Summary,
+        Action, ActionKind, Change, DiagnosticDocument, Outcome, PlanDocument, PlanNotes, Reason, RequestCounts,
+        RequestInfo, SourceInfo, Summary,
     },
     report::{
         self, Style,

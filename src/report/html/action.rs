@@ -2,15 +2,14 @@
 
 use maud::{Markup, html};
 
+use super::prose;
 use crate::{
     diff::ChangeOp,
     plan::{Action, ActionKind, Outcome},
-};
-
-use super::prose;
-use crate::report::{
-    change::{self, Body, Limits, Line, Tag, View},
-    safe, words,
+    report::{
+        change::{self, Body, Limits, Line, Tag, View},
+        safe, words,
+    },
 };
 
 /// How much of a value is shown.

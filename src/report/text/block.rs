@@ -4,7 +4,10 @@ use std::{collections::HashSet, fmt::Write};
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::{diff::ChangeOp, plan::Action};
+use crate::{
+    diff::ChangeOp,
+    plan::{Action, Change},
+};
 
 use super::super::{
     change::{self, Body, Limits, Line, Tag, View},
@@ -88,7 +91,7 @@ impl Blocks {
         }
     }
 
-    fn limits(&self, change: &crate::plan::Change, indent: usize) -> Limits {
+    fn limits(&self, change: &Change, indent: usize) -> Limits {
         if self.style.verbose {
             return Limits { room: usize::MAX, lines: usize::MAX };
         }
