@@ -144,7 +144,6 @@ fn plaintext_is_struck_out_of_the_sources_and_places_stay() {
 
 #[test]
 fn allowed_plaintext_goes_to_the_vault_alone() {
-    use secrecy::ExposeSecret;
     let text = document("Vault", "customer: a\nsecret: {value: hunter2hunter2}\nkeys:\n  k:\n    value: |\n      BEGIN\n      END\n");
     let options = LoadOptions { allow_plaintext_secrets: true, ..LoadOptions::default() };
     let (snapshot, mut manifests) = load_with(&[SHOP, CONNECTION, &text], &options);
@@ -152,14 +151,14 @@ fn allowed_plaintext_goes_to_the_vault_alone() {
     let drawn = &snapshot.sources.texts[2].text;
     assert!(!drawn.contains("hunter") && !drawn.contains("BEGIN"), "{drawn}");
     assert!(!format!("{manifests:?}").contains("hunter"));
-    let key = crate::secret::HashKey::from_text("a key for the tests", "`X`").unwrap();
-    let vault = crate::secret::Vault::new(&key);
+    let key = crate::inventory::HashKey::from_text("a key for the tests, long enough").unwrap();
+    let vault = crate::secret::Vault::new(key);
     let policy = crate::secret::ResolvePolicy::default();
     let said = crate::secret::resolve_with(&mut manifests, &vault, &policy, &snapshot.sources, &|_| Some("sesame-open".into()));
     assert_eq!(said, []);
     let open = |value: &Value| {
         let hash = crate::value::secret_hash(value).unwrap();
-        vault.open(hash).unwrap().expose_secret().to_owned()
+        vault.open(hash).unwrap().to_string()
     };
     assert_eq!(open(&manifests.objects[0].spec["secret"]), "hunter2hunter2");
     assert_eq!(open(&manifests.objects[0].spec["keys"]["k"]), "BEGIN\nEND\n");
