@@ -61,6 +61,13 @@ impl HashKey {
         }
     }
 
+    /// Makes a key for a run that keeps nothing.
+    pub fn random() -> io::Result<Self> {
+        let mut random = Zeroizing::new([0; HASH_KEY_LENGTH]);
+        rand::fill(&mut *random).map_err(|_| io::Error::other("the system gave no random bytes"))?;
+        Ok(Self(random))
+    }
+
     /// Reads a key file, or makes one with a random key.
     pub fn read_or_create(path: &Path) -> Result<Self, InventoryError> {
         if let Some(key) = Self::read(path)? {
@@ -78,10 +85,9 @@ impl HashKey {
 
 /// Makes a whole file or none, and leaves alone one that somebody else made meanwhile.
 fn create(path: &Path) -> io::Result<()> {
-    let mut random = Zeroizing::new([0; HASH_KEY_LENGTH]);
-    rand::fill(&mut *random).map_err(|_| io::Error::other("the system gave no random bytes"))?;
+    let random = HashKey::random()?;
     let mut text = Zeroizing::new(String::with_capacity(2 * HASH_KEY_LENGTH + 1));
-    for byte in random.iter() {
+    for byte in random.as_bytes() {
         for nibble in [byte >> 4, byte & 15] {
             text.push(char::from_digit(nibble.into(), 16).unwrap_or_default());
         }

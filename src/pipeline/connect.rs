@@ -128,7 +128,7 @@ fn client(
 fn resolved(auth: &Auth, vault: &Vault) -> Option<ResolvedAuth> {
     let open = |value: &Value| -> Option<SecretString> {
         match secret_hash(value) {
-            Some(hash) => vault.open(hash),
+            Some(hash) => vault.open(hash).map(|text| SecretString::from(text.as_str())),
             None => text(value).map(SecretString::from),
         }
     };

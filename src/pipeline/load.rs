@@ -12,9 +12,9 @@ use crate::{
     apis,
     diagnostic::Diagnostic,
     failure::Failure,
-    inventory::{Inventory, Location},
+    inventory::{HashKey, Inventory, Location},
     manifest::{self, LoadOptions, Manifests},
-    secret::{self, HashKey, ResolvePolicy, Vault},
+    secret::{self, ResolvePolicy, Vault},
     source::{self, Input, Snapshot},
 };
 
@@ -59,14 +59,21 @@ impl Loaded {
 
     /// The key of the inventory's hashes: beside a local inventory, from the environment for a remote one.
     pub(super) fn hash_key(&self, inventory: &Inventory, options: &Options) -> Result<HashKey, Failure> {
-        let wrong = |error: &crate::secret::KeyError| Failure::config(format!("{error}."));
-        if let Some(key) = HashKey::from_variable().map_err(|error| wrong(&error))? {
-            return Ok(key);
+        let wrong = |error: &crate::inventory::InventoryError| super::account::inventory_failure(error);
+        if let Ok(text) = std::env::var("PLUMB_INVENTORY_KEY")
+            && !text.trim().is_empty()
+        {
+            return HashKey::from_text(&text).ok_or_else(|| {
+                Failure::config("`PLUMB_INVENTORY_KEY` is too short to be a key.").hint("Give at least 16 characters.")
+            });
         }
         match inventory.key_file() {
-            Some(file) if options.keep_key || file.exists() => HashKey::from_file(&file).map_err(|error| wrong(&error)),
-            // Nothing was applied yet: hashes of this run are compared with none.
-            Some(_) => HashKey::random().map_err(|error| wrong(&error)),
+            Some(file) if options.keep_key => HashKey::read_or_create(&file).map_err(|error| wrong(&error)),
+            Some(file) => match HashKey::read(&file).map_err(|error| wrong(&error))? {
+                Some(key) => Ok(key),
+                // Nothing was applied yet: hashes of this run are compared with none.
+                None => HashKey::random().map_err(|error| Failure::config(format!("{error}."))),
+            },
             None => Err(Failure::config("A remote inventory needs `PLUMB_INVENTORY_KEY`, the key of its hashes.")
                 .hint("Set it to the same secret text (32 characters or more) wherever this stack is planned or applied.")),
         }

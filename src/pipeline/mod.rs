@@ -13,8 +13,6 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use secrecy::ExposeSecret as _;
-
 pub use self::{
     account::{Adopted, forget, import},
     connect::{Connected, connect},
@@ -148,7 +146,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let mut loaded = load(options)?;
     let inventory = loaded.open_inventory(options).await?;
     let key = loaded.hash_key(&inventory, options)?;
-    let vault = Arc::new(Vault::new(&key));
+    let vault = Arc::new(Vault::new(key));
     let mut diagnostics = loaded.resolve_secrets(&vault, options);
     let (graph, wrong) = crate::graph::build(&loaded.manifests, &loaded.snapshot.sources);
     diagnostics.extend(wrong);
@@ -328,7 +326,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
     let policies = policies(&planned);
     let vault = planned.vault.clone();
     let open_vault = vault.clone();
-    let open = move |hash: &str| open_vault.open(hash).map(|text| text.expose_secret().to_owned());
+    let open = move |hash: &str| open_vault.open(hash).map(|text| text.to_string());
     let seal_vault = vault.clone();
     let seal = move |text: &str| seal_vault.seal(text);
     let kinds: HashMap<String, plan::ActionKind> =

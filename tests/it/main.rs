@@ -1,6 +1,9 @@
 //! All integration tests, as one program.
 
 mod cli;
+mod custom_api;
 mod inventory;
-mod seeds;
 mod report;
+mod seeds;
+mod support;
+mod wire;
