@@ -306,6 +306,8 @@ pub struct KindSpec {
     /// Fields that together tell one object from another. One that is not `required` may be left out: the key then
     /// matches only objects that have nothing there either. The last one is the object's name.
     pub key: Vec<String>,
+    /// Fields of `key` that may be left out: the key then matches only objects that have nothing there either.
+    pub key_optional: Vec<String>,
     /// Keys to use instead, in order, where a field of `key` is not declared.
     pub key_fallbacks: Vec<Vec<String>>,
     /// Fields that tell objects with the same key apart, where they are declared.

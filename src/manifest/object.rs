@@ -226,6 +226,7 @@ fn natural_key(spec: &Fields, kind: &Kind, at: Mark, convert: &mut Convert<'_, '
     let missing = |names: &[String]| -> Vec<String> {
         let absent = |name: &&String| {
             spec.get(*name).is_none_or(Value::is_null)
+                && !kind.spec.key_optional.contains(name)
                 && kind.field(name).is_some_and(|field| !field.read_only && field.default.is_none())
         };
         names.iter().filter(absent).cloned().collect()
@@ -244,7 +245,11 @@ fn natural_key(spec: &Fields, kind: &Kind, at: Mark, convert: &mut Convert<'_, '
     let mut key = number.to_string();
     for name in names.iter().chain(kind.spec.key_extra.iter().filter(|name| spec.contains_key(*name))) {
         let field = kind.field(name)?;
-        let value = spec.get(name).or(field.default.as_ref())?;
+        let value = match spec.get(name).or(field.default.as_ref()) {
+            Some(value) => value,
+            None if kind.spec.key_optional.contains(name) => &Value::Null,
+            None => return None,
+        };
         let text = value::text(value).unwrap_or_else(|| value.to_string());
         let text = if field.reference.is_some() { text.strip_prefix("ref:").unwrap_or(&text) } else { &text };
         key.push('\u{1f}');

@@ -2,6 +2,7 @@
 
 mod cli;
 mod custom_api;
+mod flow;
 mod inventory;
 mod report;
 mod seeds;

@@ -2,3 +2,4 @@
 
 pub(crate) mod faulty_s3;
 pub(crate) mod s3;
+pub(crate) mod stack;
