@@ -72,18 +72,17 @@ impl Shared<'_> {
                 out.shift_remove(name);
             }
         }
-        for (name, value) in self.update_attributes(&Step { send: step.desired.keys().cloned().collect(), ..step.clone() })? {
+        for (name, value) in
+            self.update_attributes(&Step { send: step.desired.keys().cloned().collect(), ..step.clone() })?
+        {
             set_path(&mut out, &name, value);
         }
         Ok(out)
     }
 
     fn encode(&self, specs: &Specs, fields: &Fields, creating: bool) -> Result<Fields, String> {
-        let encoder = Encoder {
-            id: &|address| self.made.id(address),
-            open: self.context.open,
-            read: self.context.read,
-        };
+        let encoder =
+            Encoder { id: &|address| self.made.id(address), open: self.context.open, read: self.context.read };
         encode_fields(specs, fields, creating, &encoder).map_err(|error| error.to_string())
     }
 
@@ -109,13 +108,12 @@ impl Shared<'_> {
         let (source, child) = hook.source();
         let Some((_, target)) = step.desired.get(source).and_then(as_reference) else { return specs };
         let Some(refined) = specs.get_mut(hook.field()) else { return specs };
-        for other in &self.plan.steps {
-            let same_parent = match &target {
-                Target::New(address) => other.parent_new.as_ref() == Some(address),
-                Target::Id(id) => other.parent.as_ref() == Some(id),
-                Target::Field(..) => false,
-            };
-            if other.kind.name != child || !same_parent || !matches!(other.operation, Operation::Create | Operation::Update) {
+        let parent = match target {
+            Target::New(parent) | Target::Id(parent) => parent,
+            Target::Field(..) => return specs,
+        };
+        for other in self.entries_of.get(&parent).into_iter().flatten().map(|index| &self.plan.steps[*index]) {
+            if other.kind.name != child || !matches!(other.operation, Operation::Create | Operation::Update) {
                 continue;
             }
             if let Some(fields) = self.made.fields(other.address()) {

@@ -29,13 +29,25 @@ impl Shared<'_> {
     }
 
     /// Rows that have the natural key of a step's object.
-    pub(super) fn matching(&self, step: &Step, desired: &Fields, parent: Option<&str>, rows: &[Value]) -> Option<Vec<Decoded>> {
+    pub(super) fn matching(
+        &self,
+        step: &Step,
+        desired: &Fields,
+        parent: Option<&str>,
+        rows: &[Value],
+    ) -> Option<Vec<Decoded>> {
         let key = natural_key(&step.kind, step.specs(), parent, desired)?;
         let seal = self.context.seal;
         let found = rows
             .iter()
             .filter_map(|row| {
-                if step.kind.spec.not_ours.iter().any(|condition| crate::dialect::wire_condition(&step.kind, row, condition)) {
+                if step
+                    .kind
+                    .spec
+                    .not_ours
+                    .iter()
+                    .any(|condition| crate::dialect::wire_condition(&step.kind, row, condition))
+                {
                     return None;
                 }
                 let mut decoded = decode_row(&step.kind, row, &seal)?;
@@ -46,7 +58,8 @@ impl Shared<'_> {
                     decoded.fields.insert(scope.field.clone(), value.clone());
                 }
                 if let Some(hook) = step.kind.spec.hook.as_deref().and_then(hook::find)
-                    && let (Some(raw), Some(spec)) = (decoded.fields.get(hook.field()).cloned(), step.specs().get(hook.field()))
+                    && let (Some(raw), Some(spec)) =
+                        (decoded.fields.get(hook.field()).cloned(), step.specs().get(hook.field()))
                 {
                     decoded.fields.insert(hook.field().to_owned(), decode(spec, &raw, &seal));
                 }
@@ -73,7 +86,12 @@ impl Shared<'_> {
         }
     }
 
-    async fn collection(&self, remote: &Remote, step: &Step, parent: Option<&str>) -> Result<Option<Vec<Value>>, HttpError> {
+    async fn collection(
+        &self,
+        remote: &Remote,
+        step: &Step,
+        parent: Option<&str>,
+    ) -> Result<Option<Vec<Value>>, HttpError> {
         let kind = &step.kind;
         if kind.inside().is_some() {
             let Some(parent) = parent else { return Ok(None) };

@@ -3,9 +3,13 @@
 //! Before a call its intent is durable, after it its result is. A failure stops only what depends on it. An answer that
 //! was lost is looked for before anything is sent again.
 
+mod create;
+mod delete;
 mod encode;
 mod find;
+mod record;
 mod run;
+mod update;
 mod write;
 
 use std::{
@@ -118,6 +122,10 @@ struct Shared<'a> {
     diagnostics: Mutex<Vec<Diagnostic>>,
     /// Intents of earlier runs, by address: closed when their object's step ends.
     old_intents: HashMap<String, Vec<String>>,
+    /// Steps that are sent along in the create of their parent, by its address.
+    embedded_in: HashMap<String, Vec<usize>>,
+    /// Steps of entries, by the parent's id or address.
+    entries_of: HashMap<String, Vec<usize>>,
     run: String,
 }
 
@@ -146,4 +154,3 @@ pub fn now() -> String {
 fn format_instant(instant: jiff::Timestamp) -> String {
     jiff::Timestamp::from_second(instant.as_second()).unwrap_or(instant).to_string()
 }
-

@@ -43,8 +43,23 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         first_edits.push(Edit::Put(address.clone(), Box::new(record.clone())));
     }
     first_edits.extend(plan.unbury.iter().cloned().map(Edit::Unbury));
+    let mut embedded_in: HashMap<String, Vec<usize>> = HashMap::new();
+    let mut entries_of: HashMap<String, Vec<usize>> = HashMap::new();
+    for (index, step) in plan.steps.iter().enumerate() {
+        if step.kind.inside().is_none() {
+            continue;
+        }
+        if let Some(parent) = step.parent_new.clone().filter(|_| step.embedded) {
+            embedded_in.entry(parent).or_default().push(index);
+        }
+        if let Some(parent) = step.parent_new.clone().or_else(|| step.parent.clone()) {
+            entries_of.entry(parent).or_default().push(index);
+        }
+    }
     let shared = Shared {
         context,
+        embedded_in,
+        entries_of,
         plan,
         policies,
         made: Made::default(),
@@ -138,10 +153,7 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
     }
     // What goes along with a parent that was skipped is skipped with it.
     for (index, step) in plan.steps.iter().enumerate() {
-        if results[index].is_none()
-            && step.embedded
-            && !shared.context.stop.load(Ordering::SeqCst)
-        {
+        if results[index].is_none() && step.embedded && !shared.context.stop.load(Ordering::SeqCst) {
             let parent = step.parent_new.clone().unwrap_or_default();
             results[index] = Some(write::skipped(&format!("`{parent}` was not made")));
         }

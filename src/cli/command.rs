@@ -7,8 +7,8 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error
 use super::{
     apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, demo::DemoArgs, destroy::DestroyArgs,
     doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs, forget::ForgetArgs, generate::GenerateArgs,
-    graph::GraphArgs, import::ImportArgs, inventory::InventoryArgs, man::ManArgs, output, plan::PlanArgs, sandbox::SandboxArgs,
-    schema::SchemaArgs, validate::ValidateArgs,
+    graph::GraphArgs, import::ImportArgs, inventory::InventoryArgs, man::ManArgs, output, plan::PlanArgs,
+    sandbox::SandboxArgs, schema::SchemaArgs, validate::ValidateArgs,
 };
 
 /// plumb keeps SaaS accounts true to Git: it shows exactly what would change, and makes the fewest calls that get there.
@@ -107,8 +107,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, environment: Environment)
     if let Verb::Sandbox(args) = &mut cli.verb {
         split(sub, "api", &mut args.api);
     }
-    let one_format =
-        command.find_subcommand(name).is_some_and(|sub| sub.get_arguments().any(|arg| arg.get_id() == output::ID && arg.is_hide_set()));
+    let one_format = command
+        .find_subcommand(name)
+        .is_some_and(|sub| sub.get_arguments().any(|arg| arg.get_id() == output::ID && arg.is_hide_set()));
     if one_format && sub.value_source(output::ID) == Some(ValueSource::CommandLine) {
         let message = format!("`plumb {name}` has one form of output and takes no `--output`");
         return Err(command.error(ErrorKind::ArgumentConflict, message));

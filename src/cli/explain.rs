@@ -82,7 +82,8 @@ fn fields(out: &mut String, list: &[Explained], indent: usize, width: usize) {
         let required = if field.required { ", required" } else { "" };
         let margin = " ".repeat(indent);
         out.push_str(&format!("{margin}{NAME}{}{NAME:#}  ({}{required})\n", field.name, field.ty));
-        let notes: Vec<&str> = field.notes.iter().map(String::as_str).filter(|note| *note != "needed to create").collect();
+        let notes: Vec<&str> =
+            field.notes.iter().map(String::as_str).filter(|note| *note != "needed to create").collect();
         let mut words = field.description.clone().unwrap_or_default();
         if !notes.is_empty() {
             words = format!("{words} [{}]", notes.join("; "));

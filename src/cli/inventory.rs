@@ -6,12 +6,16 @@ use super::output::{Output, TextOrJson};
 
 /// Look into the ownership record, and mend it
 #[derive(Debug, Clone, Args)]
-#[command(subcommand_required = true, arg_required_else_help = true, after_help = "\
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "\
 Examples:
   plumb inventory list
   plumb inventory show itglue/Organization/happy-frog
   plumb inventory rebuild                 after the record was lost: find what the manifests declare by natural key
-  plumb --inventory s3://bucket/stack inventory unlock")]
+  plumb --inventory s3://bucket/stack inventory unlock"
+)]
 pub struct InventoryArgs {
     #[command(flatten)]
     pub output: Output<TextOrJson>,

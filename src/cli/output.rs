@@ -63,12 +63,7 @@ impl<F: Default> Default for Output<F> {
 impl<F: ValueEnum + Default + Send + Sync + 'static> Args for Output<F> {
     fn augment_args(command: Command) -> Command {
         let values = F::value_variants().iter().filter_map(ValueEnum::to_possible_value);
-        command.arg(
-            flag()
-                .help("How to print the result")
-                .global(true)
-                .value_parser(PossibleValuesParser::new(values)),
-        )
+        command.arg(flag().help("How to print the result").global(true).value_parser(PossibleValuesParser::new(values)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

@@ -11,7 +11,9 @@ use super::{
 
 /// Show what would change
 #[derive(Debug, Clone, Default, Args)]
-#[command(visible_alias = "diff", after_help = "\
+#[command(
+    visible_alias = "diff",
+    after_help = "\
 Examples:
   plumb plan -f stack/                  what would change
   plumb plan --detailed-exitcode        exit code 2 if anything would
@@ -20,7 +22,8 @@ Examples:
   plumb plan -l 'team=web,env in (prod,test)'
   plumb plan --target itglue/Organization/happy-frog
 
-Exit codes: 0 planned, 1 error, 2 changes pending (with --detailed-exitcode).")]
+Exit codes: 0 planned, 1 error, 2 changes pending (with --detailed-exitcode)."
+)]
 pub struct PlanArgs {
     #[command(flatten)]
     pub output: Output<PlanFormat>,

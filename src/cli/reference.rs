@@ -11,11 +11,17 @@ use super::{
 pub(super) fn page() -> String {
     let mut root = command(Environment::Named).disable_help_subcommand(true);
     root.build();
-    let mut out = "# The command line\n\n<!-- Made by `plumb generate` from the flags' definitions; edit those. -->\n\n".to_owned();
+    let mut out =
+        "# The command line\n\n<!-- Made by `plumb generate` from the flags' definitions; edit those. -->\n\n"
+            .to_owned();
     out.push_str("Every flag with a variable can be set by it; flags that may be repeated take a comma-separated list from theirs.\n\n");
     out.push_str("## Global options\n\n");
     table(&mut out, root.get_arguments().filter(|arg| arg.is_global_set()));
-    out.push_str(&format!("Exit codes, {} to {}, are explained in [their own page](../exit-codes.md).\n\n", Exit::Done.code(), Exit::Interrupted.code()));
+    out.push_str(&format!(
+        "Exit codes, {} to {}, are explained in [their own page](../exit-codes.md).\n\n",
+        Exit::Done.code(),
+        Exit::Interrupted.code()
+    ));
     for sub in root.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         verb(&mut out, sub, "##");
     }
@@ -48,7 +54,9 @@ fn verb(out: &mut String, command: &Command, level: &str) {
 
 /// A flag that every verb has; a verb's own `-o` is none.
 fn is_global(arg: &Arg) -> bool {
-    arg.get_help_heading() == Some("Global options") || arg.is_hide_set() || matches!(arg.get_id().as_str(), "help" | "version")
+    arg.get_help_heading() == Some("Global options")
+        || arg.is_hide_set()
+        || matches!(arg.get_id().as_str(), "help" | "version")
 }
 
 /// The examples without their heading and margin, and what stands below them.
@@ -76,10 +84,11 @@ fn row(arg: &Arg) -> String {
         .and_then(<[_]>::first)
         .map(|name| if arg.is_positional() { format!("{name}") } else { format!(" {name}") })
         .unwrap_or_default();
-    let names: Vec<String> = [arg.get_short().map(|short| format!("-{short}")), arg.get_long().map(|long| format!("--{long}"))]
-        .into_iter()
-        .flatten()
-        .collect();
+    let names: Vec<String> =
+        [arg.get_short().map(|short| format!("-{short}")), arg.get_long().map(|long| format!("--{long}"))]
+            .into_iter()
+            .flatten()
+            .collect();
     let variable = arg.get_env().map(|name| format!("`{}`", name.to_string_lossy())).unwrap_or_default();
     let mut help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let values: Vec<String> = if arg.get_action().takes_values() {
@@ -90,7 +99,8 @@ fn row(arg: &Arg) -> String {
     if !values.is_empty() {
         help.push_str(&format!(": {}", values.join(", ")));
     }
-    let defaults: Vec<String> = arg.get_default_values().iter().map(|value| format!("`{}`", value.to_string_lossy())).collect();
+    let defaults: Vec<String> =
+        arg.get_default_values().iter().map(|value| format!("`{}`", value.to_string_lossy())).collect();
     if !defaults.is_empty() && arg.get_action().takes_values() {
         help.push_str(&format!(" [default: {}]", defaults.join(", ")));
     }

@@ -31,7 +31,9 @@ pub enum BadSelector {
     #[error("`{0}` is not a label's key or value: expected letters, digits, `-`, `_`, `.` and, in a key, one `/`")]
     BadWord(String),
     /// A requirement has no known form.
-    #[error("`{0}` is not a requirement: expected `KEY=VALUE`, `KEY!=VALUE`, `KEY in (A,B)`, `KEY notin (A,B)`, `KEY` or `!KEY`")]
+    #[error(
+        "`{0}` is not a requirement: expected `KEY=VALUE`, `KEY!=VALUE`, `KEY in (A,B)`, `KEY notin (A,B)`, `KEY` or `!KEY`"
+    )]
     BadRequirement(String),
     /// A parenthesis is not closed, or not opened.
     #[error("the parentheses in `{0}` do not match")]

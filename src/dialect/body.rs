@@ -33,7 +33,11 @@ pub fn update_body(api: &Api, kind: &Kind, attributes: Fields) -> Value {
 }
 
 /// A body that creates or updates many objects; `ids` are written into updates.
-pub fn bulk_body(api: &Api, kind: &Kind, rows: Vec<(Option<String>, Fields, Vec<(&Kind, &str, Vec<Fields>)>)>) -> Value {
+pub fn bulk_body(
+    api: &Api,
+    kind: &Kind,
+    rows: Vec<(Option<String>, Fields, Vec<(&Kind, &str, Vec<Fields>)>)>,
+) -> Value {
     let items = rows
         .into_iter()
         .map(|(id, attributes, embedded)| {

@@ -57,9 +57,9 @@ pub fn decode(field: &FieldSpec, wire: &Value, seal: &dyn Fn(&str) -> Value) -> 
             other => other.clone(),
         },
         FieldType::Map => match (wire, &field.items) {
-            (Value::Object(map), Some(items)) => Value::Object(
-                map.iter().map(|(name, value)| (name.clone(), decode(items, value, seal))).collect(),
-            ),
+            (Value::Object(map), Some(items)) => {
+                Value::Object(map.iter().map(|(name, value)| (name.clone(), decode(items, value, seal))).collect())
+            }
             (other, _) => other.clone(),
         },
         FieldType::Datetime | FieldType::File | FieldType::Any => wire.clone(),
@@ -132,7 +132,12 @@ fn decode_prefixed(field: &FieldSpec, wire: &Value) -> Option<Value> {
 fn decode_encoded(field: &FieldSpec, encoding: Encoding, wire: &Value) -> Value {
     match (encoding, wire) {
         (Encoding::Lines, Value::String(words)) => Value::Array(
-            words.split('\n').map(|line| line.trim_end_matches('\r')).filter(|line| !line.is_empty()).map(Value::from).collect(),
+            words
+                .split('\n')
+                .map(|line| line.trim_end_matches('\r'))
+                .filter(|line| !line.is_empty())
+                .map(Value::from)
+                .collect(),
         ),
         (Encoding::BoolString, _) => match text(wire).as_deref() {
             Some("true" | "1") => Value::Bool(true),
@@ -417,14 +422,12 @@ mod tests {
 
     #[test]
     fn a_secret_is_opened_only_when_written() {
-        let field = FieldSpec { sensitive: Some(crate::description::format::Sensitivity::Always), ..FieldSpec::default() };
+        let field =
+            FieldSpec { sensitive: Some(crate::description::format::Sensitivity::Always), ..FieldSpec::default() };
         assert_eq!(decode(&field, &json!("s3cret"), &seal), json!({"$secret": "h"}));
         encoder_with(|encoder| {
             assert_eq!(encode_value(&field, &json!({"$secret": "h"}), encoder), Ok(json!("s3cret")));
-            assert_eq!(
-                encode_value(&field, &json!({"$secret": "other"}), encoder),
-                Err(EncodeError::SecretUnknown)
-            );
+            assert_eq!(encode_value(&field, &json!({"$secret": "other"}), encoder), Err(EncodeError::SecretUnknown));
         });
     }
 }

@@ -121,7 +121,8 @@ pub fn attribute(kind: &Kind, row: &Value, wire: &str) -> Option<Value> {
     if kind.dialect == DialectName::Rest {
         return at_path(row, wire);
     }
-    if ["attributes.", "relationships.", "meta.", "links."].iter().any(|start| wire.starts_with(start)) || wire == "id" {
+    if ["attributes.", "relationships.", "meta.", "links."].iter().any(|start| wire.starts_with(start)) || wire == "id"
+    {
         return at_path(row, wire).or_else(|| at_path(row, &swap_dashes(wire)));
     }
     let attributes = row.get("attributes")?;
@@ -296,7 +297,13 @@ pub fn error_text(api: &Api, body: &[u8]) -> Option<String> {
 
 fn error_code(api: &Api, value: &Value) -> Option<String> {
     let known = ["code", "error.code"];
-    api.spec.errors.code.iter().map(String::as_str).chain(known).find_map(|path| at_path(value, path).as_ref().and_then(text))
+    api.spec
+        .errors
+        .code
+        .iter()
+        .map(String::as_str)
+        .chain(known)
+        .find_map(|path| at_path(value, path).as_ref().and_then(text))
 }
 
 /// Whether an error answer means that the object exists already.

@@ -125,9 +125,10 @@ pub fn plain(spec: &FieldSpec, words: &str) -> String {
         out = match rule {
             Equality::Case => out.to_lowercase(),
             Equality::Blanks => out.trim().to_owned(),
-            Equality::Digits => {
-                out.chars().filter(|letter| letter.is_ascii_digit() || (*letter == '+' && out.starts_with('+'))).collect()
-            }
+            Equality::Digits => out
+                .chars()
+                .filter(|letter| letter.is_ascii_digit() || (*letter == '+' && out.starts_with('+')))
+                .collect(),
             Equality::Mac => {
                 let hex: String = out.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
                 if hex.len() == 12 { hex } else { out }
@@ -203,7 +204,11 @@ mod tests {
         assert!(equal(&of(FieldType::Boolean), &json!(false), &Value::Null));
         assert!(!equal(&of(FieldType::Boolean), &json!(true), &Value::Null));
         assert!(equal(&of(FieldType::Number), &json!(1), &json!("1.0")));
-        assert!(equal(&of(FieldType::Datetime), &json!("2025-01-01T00:00:00Z"), &json!("2025-01-01T01:00:00.000+01:00")));
+        assert!(equal(
+            &of(FieldType::Datetime),
+            &json!("2025-01-01T00:00:00Z"),
+            &json!("2025-01-01T01:00:00.000+01:00")
+        ));
         assert!(equal(&of(FieldType::Date), &json!("2025-01-01"), &json!("2025-01-01T00:00:00.000Z")));
         let phone = FieldSpec { equal: vec![Equality::Digits], ..FieldSpec::default() };
         assert!(equal(&phone, &json!("(313) 555-2015"), &json!("3135552015")));

@@ -41,8 +41,7 @@ fn fields(value: Value) -> Fields {
 
 fn compare(desired: &Value, applied: Option<&Value>, live: Option<&Value>) -> Differences {
     let specs = specs();
-    let (desired, applied, live) =
-        (fields(desired.clone()), applied.cloned().map(fields), live.cloned().map(fields));
+    let (desired, applied, live) = (fields(desired.clone()), applied.cloned().map(fields), live.cloned().map(fields));
     diff(Sides {
         specs: &specs,
         desired: &desired,
@@ -110,10 +109,7 @@ fn keyed_lists_go_by_entry_and_leave_strangers_alone() {
         None,
         true,
     );
-    assert_eq!(
-        sent,
-        Ok(json!([{"value": "a@x", "primary": false}, {"value": "stranger@x"}, {"value": "new@x"}]))
-    );
+    assert_eq!(sent, Ok(json!([{"value": "a@x", "primary": false}, {"value": "stranger@x"}, {"value": "new@x"}])));
 }
 
 #[test]

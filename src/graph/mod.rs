@@ -15,7 +15,7 @@ pub use self::{
 };
 use crate::{
     address::Address,
-    description::Specs,
+    description::{Specs, hook},
     diagnostic::{Diagnostic, Sources, nearest},
     manifest::{Manifest, Manifests, locate},
     value::text,
@@ -120,15 +120,19 @@ pub fn build(manifests: &Manifests, sources: &Sources) -> (Graph, Vec<Diagnostic
                 match names.address(address) {
                     Some(index) => more.push(index),
                     None => diagnostics.push(
-                        Diagnostic::error("PL0205", format!("`plumb.dev/depends-on` names `{address}`, which is not declared."))
-                            .at(locate(sources, object.document, "/metadata/annotations/plumb.dev~1depends-on"))
-                            .about(&object.address),
+                        Diagnostic::error(
+                            "PL0205",
+                            format!("`plumb.dev/depends-on` names `{address}`, which is not declared."),
+                        )
+                        .at(locate(sources, object.document, "/metadata/annotations/plumb.dev~1depends-on"))
+                        .about(&object.address),
                     ),
                 }
             }
         }
         extra.push(more);
     }
+    after_definitions(objects, &uses, &mut extra);
     let mut graph = Graph { uses, extra, order: Vec::new(), names };
     let edges = graph.edges();
     match topological(&edges) {
@@ -139,6 +143,24 @@ pub fn build(manifests: &Manifests, sources: &Sources) -> (Graph, Vec<Diagnostic
         }
     }
     (graph, diagnostics)
+}
+
+/// Objects whose fields are defined by the entries of another come after those entries.
+fn after_definitions(objects: &[Manifest], uses: &[Vec<Use>], extra: &mut [Vec<usize>]) {
+    let mut entries: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (index, object) in objects.iter().enumerate() {
+        if let Some(parent) = object.parent {
+            entries.entry(parent).or_default().push(index);
+        }
+    }
+    for (index, object) in objects.iter().enumerate() {
+        let Some(hook) = object.kind.spec.hook.as_deref().and_then(hook::find) else { continue };
+        let (field, child) = hook.source();
+        let source = uses[index].iter().find(|found| found.pointer == format!("/{field}"));
+        let Some(Meaning::Declared(source)) = source.map(|found| &found.target) else { continue };
+        let definitions = entries.get(source).into_iter().flatten();
+        extra[index].extend(definitions.filter(|entry| objects[**entry].kind.name == child));
+    }
 }
 
 impl Graph {
@@ -215,12 +237,14 @@ pub fn uses_of(
 }
 
 fn cycle_diagnostic(manifests: &Manifests, sources: &Sources, cycle: &[usize]) -> Diagnostic {
-    let name = |index: &usize| manifests.objects.get(*index).map(|object| object.address.to_string()).unwrap_or_default();
+    let name =
+        |index: &usize| manifests.objects.get(*index).map(|object| object.address.to_string()).unwrap_or_default();
     let mut path: Vec<String> = cycle.iter().map(name).collect();
     path.extend(cycle.first().map(name));
     let first = cycle.first().and_then(|index| manifests.objects.get(*index));
-    let mut found = Diagnostic::error("PL0203", format!("These objects depend on one another in a circle: {}.", path.join(" → ")))
-        .hint("Take one of these references out, or make it in the other direction.");
+    let mut found =
+        Diagnostic::error("PL0203", format!("These objects depend on one another in a circle: {}.", path.join(" → ")))
+            .hint("Take one of these references out, or make it in the other direction.");
     if let Some(object) = first {
         found = found.at(locate(sources, object.document, &object.pointer)).about(&object.address);
     }

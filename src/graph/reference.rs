@@ -38,7 +38,10 @@ pub fn parse_reference(field: &FieldSpec, words: &str) -> Result<Option<Spoken>,
         (spec.kind.clone().unwrap_or_default(), words)
     } else {
         let Some((kind, rest)) = words.split_once('/') else {
-            return Err(format!("`{words}` does not say of which kind it is: write `Kind/NAME`, one of {}.", kinds(spec)));
+            return Err(format!(
+                "`{words}` does not say of which kind it is: write `Kind/NAME`, one of {}.",
+                kinds(spec)
+            ));
         };
         (known_kind(spec, kind)?, rest)
     };
@@ -130,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_reference_to_one_of_several_kinds_says_which() {
-        let kinds = [("Configuration".to_owned(), "Configuration".to_owned()), ("SSL Certificate".into(), String::new())];
+        let kinds =
+            [("Configuration".to_owned(), "Configuration".to_owned()), ("SSL Certificate".into(), String::new())];
         let field = FieldSpec {
             reference: Some(RefSpec { kinds: kinds.into_iter().collect(), ..RefSpec::default() }),
             ..FieldSpec::default()

@@ -34,7 +34,7 @@ impl KeyIndex {
 }
 
 /// Every key that an object has: its kind's, and each fallback whose fields it has.
-pub fn all_keys(kind: &Kind, specs: &Specs, parent: Option<&str>, fields: &Fields) -> Vec<String> {
+pub(super) fn all_keys(kind: &Kind, specs: &Specs, parent: Option<&str>, fields: &Fields) -> Vec<String> {
     variants(kind)
         .enumerate()
         .filter_map(|(number, names)| key_of(number, names, kind, specs, parent, fields))
@@ -42,10 +42,8 @@ pub fn all_keys(kind: &Kind, specs: &Specs, parent: Option<&str>, fields: &Field
 }
 
 /// The key that an object goes by: the first that it has all fields of.
-pub fn own_key(kind: &Kind, specs: &Specs, parent: Option<&str>, fields: &Fields) -> Option<String> {
-    variants(kind)
-        .enumerate()
-        .find_map(|(number, names)| key_of(number, names, kind, specs, parent, fields))
+pub(super) fn own_key(kind: &Kind, specs: &Specs, parent: Option<&str>, fields: &Fields) -> Option<String> {
+    variants(kind).enumerate().find_map(|(number, names)| key_of(number, names, kind, specs, parent, fields))
 }
 
 fn variants(kind: &Kind) -> impl Iterator<Item = &Vec<String>> {
@@ -87,7 +85,7 @@ fn key_of(
 }
 
 /// A value as a part of a key.
-pub fn part(spec: &FieldSpec, value: &Value) -> Option<String> {
+pub(super) fn part(spec: &FieldSpec, value: &Value) -> Option<String> {
     if let Some((kind, target)) = as_reference(value) {
         return Some(match target {
             Target::Id(id) => format!("{kind}/{id}"),

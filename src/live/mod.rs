@@ -3,10 +3,15 @@
 //! Declared objects are matched with live ones in rounds: what can be resolved is, what is missing is listed (each
 //! collection once), until nothing waits. A read that failed blocks what depends on it; it never means absence.
 
+mod detail;
+mod fetch;
 mod keys;
 mod observe;
+mod references;
 mod remote;
 mod resolve;
+mod rows;
+mod shape;
 
 use std::{collections::HashMap, sync::Arc};
 

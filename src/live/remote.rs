@@ -16,8 +16,19 @@ use crate::{
 };
 
 /// What a path segment may not have unescaped.
-const SEGMENT: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'/').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}').add(b'\\');
+const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}')
+    .add(b'\\');
 /// A list that takes more pages than this goes round in circles.
 const PAGES: u64 = 100_000;
 
@@ -276,7 +287,14 @@ impl Remote {
     }
 
     /// Sends a write and gives the answer if the API accepted it.
-    pub async fn write(&self, method: Method, path: String, query: Vec<(String, String)>, body: Option<Value>, repeat: Repeat) -> Result<Answer, HttpError> {
+    pub async fn write(
+        &self,
+        method: Method,
+        path: String,
+        query: Vec<(String, String)>,
+        body: Option<Value>,
+        repeat: Repeat,
+    ) -> Result<Answer, HttpError> {
         let mut call = Call::new(method, path).repeat(repeat);
         call.query = query;
         call.body = body;

@@ -42,8 +42,11 @@ impl NameIndex {
         }
         // Nothing is spelled exactly so: letter case may differ if only one object then fits.
         let lower = name.to_lowercase();
-        let mut found: Vec<usize> =
-            slot.iter().filter(|(known, _)| known.to_lowercase() == lower).flat_map(|(_, list)| list.iter().copied()).collect();
+        let mut found: Vec<usize> = slot
+            .iter()
+            .filter(|(known, _)| known.to_lowercase() == lower)
+            .flat_map(|(_, list)| list.iter().copied())
+            .collect();
         found.sort_unstable();
         found.dedup();
         found
@@ -78,7 +81,12 @@ pub(super) enum Narrow {
 
 /// Splits a spoken key into the last part and what narrows it down. `siblings` are the referring object's fields,
 /// references resolved as far as they are.
-pub(super) fn narrow(kind: &Kind, spec: Option<&FieldSpec>, parts: &[String], siblings: &Fields) -> (String, Vec<Narrow>) {
+pub(super) fn narrow(
+    kind: &Kind,
+    spec: Option<&FieldSpec>,
+    parts: &[String],
+    siblings: &Fields,
+) -> (String, Vec<Narrow>) {
     let key = &kind.spec.key;
     let last = parts.last().cloned().unwrap_or_default();
     let given = parts.len().saturating_sub(1);

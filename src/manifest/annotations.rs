@@ -104,9 +104,10 @@ fn one(out: &mut Annotations, name: &str, text: &str, kind: Option<&Kind>) -> Re
         }
         "depends-on" => {
             for part in parts(text) {
-                out.depends_on.push(part.parse().map_err(|bad: crate::address::BadAddress| {
-                    wrong(format!("`{PREFIX}{name}`: {bad}."))
-                })?);
+                out.depends_on.push(
+                    part.parse()
+                        .map_err(|bad: crate::address::BadAddress| wrong(format!("`{PREFIX}{name}`: {bad}.")))?,
+                );
             }
         }
         "ignore-drift" => out.ignore_drift = parts(text).map(str::to_owned).collect(),

@@ -162,9 +162,7 @@ fn read_auth(mut value: Value, at: Mark, api: Option<&Api>, convert: &mut Conver
             client_secret: take("clientSecret")?,
             token_url: take("tokenUrl")
                 .and_then(|url| check_url("tokenUrl", url.as_str().unwrap_or_default(), at, convert)),
-            scopes: take("scopes")
-                .and_then(|list| serde_json::from_value(list).ok())
-                .unwrap_or_default(),
+            scopes: take("scopes").and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default(),
         },
     })
 }

@@ -111,13 +111,7 @@ impl<'t> Convert<'_, 't> {
     }
 
     /// Converts one value; nothing where it is wrong, which is reported.
-    pub(super) fn field(
-        &mut self,
-        node: &Node<'t>,
-        key: Mark,
-        field: &FieldSpec,
-        path: &Path<'_>,
-    ) -> Option<Value> {
+    pub(super) fn field(&mut self, node: &Node<'t>, key: Mark, field: &FieldSpec, path: &Path<'_>) -> Option<Value> {
         self.value(node, key, field, path, Around::default())
     }
 
@@ -299,9 +293,10 @@ impl<'t> Convert<'_, 't> {
     ) {
         for (name, field) in fields {
             let required = field.required
-                || field.required_when.as_ref().is_some_and(|condition| {
-                    condition::holds(condition, declared, fields) == Some(true)
-                });
+                || field
+                    .required_when
+                    .as_ref()
+                    .is_some_and(|condition| condition::holds(condition, declared, fields) == Some(true));
             if required && !field.read_only && declared.get(name).is_none_or(Value::is_null) {
                 let here = Path::Field(path, name).to_string();
                 match whole {
@@ -314,7 +309,9 @@ impl<'t> Convert<'_, 't> {
 
     fn file(&mut self, members: &[Member<'t>], key: Mark, path: &Path<'_>) -> Option<Value> {
         match members {
-            [Member { key: word, value, .. }] if &**word == "file" && value.as_text().is_some_and(|p| !p.is_empty()) => {
+            [Member { key: word, value, .. }]
+                if &**word == "file" && value.as_text().is_some_and(|p| !p.is_empty()) =>
+            {
                 Some(json!({ "$file": { "path": value.as_text() } }))
             }
             _ => {
@@ -374,18 +371,15 @@ impl<'t> Convert<'_, 't> {
     }
 
     /// The meaning of a map of one member in a free map, where it has one.
-    fn marked(
-        &mut self,
-        only: &Member<'t>,
-        path: &Path<'_>,
-        sensitive: Option<Sensitivity>,
-    ) -> Option<Option<Value>> {
+    fn marked(&mut self, only: &Member<'t>, path: &Path<'_>, sensitive: Option<Sensitivity>) -> Option<Option<Value>> {
         match (&*only.key, &only.value.shape) {
             ("valueFrom", _) if sensitive.is_some() => {
                 let source = self.value_from(&only.value, only.at, path);
                 Some(source.map(|source| json!({ "$valueFrom": source })))
             }
-            ("valueFrom", Shape::Map(source)) if source.iter().any(|member| super::sensitive::is_source(&member.key)) => {
+            ("valueFrom", Shape::Map(source))
+                if source.iter().any(|member| super::sensitive::is_source(&member.key)) =>
+            {
                 self.not_sensitive(path, only.at);
                 Some(None)
             }

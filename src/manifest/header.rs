@@ -70,9 +70,9 @@ pub(super) fn owner(root: &Node<'_>, apis: &dyn Fn(&str) -> bool, catalog: &Cata
     }
     let names: Vec<&str> = catalog.apis.keys().map(String::as_str).collect();
     match near_group(group, &names) {
-        Some(near) => wrong(
-            error(format!("`{text}` is not an `apiVersion` of plumb.")).hint(format!("write `{near}/{VERSION}`")),
-        ),
+        Some(near) => {
+            wrong(error(format!("`{text}` is not an `apiVersion` of plumb.")).hint(format!("write `{near}/{VERSION}`")))
+        }
         None if group.split('.').any(|label| label == "plumb") => wrong(
             error(format!("No API is called `{}`.", group.split('.').next().unwrap_or_default()))
                 .hint(format!("there are {}; a `kind: Api` manifest describes another", listed(&names))),
@@ -89,9 +89,8 @@ fn near_group(group: &str, apis: &[&str]) -> Option<String> {
     }
     let (first, rest) = lower.split_once('.')?;
     let close = |a: &str, b: &str, most: usize| strsim::damerau_levenshtein(a, b) <= most;
-    let plumb = |text: &str| {
-        close(text, CORE_GROUP, 2) || text.split('.').next().is_some_and(|label| close(label, "plumb", 1))
-    };
+    let plumb =
+        |text: &str| close(text, CORE_GROUP, 2) || text.split('.').next().is_some_and(|label| close(label, "plumb", 1));
     if plumb(rest) {
         return nearest(first, apis.iter().copied()).map(|api| format!("{api}{GROUP_SUFFIX}"));
     }
@@ -215,7 +214,8 @@ fn name(metadata: &Node<'_>, at: Mark, faults: &mut Faults<'_>) -> Option<(Strin
     let mut diagnostic = Diagnostic::error("PL0103", message);
     let slug = slug(text);
     if !slug.is_empty() {
-        diagnostic = diagnostic.hint(format!("write `name: {slug}` here; the name within the API is a field of `spec`"));
+        diagnostic =
+            diagnostic.hint(format!("write `name: {slug}` here; the name within the API is a field of `spec`"));
     }
     faults.add(diagnostic, member.value.best(member.at));
     None

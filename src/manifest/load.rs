@@ -302,10 +302,7 @@ impl<'o> Loader<'o> {
         let place = faults.place(header.name_at);
         if let Some(first) = self.connection_places.get(&header.name) {
             let message = format!("There are two connections `{}`.", header.name);
-            faults.add(
-                Diagnostic::error("PL0110", message).see(Some(*first), "the other one is here"),
-                header.name_at,
-            );
+            faults.add(Diagnostic::error("PL0110", message).see(Some(*first), "the other one is here"), header.name_at);
             return self.finish(faults);
         }
         self.connection_places.insert(header.name.clone(), place);
@@ -487,7 +484,8 @@ impl<'o> Loader<'o> {
         match self.manifests.connections.get(name) {
             Some(connection) if connection.api == api => Some(name.to_owned()),
             Some(connection) => {
-                let message = format!("The connection `{name}` is one of the API `{}`, not of `{api}`.", connection.api);
+                let message =
+                    format!("The connection `{name}` is one of the API `{}`, not of `{api}`.", connection.api);
                 let diagnostic = Diagnostic::error("PL0301", message);
                 faults.add(
                     if of_api.is_empty() {
@@ -520,11 +518,8 @@ impl<'o> Loader<'o> {
         faults: &mut Faults<'_>,
         at: Mark,
     ) {
-        let twins_allowed = self
-            .manifests
-            .catalog
-            .kind(&address.api, &address.kind)
-            .is_none_or(|kind| kind.spec.key_not_unique);
+        let twins_allowed =
+            self.manifests.catalog.kind(&address.api, &address.kind).is_none_or(|kind| kind.spec.key_not_unique);
         let key = match &annotations.external_id {
             Some(id) => format!("id\u{1f}{id}"),
             None if twins_allowed => return,
@@ -591,7 +586,8 @@ fn find_kind<'a>(api: &'a Api, name: &str) -> Result<&'a Arc<Kind>, Diagnostic> 
                 Diagnostic::error("PL0123", message).hint(hint)
             }
             None => {
-                let message = format!("A {name} can be referred to, but not declared: the API does not let it be made.");
+                let message =
+                    format!("A {name} can be referred to, but not declared: the API does not let it be made.");
                 Diagnostic::error("PL0123", message)
             }
         }),

@@ -269,7 +269,9 @@ mod tests {
 
     #[test]
     fn what_older_yaml_would_change_stays_text() {
-        for text in ["yes", "on", "0755", "1_000", "1:30", ".inf", "-", ".", "1.2.3", "12e", "184467440737095516150", "+0x1"] {
+        for text in
+            ["yes", "on", "0755", "1_000", "1:30", ".inf", "-", ".", "1.2.3", "12e", "184467440737095516150", "+0x1"]
+        {
             assert_eq!(plain(text), json!(text));
         }
     }

@@ -234,11 +234,7 @@ fn natural_key(spec: &Fields, kind: &Kind, at: Mark, convert: &mut Convert<'_, '
     let Some((number, names)) = alternatives.find(|(_, names)| missing(names).is_empty()) else {
         let all = std::iter::once(&kind.spec.key).chain(&kind.spec.key_fallbacks);
         let words: Vec<String> = all.map(|names| listed(missing(names))).collect();
-        let message = format!(
-            "A {} needs {}, which tells it from others.",
-            kind.name,
-            words.join(", or ")
-        );
+        let message = format!("A {} needs {}, which tells it from others.", kind.name, words.join(", or "));
         convert.faults.error("PL0108", message, at);
         return None;
     };

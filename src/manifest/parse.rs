@@ -203,13 +203,7 @@ impl<'a> Builder<'a> {
         Ok(None)
     }
 
-    fn begin(
-        &mut self,
-        content: Content<'a>,
-        anchor: usize,
-        tag: Option<&Tag>,
-        span: &Span,
-    ) -> Result<(), Fatal> {
+    fn begin(&mut self, content: Content<'a>, anchor: usize, tag: Option<&Tag>, span: &Span) -> Result<(), Fatal> {
         let mut at = mark(span);
         at.end = at.start;
         if let Some(Open { content: Content::Map(OpenMap { key: None, .. }), .. }) = self.open.last() {
@@ -463,7 +457,8 @@ mod tests {
 
     #[test]
     fn json_is_read_with_its_escapes_and_tabs() {
-        let (values, faults) = read("{\n\t\"a\": \"\\u00e9\\ud83d\\ude00\\/\\n\",\r\n\t\"b\":[1,2.5,null,true,\"x\"]\n}\n");
+        let (values, faults) =
+            read("{\n\t\"a\": \"\\u00e9\\ud83d\\ude00\\/\\n\",\r\n\t\"b\":[1,2.5,null,true,\"x\"]\n}\n");
         assert!(faults.is_empty(), "{faults:?}");
         assert_eq!(values, [json!({"a": "é😀/\n", "b": [1, 2.5, null, true, "x"]})]);
     }

@@ -185,10 +185,15 @@ impl<'t> Convert<'_, 't> {
             "exec" => source.value.as_list().filter(|argv| !argv.is_empty()).and_then(|argv| {
                 argv.iter().map(|arg| arg.as_text().map(Value::from)).collect::<Option<Vec<_>>>().map(Value::Array)
             }),
-            "secretKeyRef" => source.value.as_map().filter(|members| {
-                let texts = |name| members.iter().any(|member| member.key == name && member.value.as_text().is_some());
-                texts("name") && texts("key")
-            }).map(|_| source.value.to_json()),
+            "secretKeyRef" => source
+                .value
+                .as_map()
+                .filter(|members| {
+                    let texts =
+                        |name| members.iter().any(|member| member.key == name && member.value.as_text().is_some());
+                    texts("name") && texts("key")
+                })
+                .map(|_| source.value.to_json()),
             "sops" => Some(source.value.to_json()).filter(|value| value.is_string() || value.is_object()),
             unknown => {
                 let message = format!("A sensitive value cannot come from `{unknown}`.");

@@ -14,12 +14,7 @@ use super::{
 use crate::description::format::{FieldSpec, FieldType};
 
 /// Reads a stack.
-pub(super) fn read<'t>(
-    name: &str,
-    spec: Option<&Member<'t>>,
-    at: Mark,
-    convert: &mut Convert<'_, 't>,
-) -> StackSpec {
+pub(super) fn read<'t>(name: &str, spec: Option<&Member<'t>>, at: Mark, convert: &mut Convert<'_, 't>) -> StackSpec {
     let members = spec.and_then(|spec| spec.value.as_map()).unwrap_or_default();
     let fields = fields();
     let values = convert.fields(members, Known::from(&fields), &Path::Root, &mut |_, _| false);

@@ -144,7 +144,10 @@ fn plaintext_is_struck_out_of_the_sources_and_places_stay() {
 
 #[test]
 fn allowed_plaintext_goes_to_the_vault_alone() {
-    let text = document("Vault", "customer: a\nsecret: {value: hunter2hunter2}\nkeys:\n  k:\n    value: |\n      BEGIN\n      END\n");
+    let text = document(
+        "Vault",
+        "customer: a\nsecret: {value: hunter2hunter2}\nkeys:\n  k:\n    value: |\n      BEGIN\n      END\n",
+    );
     let options = LoadOptions { allow_plaintext_secrets: true, ..LoadOptions::default() };
     let (snapshot, mut manifests) = load_with(&[SHOP, CONNECTION, &text], &options);
     assert_eq!(messages(&manifests), Vec::<String>::new());
@@ -154,7 +157,9 @@ fn allowed_plaintext_goes_to_the_vault_alone() {
     let key = crate::inventory::HashKey::from_text("a key for the tests, long enough").unwrap();
     let vault = crate::secret::Vault::new(key);
     let policy = crate::secret::ResolvePolicy::default();
-    let said = crate::secret::resolve_with(&mut manifests, &vault, &policy, &snapshot.sources, &|_| Some("sesame-open".into()));
+    let said = crate::secret::resolve_with(&mut manifests, &vault, &policy, &snapshot.sources, &|_| {
+        Some("sesame-open".into())
+    });
     assert_eq!(said, []);
     let open = |value: &Value| {
         let hash = crate::value::secret_hash(value).unwrap();
@@ -180,7 +185,8 @@ variables:
 tags: {colour: red, size: 4}
 ";
     let manifests = good(&document("Product", fields));
-    let found: Vec<_> = manifests.objects.iter().map(|o| (o.address.to_string(), Value::Object(o.spec.clone()))).collect();
+    let found: Vec<_> =
+        manifests.objects.iter().map(|o| (o.address.to_string(), Value::Object(o.spec.clone()))).collect();
     assert_eq!(
         found,
         [
@@ -263,7 +269,11 @@ items:
     let object = &manifests.objects[0];
     assert_eq!(object.address.to_string(), "shop/Customer/team-a/one");
     let mut snapshot = Snapshot::of([("a.yaml", text)]);
-    let place = locate(&snapshot.sources, DocumentRef { source: crate::diagnostic::SourceId(0), ..object.document }, "/spec/alert");
+    let place = locate(
+        &snapshot.sources,
+        DocumentRef { source: crate::diagnostic::SourceId(0), ..object.document },
+        "/spec/alert",
+    );
     assert_eq!(place.map(|place| (place.line, place.column)), Some((15, 17)));
     snapshot.sources.texts.clear();
     assert_eq!(locate(&snapshot.sources, object.document, "/spec"), None);

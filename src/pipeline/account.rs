@@ -54,7 +54,10 @@ pub async fn import(options: &Options, address: &str, id: &str) -> Result<Adopte
     if let Some((owner, _)) = state.objects.iter().find(|(owner, record)| {
         record.connection == object.connection
             && record.id == live_id
-            && owner.parse::<Address>().is_ok_and(|owner| owner.kind == wanted.kind && owner.entry.as_ref().map(|(field, _)| field) == wanted.entry.as_ref().map(|(field, _)| field))
+            && owner.parse::<Address>().is_ok_and(|owner| {
+                owner.kind == wanted.kind
+                    && owner.entry.as_ref().map(|(field, _)| field) == wanted.entry.as_ref().map(|(field, _)| field)
+            })
             && (object.parent.is_none() || record.parent == parent)
     }) {
         return Err(Failure::user(format!("The live object `{live_id}` is owned by `{owner}`.")));

@@ -95,8 +95,11 @@ fn client(
     };
     let Some(url) = url else {
         return Err(Box::new(
-            Diagnostic::error("PL0301", format!("Connection `{}` has no `url`, and its API has no usual one.", connection.name))
-                .hint("Write `spec.url: https://…`."),
+            Diagnostic::error(
+                "PL0301",
+                format!("Connection `{}` has no `url`, and its API has no usual one.", connection.name),
+            )
+            .hint("Write `spec.url: https://…`."),
         ));
     };
     let auth = match &connection.auth {

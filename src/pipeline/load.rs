@@ -43,7 +43,9 @@ impl Loaded {
     /// Opens the stack's inventory without a lock.
     pub(super) async fn open_inventory(&self, options: &Options) -> Result<Inventory, Failure> {
         let location = self.location(options)?;
-        Inventory::open(&location, &self.manifests.stack.name).await.map_err(|error| super::account::inventory_failure(&error))
+        Inventory::open(&location, &self.manifests.stack.name)
+            .await
+            .map_err(|error| super::account::inventory_failure(&error))
     }
 
     /// Where the stack's inventory is.
@@ -75,7 +77,9 @@ impl Loaded {
                 None => HashKey::random().map_err(|error| Failure::config(format!("{error}."))),
             },
             None => Err(Failure::config("A remote inventory needs `PLUMB_INVENTORY_KEY`, the key of its hashes.")
-                .hint("Set it to the same secret text (32 characters or more) wherever this stack is planned or applied.")),
+                .hint(
+                    "Set it to the same secret text (32 characters or more) wherever this stack is planned or applied.",
+                )),
         }
     }
 
@@ -106,7 +110,8 @@ fn default_folder(options: &Options) -> PathBuf {
 /// Reads a file that is to be uploaded, and makes sure that it is the one which was planned.
 pub(super) fn read_file(path: &str, sha256: &str) -> Result<Vec<u8>, String> {
     let content = std::fs::read(path).map_err(|error| format!("`{path}` cannot be read: {error}"))?;
-    let now: String = digest(&SHA256, &content).as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let now: String =
+        digest(&SHA256, &content).as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     if !sha256.is_empty() && now != sha256 {
         return Err(format!("`{path}` changed since the plan was made"));
     }

@@ -317,11 +317,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
     let before = planned.connected.sent();
     let roots = merged_roots(&planned.state.roots, &planned.roots, options);
     if roots != planned.state.roots && planned.mode == Mode::Plan && options.selection.is_everything() {
-        planned
-            .inventory
-            .commit(vec![Edit::Roots(roots)])
-            .await
-            .map_err(|error| account::inventory_failure(&error))?;
+        planned.inventory.commit(vec![Edit::Roots(roots)]).await.map_err(|error| account::inventory_failure(&error))?;
     }
     let policies = policies(&planned);
     let vault = planned.vault.clone();

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Whether an object's labels are wanted.
-pub type LabelTest = Arc<dyn Fn(&BTreeMap<String, String>) -> bool + Send + Sync>;
+pub(super) type LabelTest = Arc<dyn Fn(&BTreeMap<String, String>) -> bool + Send + Sync>;
 
 /// Which objects a run looks at.
 #[derive(Clone, Default)]
@@ -51,7 +51,14 @@ impl Selection {
             chosen.extend(self.find(target, manifests, "--target", diagnostics)?);
         }
         if let Some(labels) = &self.labels {
-            chosen.extend(manifests.objects.iter().enumerate().filter(|(_, object)| labels(&object.labels)).map(|(index, _)| index));
+            chosen.extend(
+                manifests
+                    .objects
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, object)| labels(&object.labels))
+                    .map(|(index, _)| index),
+            );
         }
         if !self.targets.is_empty() {
             chosen = with_dependencies(&chosen, graph, manifests);
@@ -77,7 +84,9 @@ impl Selection {
             .objects
             .iter()
             .enumerate()
-            .filter(|(_, object)| object.address == address || (address.entry.is_none() && object.address.manifest() == address))
+            .filter(|(_, object)| {
+                object.address == address || (address.entry.is_none() && object.address.manifest() == address)
+            })
             .map(|(index, _)| index)
             .collect();
         if found.is_empty() {

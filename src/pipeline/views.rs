@@ -14,12 +14,7 @@ use crate::{
 };
 
 /// The stack's graph, with what is planned for each object.
-pub(super) fn graph_view(
-    manifests: &Manifests,
-    graph: &Graph,
-    observed: &Observed,
-    plan: Option<&Plan>,
-) -> GraphView {
+pub(super) fn graph_view(manifests: &Manifests, graph: &Graph, observed: &Observed, plan: Option<&Plan>) -> GraphView {
     let actions: HashMap<&str, crate::plan::ActionKind> = plan
         .map(|plan| plan.steps.iter().map(|step| (step.action.address.as_str(), step.action.action)).collect())
         .unwrap_or_default();
@@ -28,7 +23,8 @@ pub(super) fn graph_view(
     let mut known: Vec<String> = Vec::new();
     for (index, object) in manifests.objects.iter().enumerate() {
         let address = object.address.to_string();
-        let label = object.address.entry.as_ref().map_or_else(|| object.address.name.to_string(), |(_, key)| key.to_string());
+        let label =
+            object.address.entry.as_ref().map_or_else(|| object.address.name.to_string(), |(_, key)| key.to_string());
         nodes.push(GraphNode {
             group: format!("{}/{}", object.address.api, object.address.kind),
             action: actions.get(address.as_str()).copied(),

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Puts the steps in the order in which they are carried out. Gives the indices of a circle where there is one.
-pub fn order(steps: Vec<Step>) -> Result<Vec<Step>, Vec<usize>> {
+pub(super) fn order(steps: Vec<Step>) -> Result<Vec<Step>, Vec<usize>> {
     let edges: Vec<Vec<usize>> = steps.iter().map(|step| step.after.clone()).collect();
     let sorted = topological(&edges)?;
     let mut position = vec![0; steps.len()];
@@ -57,7 +57,8 @@ pub fn create_route(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Route 
     let template = kind.spec.create.path.clone().unwrap_or_else(|| {
         if by_client { format!("{}/{{id}}", kind.spec.path.trim_end_matches('/')) } else { kind.spec.path.clone() }
     });
-    let method = kind.spec.create.method.clone().unwrap_or_else(|| if by_client { "PUT".into() } else { "POST".into() });
+    let method =
+        kind.spec.create.method.clone().unwrap_or_else(|| if by_client { "PUT".into() } else { "POST".into() });
     Route { method, path: fill(&template, step, ids) }
 }
 
@@ -129,7 +130,9 @@ pub fn var(name: &str, step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Opt
         field => reference_var(&step.desired, field, ids)
             .or_else(|| reference_var(&step.live.as_ref()?.fields, field, ids))
             .or_else(|| step.kind.spec.scope.as_ref().filter(|scope| scope.field == field).and(step.parent.clone()))
-            .or_else(|| (step.kind.spec.key.last().map(String::as_str) == Some(field)).then(|| step.action.id.clone())?),
+            .or_else(|| {
+                (step.kind.spec.key.last().map(String::as_str) == Some(field)).then(|| step.action.id.clone())?
+            }),
     }
 }
 
@@ -160,7 +163,7 @@ fn group(step: &Step) -> Option<(String, String, Operation, usize, String)> {
 }
 
 /// Groups the steps, which are in order, into calls, and writes into each action the calls that it makes.
-pub fn batches(steps: &mut [Step]) -> Vec<Batch> {
+pub(super) fn batches(steps: &mut [Step]) -> Vec<Batch> {
     let mut groups: BTreeMap<(usize, usize), Batch> = BTreeMap::new();
     let mut open: HashMap<(String, String, Operation, usize, String), usize> = HashMap::new();
     for index in 0..steps.len() {
@@ -232,7 +235,8 @@ fn announce(steps: &mut [Step], batches: &[Batch]) {
                 .collect();
         }
     }
-    let leaders: Vec<Option<String>> = steps.iter().map(|step| step.parent_new.clone().filter(|_| step.embedded)).collect();
+    let leaders: Vec<Option<String>> =
+        steps.iter().map(|step| step.parent_new.clone().filter(|_| step.embedded)).collect();
     for (step, leader) in steps.iter_mut().zip(leaders) {
         if let Some(shared_with) = leader {
             step.action.requests = vec![RequestInfo::Shared { shared_with }];
@@ -260,11 +264,12 @@ pub fn replace_routes(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Vec<
 
 /// Reads that carrying a step out needs besides the calls that it announces: the ids of what was sent along, what a
 /// silent create made, the object as it is where an update replaces it whole.
-pub fn lookups(step: &Step, embeds: bool) -> u64 {
+pub(super) fn lookups(step: &Step, embeds: bool) -> u64 {
     let spec = &step.kind.spec;
     let after_create = matches!(step.operation, Operation::Create | Operation::Replace)
         && (spec.create.answers_nothing || embeds)
         && !step.embedded;
-    let before_update = step.operation == Operation::Update && spec.update.style == UpdateStyle::Replace && step.kind.can(Verb::Get);
+    let before_update =
+        step.operation == Operation::Update && spec.update.style == UpdateStyle::Replace && step.kind.can(Verb::Get);
     u64::from(after_create) + u64::from(before_update)
 }

@@ -69,7 +69,7 @@ pub struct Inputs<'a> {
 
 /// The steps of a plan, not in order yet.
 #[derive(Debug, Default)]
-pub struct Draft {
+pub(super) struct Draft {
     /// Steps.
     pub steps: Vec<Step>,
     /// Objects without a change.
@@ -85,7 +85,7 @@ pub struct Draft {
 }
 
 /// Makes the steps.
-pub fn draft(inputs: &Inputs<'_>) -> Draft {
+pub(super) fn draft(inputs: &Inputs<'_>) -> Draft {
     let mut builder = Builder {
         inputs,
         shown: Shown::new(inputs.manifests, inputs.observed),
@@ -119,7 +119,17 @@ fn owners(state: &State) -> HashMap<(String, String, String, Option<String>), St
     state
         .objects
         .iter()
-        .map(|(address, record)| ((record.connection.clone(), list_of(address), record.id.clone(), record.parent.clone().filter(|_| record.inside.is_some())), address.clone()))
+        .map(|(address, record)| {
+            (
+                (
+                    record.connection.clone(),
+                    list_of(address),
+                    record.id.clone(),
+                    record.parent.clone().filter(|_| record.inside.is_some()),
+                ),
+                address.clone(),
+            )
+        })
         .collect()
 }
 
@@ -167,10 +177,12 @@ impl Builder<'_> {
             self.out.unchanged += 1;
             return;
         }
-        let parent_step = object.parent.and_then(|parent| self.step_of.get(&parent)).and_then(|step| self.out.steps.get(*step));
+        let parent_step =
+            object.parent.and_then(|parent| self.step_of.get(&parent)).and_then(|step| self.out.steps.get(*step));
         let parent_replaced = parent_step.is_some_and(|step| step.operation == Operation::Replace);
         let live = known.filter(|_| !parent_replaced).and_then(|live| inputs.observed.objects.get(live));
-        let record = record_of(inputs.state, object, inputs.manifests).map(|(address, record)| (address, record.clone()));
+        let record =
+            record_of(inputs.state, object, inputs.manifests).map(|(address, record)| (address, record.clone()));
         let specs = inputs.observed.specs(index, &object.kind);
         let desired = self.with_replaced(&inputs.observed.canonical[index]);
         match live {
@@ -194,7 +206,9 @@ impl Builder<'_> {
             return reference(kind, &Target::New(address.clone()));
         }
         match value {
-            Value::Object(map) => Value::Object(map.iter().map(|(name, value)| (name.clone(), self.replace_in(value))).collect()),
+            Value::Object(map) => {
+                Value::Object(map.iter().map(|(name, value)| (name.clone(), self.replace_in(value))).collect())
+            }
             Value::Array(items) => Value::Array(items.iter().map(|item| self.replace_in(item)).collect()),
             other => other.clone(),
         }
@@ -212,32 +226,31 @@ impl Builder<'_> {
         let inputs = self.inputs;
         let kind = &object.kind;
         if object.annotations.reconcile == Reconcile::Observe {
-            let told = Diagnostic::warning("PL0512", format!("`{}` is not there, and is only observed.", object.address));
+            let told =
+                Diagnostic::warning("PL0512", format!("`{}` is not there, and is only observed.", object.address));
             self.tell(object, "", told);
             self.out.unchanged += 1;
             return;
         }
         if !kind.can(Verb::Create) {
-            let told = Diagnostic::error("PL0510", format!("There is no such {} and the API cannot create one.", kind.name))
-                .hint("Check its key, or create it by hand and name it here.");
+            let told =
+                Diagnostic::error("PL0510", format!("There is no such {} and the API cannot create one.", kind.name))
+                    .hint("Check its key, or create it by hand and name it here.");
             self.tell(object, "", told);
             return;
         }
         if !object.missing.is_empty() {
             let names: Vec<String> = object.missing.iter().map(|name| format!("`{name}`")).collect();
-            let told = Diagnostic::error("PL0501", format!("To create this {}, the API needs {}.", kind.name, names.join(", ")))
-                .hint("Declare it: it may be left out only where the object exists already.");
+            let told = Diagnostic::error(
+                "PL0501",
+                format!("To create this {}, the API needs {}.", kind.name, names.join(", ")),
+            )
+            .hint("Declare it: it may be left out only where the object exists already.");
             self.tell(object, "", told);
             return;
         }
-        let differences = diff(Sides {
-            specs,
-            desired: &desired,
-            applied: None,
-            live: None,
-            ignore_drift: &[],
-            prune: false,
-        });
+        let differences =
+            diff(Sides { specs, desired: &desired, applied: None, live: None, ignore_drift: &[], prune: false });
         let gone = record.is_some() && !parent_replaced;
         let reason = if parent_replaced {
             Reason::Dependency
@@ -280,7 +293,13 @@ impl Builder<'_> {
             .values()
             .any(|stone| stone.connection == object.connection && stone.kind == kind.name && stone.id == live.id);
         if buried {
-            let told = Diagnostic::warning("PL0509", format!("{} `{}` is being deleted by the API and still listed: nothing is made in its place until it is gone.", kind.name, live.id));
+            let told = Diagnostic::warning(
+                "PL0509",
+                format!(
+                    "{} `{}` is being deleted by the API and still listed: nothing is made in its place until it is gone.",
+                    kind.name, live.id
+                ),
+            );
             self.tell(object, "", told);
             return;
         }
@@ -292,8 +311,14 @@ impl Builder<'_> {
         );
         if let Some(other) = self.live_owner.insert(slot.clone(), index) {
             let other = &inputs.manifests.objects[other];
-            let told = Diagnostic::error("PL0508", format!("`{}` and this manifest both mean the live {} `{}`: one live object has one owner.", other.address, kind.name, live.id))
-                .see(locate(inputs.sources, other.document, &other.pointer), "the other one");
+            let told = Diagnostic::error(
+                "PL0508",
+                format!(
+                    "`{}` and this manifest both mean the live {} `{}`: one live object has one owner.",
+                    other.address, kind.name, live.id
+                ),
+            )
+            .see(locate(inputs.sources, other.document, &other.pointer), "the other one");
             self.tell(object, "", told);
             return;
         }
@@ -305,7 +330,8 @@ impl Builder<'_> {
             self.tell(object, "", told);
             return;
         }
-        let owned = inputs.observed.found[index] == Some(Found::Owned) || record.as_ref().is_some_and(|(_, record)| record.id == live.id);
+        let owned = inputs.observed.found[index] == Some(Found::Owned)
+            || record.as_ref().is_some_and(|(_, record)| record.id == live.id);
         let intended = inputs.state.intents.values().any(|intent| {
             intent.verb == IntentVerb::Create
                 && intent.address == object.address.to_string()
@@ -322,12 +348,21 @@ impl Builder<'_> {
             prune: inputs.prune,
         });
         for path in std::mem::take(&mut differences.released) {
-            let told = Diagnostic::note("PL0505", format!("`{path}` of `{}` is no longer declared: it stays as it is and is no longer managed.", object.address));
+            let told = Diagnostic::note(
+                "PL0505",
+                format!(
+                    "`{path}` of `{}` is no longer declared: it stays as it is and is no longer managed.",
+                    object.address
+                ),
+            );
             self.tell(object, "", told);
         }
         if object.annotations.reconcile == Reconcile::Observe {
             for change in &differences.changes {
-                let told = Diagnostic::warning("PL0512", format!("`{}` of `{}` is not as declared, and is only observed.", change.path, object.address));
+                let told = Diagnostic::warning(
+                    "PL0512",
+                    format!("`{}` of `{}` is not as declared, and is only observed.", change.path, object.address),
+                );
                 self.tell(object, &change.path, told);
             }
             self.out.unchanged += 1;
@@ -340,7 +375,10 @@ impl Builder<'_> {
             || (!differences.changes.is_empty() && !kind.can(Verb::Update));
         let changed = !differences.changes.is_empty();
         if replaced && !(kind.can(Verb::Delete) && kind.can(Verb::Create)) {
-            let told = Diagnostic::error("PL0513", format!("The API cannot change this {} in place, and cannot delete it to make it anew.", kind.name));
+            let told = Diagnostic::error(
+                "PL0513",
+                format!("The API cannot change this {} in place, and cannot delete it to make it anew.", kind.name),
+            );
             self.tell(object, &differences.changes[0].path.clone(), told);
             return;
         }
@@ -352,7 +390,8 @@ impl Builder<'_> {
                 self.tell(object, &differences.changes[0].path.clone(), told);
                 return;
             }
-            let mut step = self.step(index, object, action, Reason::New, &differences, desired, Some((live, fields)), record);
+            let mut step =
+                self.step(index, object, action, Reason::New, &differences, desired, Some((live, fields)), record);
             step.ours = intended;
             self.push(index, step);
             return;
@@ -366,8 +405,9 @@ impl Builder<'_> {
         }
         let protected = object.annotations.protect || record.as_ref().is_some_and(|(_, record)| record.protect);
         if replaced && (protected || live.never_delete) {
-            let told = Diagnostic::refusal("PL0601", format!("`{}` would be replaced, and is protected.", object.address))
-                .hint("Undo the change, or take `plumb.dev/protect` away and apply that first.");
+            let told =
+                Diagnostic::refusal("PL0601", format!("`{}` would be replaced, and is protected.", object.address))
+                    .hint("Undo the change, or take `plumb.dev/protect` away and apply that first.");
             self.tell(object, &differences.changes[0].path.clone(), told);
         }
         let dependency = differences.changes.iter().all(|change| self.only_dependency(change, &desired, inputs, index));
@@ -428,7 +468,13 @@ impl Builder<'_> {
         {
             let by = synced.by.as_deref().unwrap_or("another system");
             for change in changes.iter().filter(|change| !synced.allow.contains(&change.field)) {
-                let mut told = Diagnostic::error("PL0511", format!("The live {} `{}` is synchronised by {by}: the API refuses a change of `{}`.", kind.name, live.id, change.path));
+                let mut told = Diagnostic::error(
+                    "PL0511",
+                    format!(
+                        "The live {} `{}` is synchronised by {by}: the API refuses a change of `{}`.",
+                        kind.name, live.id, change.path
+                    ),
+                );
                 told = if synced.allow.is_empty() {
                     told.hint("Change it there, or leave the field out here.")
                 } else {
@@ -439,8 +485,11 @@ impl Builder<'_> {
             }
         }
         for change in changes.iter().filter(|change| change.immutable == Some(Immutable::Refuse)) {
-            let told = Diagnostic::error("PL0515", format!("`{}` cannot be changed once the {} exists.", change.path, kind.name))
-                .hint("Declare it as it is live, or give the object another name to make a new one.");
+            let told = Diagnostic::error(
+                "PL0515",
+                format!("`{}` cannot be changed once the {} exists.", change.path, kind.name),
+            )
+            .hint("Declare it as it is live, or give the object another name to make a new one.");
             self.tell(object, &change.path, told);
             refused = true;
         }
@@ -450,7 +499,9 @@ impl Builder<'_> {
     /// Live values beside declared secrets are compared by hash.
     fn aligned(&self, desired: &Fields, live: &Fields) -> Fields {
         let null = Value::Null;
-        live.iter().map(|(name, value)| (name.clone(), align(desired.get(name).unwrap_or(&null), value, self.inputs.seal))).collect()
+        live.iter()
+            .map(|(name, value)| (name.clone(), align(desired.get(name).unwrap_or(&null), value, self.inputs.seal)))
+            .collect()
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a step consists of")]
@@ -468,9 +519,12 @@ impl Builder<'_> {
         let inputs = self.inputs;
         let changes: Vec<Change> = differences.changes.iter().map(|change| self.change(change)).collect();
         let send: BTreeSet<String> = differences.changes.iter().map(|change| change.field.clone()).collect();
-        let send: Vec<String> = desired.keys().filter(|name| send.contains(*name)).cloned().chain(
-            send.iter().filter(|name| !desired.contains_key(*name)).cloned(),
-        ).collect();
+        let send: Vec<String> = desired
+            .keys()
+            .filter(|name| send.contains(*name))
+            .cloned()
+            .chain(send.iter().filter(|name| !desired.contains_key(*name)).cloned())
+            .collect();
         let mut notes = Vec::new();
         if action == ActionKind::Replace
             && let Some(loses) = &object.kind.spec.delete_loses
@@ -532,13 +586,17 @@ impl Builder<'_> {
         if matches!(step.operation, Operation::Update) {
             for field in &step.send {
                 let (Some(spec), Some(live)) = (step.specs().get(field), &step.live) else { continue };
-                let raw = live.raw.as_ref().and_then(|raw| crate::dialect::attribute(&step.kind, raw, spec.wire_name()));
+                let raw =
+                    live.raw.as_ref().and_then(|raw| crate::dialect::attribute(&step.kind, raw, spec.wire_name()));
                 let desired = step.desired.get(field).cloned().unwrap_or(Value::Null);
                 let applied = step.record.as_ref().and_then(|(_, record)| record.applied.get(field));
                 let style = step.kind.spec.update.style;
-                if let Err(error) = compose(spec, style, &desired, applied, live.fields.get(field), raw.as_ref(), step.prune) {
+                if let Err(error) =
+                    compose(spec, style, &desired, applied, live.fields.get(field), raw.as_ref(), step.prune)
+                {
                     let object = &self.inputs.manifests.objects[index];
-                    let told = Diagnostic::error("PL0516", format!("`{}` cannot be updated safely: {error}.", object.address));
+                    let told =
+                        Diagnostic::error("PL0516", format!("`{}` cannot be updated safely: {error}.", object.address));
                     self.tell(object, &format!("/{field}"), told);
                     return;
                 }
@@ -570,7 +628,10 @@ impl Builder<'_> {
                 .iter()
                 .enumerate()
                 .filter_map(|(number, step)| {
-                    let missing = pending(&step.desired).into_iter().chain(step.parent_new.clone()).find(|address| !made.contains(address.as_str()))?;
+                    let missing = pending(&step.desired)
+                        .into_iter()
+                        .chain(step.parent_new.clone())
+                        .find(|address| !made.contains(address.as_str()))?;
                     Some((number, missing))
                 })
                 .collect();
@@ -580,8 +641,14 @@ impl Builder<'_> {
             for (number, missing) in &dangling {
                 let Some(index) = self.out.steps[*number].object else { continue };
                 let object = &self.inputs.manifests.objects[index];
-                let told = Diagnostic::error("PL0517", format!("`{}` needs `{missing}`, which does not exist and is not made in this run.", object.address))
-                    .hint("Take it into the run too, or see why it is left out.");
+                let told = Diagnostic::error(
+                    "PL0517",
+                    format!(
+                        "`{}` needs `{missing}`, which does not exist and is not made in this run.",
+                        object.address
+                    ),
+                )
+                .hint("Take it into the run too, or see why it is left out.");
                 self.tell(object, "", told);
             }
             let gone: HashSet<usize> = dangling.into_iter().map(|(number, _)| number).collect();
@@ -612,7 +679,11 @@ impl Builder<'_> {
                 }
             }
             to.extend(inputs.observed.late.get(index).into_iter().flatten());
-            let list: BTreeSet<usize> = to.iter().filter_map(|target| self.step_of.get(target).copied()).filter(|other| other != step).collect();
+            let list: BTreeSet<usize> = to
+                .iter()
+                .filter_map(|target| self.step_of.get(target).copied())
+                .filter(|other| other != step)
+                .collect();
             after[*step] = list.into_iter().collect();
         }
         for (step, list) in self.out.steps.iter_mut().zip(after) {
@@ -689,7 +760,11 @@ fn align(desired: &Value, live: &Value, seal: &dyn Fn(&str) -> Value) -> Value {
     match (desired, live) {
         (Value::Object(d), Value::Object(l)) => {
             let null = Value::Null;
-            Value::Object(l.iter().map(|(name, value)| (name.clone(), align(d.get(name).unwrap_or(&null), value, seal))).collect())
+            Value::Object(
+                l.iter()
+                    .map(|(name, value)| (name.clone(), align(d.get(name).unwrap_or(&null), value, seal)))
+                    .collect(),
+            )
         }
         (Value::Array(d), Value::Array(l)) if d.len() == l.len() => {
             Value::Array(d.iter().zip(l).map(|(d, l)| align(d, l, seal)).collect())
@@ -699,7 +774,7 @@ fn align(desired: &Value, live: &Value, seal: &dyn Fn(&str) -> Value) -> Value {
 }
 
 /// Counts the actions of a plan.
-pub fn summarise(steps: &[Step], unchanged: usize) -> Summary {
+pub(super) fn summarise(steps: &[Step], unchanged: usize) -> Summary {
     let mut summary = Summary { unchanged, ..Summary::default() };
     for step in steps {
         match step.action.action {

@@ -38,9 +38,15 @@ pub fn refusals(inputs: &Inputs<'_>, steps: &[Step], callers: &HashMap<String, S
             && id_in(&live.fields, field).as_ref() == Some(caller)
         {
             out.push(
-                Diagnostic::refusal("PL0610", format!("`{}` is the user that plumb runs as: taking it away would lock plumb out.", step.action.address))
-                    .about(&step.action.address)
-                    .hint("Run plumb as another user for this change."),
+                Diagnostic::refusal(
+                    "PL0610",
+                    format!(
+                        "`{}` is the user that plumb runs as: taking it away would lock plumb out.",
+                        step.action.address
+                    ),
+                )
+                .about(&step.action.address)
+                .hint("Run plumb as another user for this change."),
             );
         }
         if let Some(last) = &lockout.last {
@@ -48,7 +54,8 @@ pub fn refusals(inputs: &Inputs<'_>, steps: &[Step], callers: &HashMap<String, S
             let was = holds(specs, last, &Fields::new(), &live.fields);
             let stays = step.operation != Operation::Delete && holds(specs, last, &step.desired, &live.fields);
             if was && !stays {
-                let slot = (step.action.connection.clone(), step.kind.name.clone(), step.parent.clone().unwrap_or_default());
+                let slot =
+                    (step.action.connection.clone(), step.kind.name.clone(), step.parent.clone().unwrap_or_default());
                 let entry = parents.entry(slot).or_insert((0, step.action.address.clone()));
                 entry.0 += 1;
             }
@@ -59,27 +66,42 @@ pub fn refusals(inputs: &Inputs<'_>, steps: &[Step], callers: &HashMap<String, S
             .observed
             .objects
             .iter()
-            .filter(|live| *live.connection == *connection && live.kind.name == kind && live.parent.as_deref() == Some(&parent))
             .filter(|live| {
-                live.kind.spec.lockout.as_ref().and_then(|lockout| lockout.last.as_ref()).is_some_and(|last| {
-                    holds(&live.kind.spec.fields, last, &Fields::new(), &live.fields)
-                })
+                *live.connection == *connection && live.kind.name == kind && live.parent.as_deref() == Some(&parent)
+            })
+            .filter(|live| {
+                live.kind
+                    .spec
+                    .lockout
+                    .as_ref()
+                    .and_then(|lockout| lockout.last.as_ref())
+                    .is_some_and(|last| holds(&live.kind.spec.fields, last, &Fields::new(), &live.fields))
             })
             .count();
         let gained = steps
             .iter()
-            .filter(|step| step.operation == Operation::Create && step.kind.name == kind && step.parent.as_deref() == Some(&parent))
             .filter(|step| {
-                step.kind.spec.lockout.as_ref().and_then(|lockout| lockout.last.as_ref()).is_some_and(|last| {
-                    holds(&step.kind.spec.fields, last, &step.desired, &Fields::new())
-                })
+                step.operation == Operation::Create && step.kind.name == kind && step.parent.as_deref() == Some(&parent)
+            })
+            .filter(|step| {
+                step.kind
+                    .spec
+                    .lockout
+                    .as_ref()
+                    .and_then(|lockout| lockout.last.as_ref())
+                    .is_some_and(|last| holds(&step.kind.spec.fields, last, &step.desired, &Fields::new()))
             })
             .count();
         if there + gained <= lost {
             out.push(
-                Diagnostic::refusal("PL0611", format!("`{address}` is the last of its kind that its parent needs: nobody would be left to manage it."))
-                    .about(&address)
-                    .hint("Add another one first."),
+                Diagnostic::refusal(
+                    "PL0611",
+                    format!(
+                        "`{address}` is the last of its kind that its parent needs: nobody would be left to manage it."
+                    ),
+                )
+                .about(&address)
+                .hint("Add another one first."),
             );
         }
     }

@@ -57,8 +57,11 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         Err(cycle) => {
             let list: Vec<&str> = cycle.iter().filter_map(|index| names.get(*index)).map(String::as_str).collect();
             diagnostics.push(
-                Diagnostic::error("PL0203", format!("These changes wait for one another in a circle: {}.", list.join(" → ")))
-                    .hint("Take one of the references between them out, apply, and add it again."),
+                Diagnostic::error(
+                    "PL0203",
+                    format!("These changes wait for one another in a circle: {}.", list.join(" → ")),
+                )
+                .hint("Take one of the references between them out, apply, and add it again."),
             );
             Vec::new()
         }
@@ -67,10 +70,12 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         steps = only_drifted(steps);
     }
     let batches = batch::batches(&mut steps);
-    let embeds: HashSet<String> = steps.iter().filter(|step| step.embedded).filter_map(|step| step.parent_new.clone()).collect();
+    let embeds: HashSet<String> =
+        steps.iter().filter(|step| step.embedded).filter_map(|step| step.parent_new.clone()).collect();
     let mut calls: BTreeMap<String, u64> = BTreeMap::new();
     for step in &steps {
-        let own = step.action.requests.iter().filter(|request| matches!(request, RequestInfo::Call { .. })).count() as u64;
+        let own =
+            step.action.requests.iter().filter(|request| matches!(request, RequestInfo::Call { .. })).count() as u64;
         let extra = batch::lookups(step, embeds.contains(&step.action.address));
         if own + extra > 0 {
             *calls.entry(step.action.connection.clone()).or_default() += own + extra;

@@ -70,8 +70,11 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
     for (address, record) in undeclared {
         let Some(kind) = kind_of(inputs.manifests, &address) else {
             to.out.diagnostics.push(
-                Diagnostic::warning("PL0607", format!("`{address}` is owned, and its API or kind is not described any more: it is left alone."))
-                    .hint(format!("`plumb forget {address}` drops it from the inventory.")),
+                Diagnostic::warning(
+                    "PL0607",
+                    format!("`{address}` is owned, and its API or kind is not described any more: it is left alone."),
+                )
+                .hint(format!("`plumb forget {address}` drops it from the inventory.")),
             );
             continue;
         };
@@ -92,10 +95,16 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
             kept.insert(address.to_string());
         }
     }
-    let gone: HashSet<String> =
-        fates.iter().filter(|(address, _, _, fate, _)| address.entry.is_none() && matches!(fate, Fate::Delete)).map(|(address, ..)| address.to_string()).collect();
-    let forgotten: HashSet<String> =
-        fates.iter().filter(|(address, _, _, fate, _)| address.entry.is_none() && matches!(fate, Fate::Forget(_))).map(|(address, ..)| address.to_string()).collect();
+    let gone: HashSet<String> = fates
+        .iter()
+        .filter(|(address, _, _, fate, _)| address.entry.is_none() && matches!(fate, Fate::Delete))
+        .map(|(address, ..)| address.to_string())
+        .collect();
+    let forgotten: HashSet<String> = fates
+        .iter()
+        .filter(|(address, _, _, fate, _)| address.entry.is_none() && matches!(fate, Fate::Forget(_)))
+        .map(|(address, ..)| address.to_string())
+        .collect();
     for (address, record, kind, fate, live) in fates {
         let parent = address.manifest().to_string();
         // Entries that vanish with their parent are no actions; those of a forgotten one are forgotten with it.
@@ -116,9 +125,15 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
                 to.out.diagnostics.push(told.about(&address));
                 continue;
             }
-            Fate::Forget(why) => (ActionKind::Forget, Operation::Record, Some(format!("The live object stays: {why}."))),
-            Fate::Archive => (ActionKind::Update, Operation::Update, Some("It is archived instead of deleted.".to_owned())),
-            Fate::Delete if live.is_none() => (ActionKind::Forget, Operation::Record, Some("It is gone already.".to_owned())),
+            Fate::Forget(why) => {
+                (ActionKind::Forget, Operation::Record, Some(format!("The live object stays: {why}.")))
+            }
+            Fate::Archive => {
+                (ActionKind::Update, Operation::Update, Some("It is archived instead of deleted.".to_owned()))
+            }
+            Fate::Delete if live.is_none() => {
+                (ActionKind::Forget, Operation::Record, Some("It is gone already.".to_owned()))
+            }
             Fate::Delete => (
                 ActionKind::Delete,
                 Operation::Delete,
@@ -198,7 +213,8 @@ fn undeclared(inputs: &Inputs<'_>) -> Vec<(Address, Record)> {
         }
         declared.extend(inputs.manifests.broken.iter().map(ToString::to_string));
     }
-    let broken: HashSet<String> = inputs.manifests.broken.iter().map(|address| address.manifest().to_string()).collect();
+    let broken: HashSet<String> =
+        inputs.manifests.broken.iter().map(|address| address.manifest().to_string()).collect();
     let disabled: HashSet<String> = inputs
         .manifests
         .objects
@@ -225,7 +241,10 @@ fn blocked(inputs: &Inputs<'_>) -> Option<Diagnostic> {
         return None;
     }
     if inputs.only.is_some() {
-        return Some(Diagnostic::note("PL0606", "Nothing is pruned in a run that looks at a part of the stack only (`--target`, `--exclude`, `-l`)."));
+        return Some(Diagnostic::note(
+            "PL0606",
+            "Nothing is pruned in a run that looks at a part of the stack only (`--target`, `--exclude`, `-l`).",
+        ));
     }
     if inputs.empty_source {
         return Some(
@@ -234,7 +253,10 @@ fn blocked(inputs: &Inputs<'_>) -> Option<Diagnostic> {
         );
     }
     if inputs.manifests.incomplete {
-        return Some(Diagnostic::warning("PL0608", "Some manifests could not be read: nothing is pruned, because what is missing may be declared there."));
+        return Some(Diagnostic::warning(
+            "PL0608",
+            "Some manifests could not be read: nothing is pruned, because what is missing may be declared there.",
+        ));
     }
     let missing: Vec<String> =
         inputs.state.roots.iter().filter(|root| !inputs.roots.contains(root)).map(|root| format!("`{root}`")).collect();
@@ -273,12 +295,17 @@ fn fate(inputs: &Inputs<'_>, address: &Address, record: &Record, kind: &Kind, li
         );
     }
     if live.is_some_and(|live| live.never_delete) {
-        return Fate::Refuse(Diagnostic::refusal("PL0602", format!("`{address}` must never be deleted: it is the account's own {}.", kind.name)));
+        return Fate::Refuse(Diagnostic::refusal(
+            "PL0602",
+            format!("`{address}` must never be deleted: it is the account's own {}.", kind.name),
+        ));
     }
     match explicit {
         Some(DeletionPolicy::Retain) => return Fate::Retain("its deletion policy is `retain`".to_owned()),
         Some(DeletionPolicy::Archive) if kind.spec.archive.is_some() => return Fate::Archive,
-        Some(DeletionPolicy::Archive) => return Fate::Retain("its deletion policy is `archive`, which the API cannot".to_owned()),
+        Some(DeletionPolicy::Archive) => {
+            return Fate::Retain("its deletion policy is `archive`, which the API cannot".to_owned());
+        }
         Some(DeletionPolicy::Delete) | None => {}
     }
     if !kind.can(Verb::Delete) {
@@ -295,11 +322,16 @@ fn fate(inputs: &Inputs<'_>, address: &Address, record: &Record, kind: &Kind, li
         return Fate::Forget("it was there before plumb".to_owned());
     }
     if kind.spec.contains {
-        return Fate::Forget(format!("a {} contains other objects and is deleted only with `plumb.dev/deletion-policy: delete`", kind.name));
+        return Fate::Forget(format!(
+            "a {} contains other objects and is deleted only with `plumb.dev/deletion-policy: delete`",
+            kind.name
+        ));
     }
     if let Some(loses) = &kind.spec.delete_loses {
         let _ = inputs;
-        return Fate::Forget(format!("deleting it would destroy {loses}, so it needs `plumb.dev/deletion-policy: delete`"));
+        return Fate::Forget(format!(
+            "deleting it would destroy {loses}, so it needs `plumb.dev/deletion-policy: delete`"
+        ));
     }
     Fate::Delete
 }
@@ -307,10 +339,8 @@ fn fate(inputs: &Inputs<'_>, address: &Address, record: &Record, kind: &Kind, li
 /// Deletions go in reverse order, and after every change that takes a use of the deleted object away.
 fn order(inputs: &Inputs<'_>, step_of: &HashMap<usize, usize>, made: &HashMap<String, usize>, to: &mut Removed<'_>) {
     let mut users: HashMap<&str, Vec<usize>> = HashMap::new();
-    let declared: HashMap<String, usize> = step_of
-        .iter()
-        .map(|(object, step)| (inputs.manifests.objects[*object].address.to_string(), *step))
-        .collect();
+    let declared: HashMap<String, usize> =
+        step_of.iter().map(|(object, step)| (inputs.manifests.objects[*object].address.to_string(), *step)).collect();
     for (address, record) in &inputs.state.objects {
         let step = made.get(address).or_else(|| declared.get(address));
         if let Some(step) = step {
@@ -329,7 +359,10 @@ fn order(inputs: &Inputs<'_>, step_of: &HashMap<usize, usize>, made: &HashMap<St
         }
         for field in &inside.unique {
             if let Some(value) = live.fields.get(field).and_then(crate::value::text) {
-                freed.insert((gone.kind.name.clone(), gone.parent.clone().unwrap_or_default(), field.clone(), value), *step);
+                freed.insert(
+                    (gone.kind.name.clone(), gone.parent.clone().unwrap_or_default(), field.clone(), value),
+                    *step,
+                );
             }
         }
     }
@@ -404,9 +437,16 @@ fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, made: &HashMap<String, 
         list.truncate(20);
         let gone = &to.out.steps[step];
         refused.push(
-            Diagnostic::refusal("PL0609", format!("`{}` contains {count} live objects that this stack does not own: {}.", gone.action.address, list.join(", ")))
-                .about(&gone.action.address)
-                .hint("Delete or move them by hand, or declare them in this stack first."),
+            Diagnostic::refusal(
+                "PL0609",
+                format!(
+                    "`{}` contains {count} live objects that this stack does not own: {}.",
+                    gone.action.address,
+                    list.join(", ")
+                ),
+            )
+            .about(&gone.action.address)
+            .hint("Delete or move them by hand, or declare them in this stack first."),
         );
     }
     to.out.diagnostics.extend(refused);

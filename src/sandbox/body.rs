@@ -40,7 +40,9 @@ impl Item {
             let wanted = shape.wire_type();
             return Err(Refusal::at("/data/type", format!("The type must be one of: {wanted}.")).with_status(400));
         }
-        if let Some(name) = map.keys().find(|name| !matches!(name.as_str(), "type" | "id" | "attributes" | "relationships")) {
+        if let Some(name) =
+            map.keys().find(|name| !matches!(name.as_str(), "type" | "id" | "attributes" | "relationships"))
+        {
             return Err(Refusal::at(format!("/data/{name}"), format!("`{name}` is not a member of a resource.")));
         }
         let attributes = match map.remove("attributes") {

@@ -252,7 +252,11 @@ impl<'a> Desk<'a> {
                     return Err(Refusal::absent());
                 }
                 let number = reference.wire.unwrap_or(self.sim.id_wire(kind)) == IdWire::Number;
-                let value = if number { id.parse::<u64>().map_or_else(|_| id.clone().into(), Value::from) } else { id.clone().into() };
+                let value = if number {
+                    id.parse::<u64>().map_or_else(|_| id.clone().into(), Value::from)
+                } else {
+                    id.clone().into()
+                };
                 set_path(&mut row.attributes, field.wire_name(), value);
             } else {
                 set_path(&mut row.attributes, field.wire_name(), id.clone().into());
@@ -288,20 +292,25 @@ impl<'a> Desk<'a> {
                 given.insert(shape.normal(field.wire_name()));
                 raw.insert(shape.normal(field.wire_name()), value);
                 set_path(&mut row.attributes, field.wire_name(), kept);
-            } else if let Some(field) = shape.type_wires.get(&shape.normal(&name)).and_then(|name| shape.kind.field(name))
+            } else if let Some(field) =
+                shape.type_wires.get(&shape.normal(&name)).and_then(|name| shape.kind.field(name))
             {
                 let words = field.reference.iter().flat_map(|reference| reference.kinds.keys());
                 if !value.is_null() && !words.into_iter().any(|word| value.as_str() == Some(word)) {
-                    checker.faults.push(Fault { detail: format!("`{name}` is not an allowed value."), pointer: Some(at) });
+                    checker
+                        .faults
+                        .push(Fault { detail: format!("`{name}` is not an allowed value."), pointer: Some(at) });
                 }
                 given.insert(shape.normal(&name));
                 let wire = field.reference.as_ref().and_then(|reference| reference.type_wire.clone());
                 set_path(&mut row.attributes, &wire.unwrap_or(name), value);
             } else if shape.is_ignored(&name) || shape.normal(&name) == "id" {
                 // The server's own attributes are passed over: answers are sent back as they were.
-            } else if !creates && shape.kind.inside().is_some_and(|inside| {
-                inside.parent_wire.as_deref().is_some_and(|wire| shape.normal(wire) == shape.normal(&name))
-            }) {
+            } else if !creates
+                && shape.kind.inside().is_some_and(|inside| {
+                    inside.parent_wire.as_deref().is_some_and(|wire| shape.normal(wire) == shape.normal(&name))
+                })
+            {
                 if row.parent.as_ref().map(|(_, id)| id.as_str()) != text(&value).as_deref() {
                     checker.faults.push(Fault { detail: format!("`{name}` cannot be changed."), pointer: Some(at) });
                 }

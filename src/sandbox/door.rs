@@ -111,16 +111,27 @@ impl Door {
     }
 
     /// Answers the calls that give tokens; nothing where the path is none of theirs.
-    pub(super) fn exchange(&mut self, api: &Api, method: &str, path: &str, headers: &HeaderMap, body: &Bytes) -> Option<Answer> {
+    pub(super) fn exchange(
+        &mut self,
+        api: &Api,
+        method: &str,
+        path: &str,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Option<Answer> {
         for scheme in &api.spec.auth {
             match scheme {
                 AuthScheme::Login(login) if same_path(api, &login.path, path) => {
                     return Some(post_only(api, method, || self.login(api, login, body)));
                 }
-                AuthScheme::Login(login) if login.refresh_path.as_deref().is_some_and(|at| same_path(api, at, path)) => {
+                AuthScheme::Login(login)
+                    if login.refresh_path.as_deref().is_some_and(|at| same_path(api, at, path)) =>
+                {
                     return Some(post_only(api, method, || self.renew(api, login, body)));
                 }
-                AuthScheme::Oauth2(scheme) if scheme.token_url.as_deref().is_some_and(|at| same_path(api, at, path)) => {
+                AuthScheme::Oauth2(scheme)
+                    if scheme.token_url.as_deref().is_some_and(|at| same_path(api, at, path)) =>
+                {
                     return Some(post_only(api, method, || self.grant(api, headers, body)));
                 }
                 _ => {}
@@ -173,7 +184,8 @@ impl Door {
             let body = json!({ "error": "unsupported_grant_type" });
             return Answer::new(StatusCode::BAD_REQUEST, body);
         }
-        let client = basic(headers).or_else(|| Some(format!("{}:{}", form.get("client_id")?, form.get("client_secret")?)));
+        let client =
+            basic(headers).or_else(|| Some(format!("{}:{}", form.get("client_id")?, form.get("client_secret")?)));
         match client {
             Some(client) if !client.starts_with(':') && !client.ends_with(':') && !client.contains(WRONG) => {
                 let (access, _) = self.pair();
@@ -265,7 +277,8 @@ fn basic(headers: &HeaderMap) -> Option<String> {
 
 /// The credential that a request carries by one scheme.
 fn credential(scheme: &AuthScheme, headers: &HeaderMap, query: &[(String, String)]) -> Option<String> {
-    let bearer = |prefix: &str| header(headers, "authorization")?.strip_prefix(prefix).map(|token| token.trim().to_owned());
+    let bearer =
+        |prefix: &str| header(headers, "authorization")?.strip_prefix(prefix).map(|token| token.trim().to_owned());
     match scheme {
         AuthScheme::ApiKey(key) => {
             let prefix = key.prefix.as_deref().unwrap_or_default();

@@ -47,7 +47,9 @@ pub struct Faults {
 
 /// Why an order of faults cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a fault: write KIND=N% or KIND=Nx, where KIND is a status, `reset`, `lost`, `truncate` or `slow`")]
+#[error(
+    "`{0}` is not a fault: write KIND=N% or KIND=Nx, where KIND is a status, `reset`, `lost`, `truncate` or `slow`"
+)]
 pub struct BadFault(String);
 
 impl Faults {

@@ -150,7 +150,9 @@ impl Checker<'_> {
 
     fn date(&mut self, value: &Value, at: &str) -> Value {
         let day = value.as_str().and_then(|text| {
-            text.parse::<Date>().ok().or_else(|| Some(text.parse::<Timestamp>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).date()))
+            text.parse::<Date>()
+                .ok()
+                .or_else(|| Some(text.parse::<Timestamp>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).date()))
         });
         match day {
             Some(day) => day.to_string().into(),
@@ -163,10 +165,9 @@ impl Checker<'_> {
 
     fn instant(&mut self, value: &Value, at: &str) -> Value {
         let given = value.as_str().unwrap_or_default();
-        let instant = given
-            .parse::<Timestamp>()
-            .ok()
-            .or_else(|| given.parse::<Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp()));
+        let instant = given.parse::<Timestamp>().ok().or_else(|| {
+            given.parse::<Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+        });
         match instant {
             Some(instant) if self.shape.is_jsonapi() => instant.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string().into(),
             Some(_) => value.clone(),
@@ -224,7 +225,10 @@ impl Checker<'_> {
             return value.clone();
         };
         let Some(items) = &field.items else { return value.clone() };
-        members.iter().map(|(name, member)| (name.clone(), self.value(items, member, &format!("{at}/{name}")))).collect()
+        members
+            .iter()
+            .map(|(name, member)| (name.clone(), self.value(items, member, &format!("{at}/{name}"))))
+            .collect()
     }
 
     fn list(&mut self, field: &FieldSpec, value: &Value, at: &str) -> Value {
@@ -293,9 +297,10 @@ impl Checker<'_> {
             return IdWire::String;
         }
         reference.wire.unwrap_or_else(|| {
-            let kind = reference.kind.as_deref().or_else(|| {
-                reference.kinds.values().find(|kind| !kind.is_empty()).map(String::as_str)
-            });
+            let kind = reference
+                .kind
+                .as_deref()
+                .or_else(|| reference.kinds.values().find(|kind| !kind.is_empty()).map(String::as_str));
             kind.map_or(IdWire::String, self.id_wire)
         })
     }
@@ -304,7 +309,9 @@ impl Checker<'_> {
         let (right, what) = match encoding {
             Encoding::Lines => (value.is_string(), "must be a String"),
             Encoding::BoolString => (matches!(value.as_str(), Some("true" | "false")), "must be `true` or `false`"),
-            Encoding::NumberString => (value.as_str().is_some_and(|text| text.parse::<f64>().is_ok()), "must be a number"),
+            Encoding::NumberString => {
+                (value.as_str().is_some_and(|text| text.parse::<f64>().is_ok()), "must be a number")
+            }
             Encoding::EpochSeconds => (value.is_i64() || value.is_u64(), "must be seconds since 1970"),
             Encoding::JsonString => (
                 value.as_str().is_some_and(|text| serde_json::from_str::<Value>(text).is_ok()),

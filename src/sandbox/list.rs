@@ -77,14 +77,16 @@ pub(super) fn page<'a>(
     let (offset, size) = window(sim, paging, &wish)?;
     let Some(table) = store.table(shape.name()) else { return Err(Refusal::absent()) };
     let natural = wish.sort.is_empty()
-        || (table.ascending() && wish.sort.iter().all(|(wire, down)| !down && matches!(wire.as_str(), "id" | "created_at")));
+        || (table.ascending()
+            && wish.sort.iter().all(|(wire, down)| !down && matches!(wire.as_str(), "id" | "created_at")));
     if natural && parent.is_none() && wish.filters.is_empty() && wish.search.is_none() {
         let rows = table.rows().skip(to_usize(offset)).take(to_usize(size)).collect();
         return Ok(Page { rows, total: table.len() as u64, offset, size });
     }
-    let index = wish.filters.iter().position(|filter| {
-        shape.scope.as_deref() == Some(filter.wire.as_str()) && filter.values.len() == 1
-    });
+    let index = wish
+        .filters
+        .iter()
+        .position(|filter| shape.scope.as_deref() == Some(filter.wire.as_str()) && filter.values.len() == 1);
     let candidates: Vec<&Row> = if let Some((kind, id)) = &parent {
         table.inside(kind, id).collect()
     } else if let Some(filter) = index.map(|index| wish.filters.swap_remove(index)) {

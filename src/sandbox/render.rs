@@ -68,11 +68,8 @@ impl Renderer<'_> {
         let mut body;
         if self.sim.is_jsonapi() {
             let mut included = Included::default();
-            let data: Vec<Value> = page
-                .rows
-                .iter()
-                .map(|row| self.resource(shape, row, View::List, &includes, &mut included))
-                .collect();
+            let data: Vec<Value> =
+                page.rows.iter().map(|row| self.resource(shape, row, View::List, &includes, &mut included)).collect();
             body = json!({ "data": data });
             self.put_included(&mut body, &includes, included);
         } else {
@@ -190,8 +187,8 @@ impl Renderer<'_> {
             return Some(Include::Relation(wanted, field.clone()));
         }
         let documented = self.sim.behaviour.documented(shape.name())?;
-        let known = documented.includes.contains(&name)
-            || (view != View::List && documented.get_includes.contains(&name));
+        let known =
+            documented.includes.contains(&name) || (view != View::List && documented.get_includes.contains(&name));
         known.then_some(Include::Nothing(wanted))
     }
 
@@ -206,14 +203,7 @@ impl Renderer<'_> {
     }
 
     /// A JSON:API resource.
-    fn resource(
-        &self,
-        shape: &Shape,
-        row: &Row,
-        view: View,
-        includes: &[Include],
-        included: &mut Included,
-    ) -> Value {
+    fn resource(&self, shape: &Shape, row: &Row, view: View, includes: &[Include], included: &mut Included) -> Value {
         let mut attributes = self.attributes(shape, row, view);
         let mut resource = Map::new();
         if self.sim.behaviour.id_among_attributes(shape.name()) {

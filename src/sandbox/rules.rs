@@ -29,9 +29,8 @@ pub(super) fn holds(shape: &Shape, row: &Row, condition: &Condition) -> bool {
         return true;
     };
     let value = value.unwrap_or(Value::Null);
-    let among = |list: &[Value]| {
-        list.iter().any(|one| *one == value || (text(one).is_some() && text(one) == text(&value)))
-    };
+    let among =
+        |list: &[Value]| list.iter().any(|one| *one == value || (text(one).is_some() && text(one) == text(&value)));
     (condition.one_of.is_empty() || among(&condition.one_of))
         && (condition.not_in.is_empty() || !among(&condition.not_in))
         && (!condition.present || !is_empty(&value))
@@ -64,9 +63,9 @@ pub(super) fn missing(shape: &Shape, row: &Row) -> Vec<Fault> {
     let mut faults = Vec::new();
     for field in shape.kind.spec.fields.values().filter(|field| !field.read_only && !field.not_sent) {
         let needed = field.required || field.required_when.as_ref().is_some_and(|when| holds(shape, row, when));
-        let given = row.get(field.wire_name()).is_some_and(|value| {
-            !value.is_null() && (value.as_str() != Some("") || field.nullable)
-        });
+        let given = row
+            .get(field.wire_name())
+            .is_some_and(|value| !value.is_null() && (value.as_str() != Some("") || field.nullable));
         if needed && !given {
             faults.push(Fault {
                 detail: format!("`{}` is required.", field.wire_name()),

@@ -162,7 +162,9 @@ fn sow(
         (None, Some(field)) => row.text(field.wire_name()).unwrap_or_default(),
         (None, None) => {
             let number = store.next_number(shape.name());
-            sim.behaviour.id_prefix(shape.name()).map_or_else(|| number.to_string(), |prefix| format!("{prefix}{number}"))
+            sim.behaviour
+                .id_prefix(shape.name())
+                .map_or_else(|| number.to_string(), |prefix| format!("{prefix}{number}"))
         }
     };
     row.key = if local.is_some() { local_key(shape, &row) } else { row.id.clone() };
@@ -223,7 +225,9 @@ fn settle(sim: &Simulation, store: &mut Store, mut planted: Planted) -> Option<P
         let Some(field) = shape.kind.field(&name) else { continue };
         match resolve(sim, store, shape, &row, field, &value) {
             Some((found, word)) => {
-                if let (Some(word), Some(wire)) = (word, field.reference.as_ref().and_then(|one| one.type_wire.as_ref())) {
+                if let (Some(word), Some(wire)) =
+                    (word, field.reference.as_ref().and_then(|one| one.type_wire.as_ref()))
+                {
                     row.attributes.insert(wire.clone(), word.into());
                 }
                 set_path(&mut row.attributes, field.wire_name(), found);

@@ -264,7 +264,12 @@ fn kind_routes(out: &mut Vec<Route>, shape: &Arc<Shape>) {
     let path = |given: &Option<String>, usual: &str| given.clone().unwrap_or_else(|| usual.to_owned());
     let method = |given: &Option<String>, usual: &str| given.clone().unwrap_or_else(|| usual.to_owned());
     let mut add = |action, method: String, path: String| {
-        out.push(Route { method: method.to_ascii_uppercase(), shape: shape.clone(), action, segments: segments(&path) });
+        out.push(Route {
+            method: method.to_ascii_uppercase(),
+            shape: shape.clone(),
+            action,
+            segments: segments(&path),
+        });
     };
     if can(Verb::List) && !spec.singleton {
         add(Action::List, "GET".into(), path(&spec.list.path, &spec.path));

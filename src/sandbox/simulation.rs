@@ -258,7 +258,8 @@ impl Simulation {
         }
         super::rules::complete(shape, &mut row, true);
         let number = store.next_number(shape.name());
-        row.id = self.behaviour.id_prefix(shape.name()).map_or_else(|| number.to_string(), |id| format!("{id}{number}"));
+        row.id =
+            self.behaviour.id_prefix(shape.name()).map_or_else(|| number.to_string(), |id| format!("{id}{number}"));
         row.key.clone_from(&row.id);
         row.seq = store.put(shape.name(), row.clone());
         Ok(row)

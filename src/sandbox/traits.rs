@@ -21,7 +21,8 @@ pub(super) fn check_field(desk: &mut Desk<'_>, change: &mut Change<'_>) -> Resul
     };
     if old.get("kind") != change.row.get("kind") {
         let key = old.text("name-key").unwrap_or_default();
-        let used = assets(desk.store, old).any(|asset| asset.get("traits").is_some_and(|traits| traits.get(&key).is_some()));
+        let used =
+            assets(desk.store, old).any(|asset| asset.get("traits").is_some_and(|traits| traits.get(&key).is_some()));
         if used {
             let detail = "`kind` cannot be changed: there are traits created for the field.";
             return Err(Refusal::at(pointer(change.shape, "kind"), detail));
@@ -316,7 +317,8 @@ fn shown_tags(glance: &Glance<'_>, field: &Row, value: &Value) -> Value {
             value
         })
         .collect();
-    let word = if asset_type.is_some() { "FlexibleAssets".to_owned() } else { field.text("tag-type").unwrap_or_default() };
+    let word =
+        if asset_type.is_some() { "FlexibleAssets".to_owned() } else { field.text("tag-type").unwrap_or_default() };
     json!({ "type": word, "values": values })
 }
 

@@ -15,7 +15,12 @@ use zeroize::Zeroizing;
 const MAX_OUTPUT: u64 = 1024 * 1024;
 
 /// Runs `program` with arguments and gives back its output, trimmed; or says why there is none.
-pub(super) fn run(program: &str, arguments: &[&str], folder: &Path, limit: Duration) -> Result<Zeroizing<String>, String> {
+pub(super) fn run(
+    program: &str,
+    arguments: &[&str],
+    folder: &Path,
+    limit: Duration,
+) -> Result<Zeroizing<String>, String> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     if !folder.as_os_str().is_empty() {

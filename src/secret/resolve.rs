@@ -48,12 +48,7 @@ impl Default for ResolvePolicy {
 }
 
 /// Replaces every sensitive value and file of connections and objects; what is left unresolved is reported.
-pub fn resolve(
-    manifests: &mut Manifests,
-    vault: &Vault,
-    policy: &ResolvePolicy,
-    sources: &Sources,
-) -> Vec<Diagnostic> {
+pub fn resolve(manifests: &mut Manifests, vault: &Vault, policy: &ResolvePolicy, sources: &Sources) -> Vec<Diagnostic> {
     resolve_with(manifests, vault, policy, sources, &|name| env::var(name).ok())
 }
 
@@ -66,15 +61,8 @@ pub fn resolve_with(
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Vec<Diagnostic> {
     let plaintexts = std::mem::take(&mut manifests.plaintexts);
-    let mut resolver = Resolver {
-        vault,
-        policy,
-        sources,
-        environment,
-        plaintexts,
-        known: HashMap::new(),
-        findings: IndexMap::new(),
-    };
+    let mut resolver =
+        Resolver { vault, policy, sources, environment, plaintexts, known: HashMap::new(), findings: IndexMap::new() };
     for connection in manifests.connections.values_mut() {
         let title = format!("the connection `{}`", connection.name);
         let Some(document) = connection.document else { continue };
@@ -209,7 +197,9 @@ impl Resolver<'_> {
                 .as_u64()
                 .and_then(|number| self.plaintexts.get(number))
                 .map(|text| Zeroizing::new(text.to_owned()))
-                .ok_or_else(|| Diagnostic::error("PL0311", "A secret that stood in a manifest is not at hand any more")),
+                .ok_or_else(|| {
+                    Diagnostic::error("PL0311", "A secret that stood in a manifest is not at hand any more")
+                }),
             _ => Err(Diagnostic::error("PL0311", format!("This build of plumb cannot read secrets from `{word}`"))
                 .hint("use `env`, `file` or `exec`")),
         };

@@ -262,7 +262,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_an_error_each() {
-        let (_temporary, root) = tree(&[("binary.yaml", b"\xff\xfe\x00"), ("nul.yaml", b"a\0b"), ("good.yaml", b"a: 1")]);
+        let (_temporary, root) =
+            tree(&[("binary.yaml", b"\xff\xfe\x00"), ("nul.yaml", b"a\0b"), ("good.yaml", b"a: 1")]);
         let snapshot = read(&[
             Input::Path(root.clone()),
             Input::Path(root.join("missing")),

@@ -187,10 +187,7 @@ fn manual_pages_exist_for_every_verb() {
     assert!(plumb(["man", "inventory", "list"]).run().out().contains(".TH plumb-inventory-list 1"));
     let unknown = plumb(["man", "pla"]).run();
     assert_eq!(unknown.code(), 1);
-    assert_eq!(
-        unknown.err(),
-        "error: There is no manual page for `pla`.\n\nhint: Did you mean `plumb man plan`?\n"
-    );
+    assert_eq!(unknown.err(), "error: There is no manual page for `pla`.\n\nhint: Did you mean `plumb man plan`?\n");
 }
 
 #[test]

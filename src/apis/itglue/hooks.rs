@@ -50,8 +50,7 @@ impl Hook for Traits {
     }
 
     fn correct(&self, refined: &mut FieldSpec, definition: &Fields) {
-        let (Some(name), Some(key)) =
-            (definition.get("name").and_then(text), definition.get("nameKey").and_then(text))
+        let (Some(name), Some(key)) = (definition.get("name").and_then(text), definition.get("nameKey").and_then(text))
         else {
             return;
         };
@@ -170,7 +169,9 @@ mod tests {
     #[test]
     fn the_vendors_example_is_typed_and_read() {
         let refined = Traits.refine(&[
-            definition(&json!({"name": "Domains", "kind": "Tag", "tagType": "Domains", "order": 1, "nameKey": "domains"})),
+            definition(
+                &json!({"name": "Domains", "kind": "Tag", "tagType": "Domains", "order": 1, "nameKey": "domains"}),
+            ),
             definition(&json!({"name": "Type", "kind": "Select", "order": 2, "nameKey": "type", "useForTitle": true,
                 "options": ["Exchange 2013", "Office 365"]})),
             definition(&json!({"name": "Webmail URL", "kind": "Text", "order": 6})),

@@ -48,7 +48,11 @@ impl Stack {
         let options = Options {
             inputs: vec![folder.path().display().to_string()],
             connections,
-            pace: Pace { first_delay: Duration::from_millis(2), longest_delay: Duration::from_millis(20), ..Pace::default() },
+            pace: Pace {
+                first_delay: Duration::from_millis(2),
+                longest_delay: Duration::from_millis(20),
+                ..Pace::default()
+            },
             ..Options::default()
         };
         Self { folder, sandbox, options }

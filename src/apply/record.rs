@@ -1,0 +1,170 @@
+//! Intents before calls and records after them.
+
+use super::{SETTLE_SECONDS, Shared, StepResult, format_instant, now};
+use crate::{
+    diagnostic::Diagnostic,
+    dialect::Decoded,
+    diff::{Sides, diff},
+    inventory::{Edit, Intent, IntentVerb, Record, Tombstone},
+    plan::{ActionKind, Operation, Outcome, Step},
+    value::Fields,
+};
+
+use super::write::{Done, failed};
+
+impl Shared<'_> {
+    pub(super) async fn record_only(&self, steps: &[usize]) -> Vec<(usize, StepResult)> {
+        let mut edits = Vec::new();
+        let mut out = Vec::new();
+        for index in steps {
+            let step = &self.plan.steps[*index];
+            let id = step.action.id.clone();
+            match step.action.action {
+                ActionKind::Forget => edits.push(Edit::Remove(step.address().to_owned())),
+                _ => {
+                    if let Some(live) = &step.live {
+                        let decoded = Decoded { id: live.id.clone(), fields: live.fields.clone() };
+                        self.settle(step, &Done::Present(Box::new(decoded)), &mut edits);
+                    }
+                }
+            }
+            edits.extend(self.old_intents.get(step.address()).into_iter().flatten().cloned().map(Edit::End));
+            out.push((*index, StepResult { outcome: Outcome::Done, error: None, id }));
+        }
+        if let Err(error) = self.context.inventory.commit(edits).await {
+            let why = format!("it could not be recorded: {error}");
+            return steps.iter().map(|index| (*index, failed(&why))).collect();
+        }
+        out
+    }
+
+    /// Records what a step's object is now, and gives its id.
+    pub(super) fn settle(&self, step: &Step, done: &Done, edits: &mut Vec<Edit>) -> Option<String> {
+        let (id, fields) = match done {
+            Done::Gone => {
+                edits.push(Edit::Remove(step.address().to_owned()));
+                if step.kind.spec.deferred_delete {
+                    edits.push(Edit::Bury(
+                        step.address().to_owned(),
+                        Tombstone {
+                            connection: step.action.connection.clone(),
+                            kind: step.kind.name.clone(),
+                            id: step.action.id.clone().unwrap_or_default(),
+                            at: now(),
+                        },
+                    ));
+                }
+                // Entries go with their parent.
+                let prefix = format!("{}#", step.address());
+                let state = self.context.inventory.state();
+                let inside =
+                    state.objects.range(prefix.clone()..).take_while(|(address, _)| address.starts_with(&prefix));
+                edits.extend(inside.map(|(address, _)| Edit::Remove(address.clone())));
+                return step.action.id.clone();
+            }
+            Done::Accepted => (step.action.id.clone()?, Fields::new()),
+            Done::Present(decoded) => (decoded.id.clone(), decoded.fields.clone()),
+        };
+        self.made.put(step.address(), &id, fields.clone());
+        if step.archive {
+            return Some(id);
+        }
+        let before = step.record.as_ref().map(|(_, record)| record);
+        let (deletion_policy, protect, depends_on) = self.manifest_policy(step);
+        let record = Record {
+            connection: step.action.connection.clone(),
+            id: id.clone(),
+            parent: self.parent_id(step),
+            inside: step.kind.inside().map(|_| step.address().split('#').next().unwrap_or_default().to_owned()),
+            applied: self.made.resolve(&step.desired),
+            key: crate::live::shown_key(&step.kind, &fields, &|_, _| None),
+            adopted: match step.action.action {
+                ActionKind::Adopt => !step.ours,
+                ActionKind::Create | ActionKind::Replace => false,
+                _ => before.is_some_and(|record| record.adopted),
+            },
+            deletion_policy,
+            protect,
+            depends_on,
+            at: now(),
+        };
+        if let Some((from, _)) = &step.record
+            && from != step.address()
+        {
+            edits.push(Edit::Remove(from.clone()));
+        }
+        edits.push(Edit::Put(step.address().to_owned(), Box::new(record)));
+        Some(id)
+    }
+
+    /// Tells where the API answers with something else than it was sent.
+    pub(super) fn verify(&self, step: &Step, decoded: &Decoded) {
+        let desired = self.made.resolve(&step.desired);
+        let relevant: Fields = match step.operation {
+            Operation::Update => desired.into_iter().filter(|(name, _)| step.send.contains(name)).collect(),
+            _ => desired,
+        };
+        let relevant: Fields = relevant
+            .into_iter()
+            .filter(|(name, value)| {
+                decoded.fields.contains_key(name)
+                    && !crate::value::has_secret(value)
+                    && !step.kind.spec.hook.as_deref().is_some_and(|_| step.specs.is_some() && value.is_object())
+            })
+            .collect();
+        let found = diff(Sides {
+            specs: step.specs(),
+            desired: &relevant,
+            applied: None,
+            live: Some(&decoded.fields),
+            ignore_drift: &[],
+            prune: false,
+        });
+        for change in found.changes {
+            if step.specs().get(&change.field).is_some_and(|spec| spec.list_cuts_at.is_some() || spec.write_only) {
+                continue;
+            }
+            self.tell(
+                Diagnostic::warning(
+                    "PL0703",
+                    format!(
+                        "The API accepted `{}` of `{}`, and answers with another value.",
+                        change.path,
+                        step.address()
+                    ),
+                )
+                .hint("The next plan shows whether it took effect.")
+                .about(step.address()),
+            );
+        }
+    }
+
+    pub(super) fn intent_id(&self, index: usize) -> String {
+        format!("{}-{index}", self.run)
+    }
+
+    pub(super) fn intent(&self, index: usize) -> Edit {
+        let step = &self.plan.steps[index];
+        let begun = jiff::Timestamp::now();
+        let deadline = begun + jiff::SignedDuration::from_secs(SETTLE_SECONDS);
+        Edit::Begin(
+            self.intent_id(index),
+            Intent {
+                address: step.address().to_owned(),
+                verb: match step.operation {
+                    Operation::Create | Operation::Replace | Operation::Record => IntentVerb::Create,
+                    Operation::Update => IntentVerb::Update,
+                    Operation::Delete => IntentVerb::Delete,
+                },
+                connection: step.action.connection.clone(),
+                kind: step.kind.name.clone(),
+                id: step.action.id.clone(),
+                parent: self.parent_id(step),
+                sent: self.made.resolve(&step.desired),
+                seen: step.seen.clone(),
+                at: format_instant(begun),
+                deadline: format_instant(deadline),
+            },
+        )
+    }
+}

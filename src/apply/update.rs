@@ -1,0 +1,226 @@
+//! Updates, one or many at a time; what a refused bulk call had in it goes alone.
+
+use serde_json::Value;
+
+use super::{Shared, encode::lock_value};
+use crate::{
+    description::format::{UpdateStyle, Verb},
+    dialect::{self, Decoded, bulk_body, decode_row, update_body},
+    http::{HttpError, Processed, Repeat},
+    live::{Remote, item_vars},
+    plan::{Operation, Step, bulk_of, bulk_route, update_route},
+    value::Fields,
+};
+
+use super::write::{Done, Split, Trouble, method, rows_of};
+
+impl Shared<'_> {
+    pub(super) async fn update(
+        &self,
+        remote: &Remote,
+        bulk: bool,
+        steps: &[usize],
+    ) -> Vec<(usize, Result<Done, Trouble>)> {
+        let mut out = Vec::new();
+        if bulk && steps.len() > 1 {
+            let mut ready = Vec::new();
+            for index in steps {
+                match self.update_attributes(&self.plan.steps[*index]) {
+                    Ok(attributes) => ready.push((*index, attributes)),
+                    Err(why) => out.push((*index, Err(Trouble::known(why)))),
+                }
+            }
+            match self.update_bulk(remote, &ready).await {
+                Ok(results) => out.extend(results),
+                Err(Split) => {
+                    for result in self.update_split(remote, ready).await {
+                        out.push(result);
+                    }
+                }
+            }
+            return out;
+        }
+        for index in steps {
+            out.push((*index, self.update_one(remote, &self.plan.steps[*index], None).await));
+        }
+        out
+    }
+
+    pub(super) async fn update_bulk(
+        &self,
+        remote: &Remote,
+        ready: &[(usize, Fields)],
+    ) -> Result<Vec<(usize, Result<Done, Trouble>)>, Split> {
+        let Some((first, _)) = ready.first() else { return Ok(Vec::new()) };
+        let first = &self.plan.steps[*first];
+        let Some(bulk) = bulk_of(&first.kind, Operation::Update) else { return Err(Split) };
+        let route = bulk_route(first, bulk, Operation::Update, &|address| self.made.id(address));
+        let rows = ready
+            .iter()
+            .map(|(index, attributes)| (self.plan.steps[*index].action.id.clone(), attributes.clone(), Vec::new()))
+            .collect();
+        let body = bulk_body(&remote.api, &first.kind, rows);
+        let query = bulk.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        match self.send(remote, &route, query, Some(body), Repeat::Always).await {
+            Ok(answer) => {
+                let rows = answer.json().ok().map(|body| rows_of(&first.kind, &body)).unwrap_or_default();
+                let mut by_id: std::collections::HashMap<String, Decoded> = rows
+                    .iter()
+                    .filter_map(|row| decode_row(&first.kind, row, &self.context.seal))
+                    .map(|decoded| (decoded.id.clone(), decoded))
+                    .collect();
+                Ok(ready
+                    .iter()
+                    .map(|(index, _)| {
+                        let id = self.plan.steps[*index].action.id.clone().unwrap_or_default();
+                        let done = by_id.remove(&id).map_or(Done::Accepted, |decoded| Done::Present(Box::new(decoded)));
+                        (*index, Ok(done))
+                    })
+                    .collect())
+            }
+            Err(HttpError::Refused { .. }) => Err(Split),
+            Err(error) => {
+                let trouble = Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() };
+                Ok(ready.iter().map(|(index, _)| (*index, Err(trouble.clone()))).collect())
+            }
+        }
+    }
+
+    /// Sends the parts of a refused bulk update one by one. Where entries exchange values that must be unique, those
+    /// that are taken go through spare ones first.
+    pub(super) async fn update_split(
+        &self,
+        remote: &Remote,
+        ready: Vec<(usize, Fields)>,
+    ) -> Vec<(usize, Result<Done, Trouble>)> {
+        let mut out = Vec::new();
+        let unique: Vec<String> = ready
+            .first()
+            .and_then(|(index, _)| self.plan.steps[*index].kind.inside())
+            .map(|inside| inside.unique.clone())
+            .unwrap_or_default();
+        for field in &unique {
+            let changing: Vec<usize> = ready
+                .iter()
+                .map(|(index, _)| *index)
+                .filter(|index| self.plan.steps[*index].send.contains(field))
+                .collect();
+            if changing.len() > 1 {
+                self.park(remote, field, &changing).await;
+            }
+        }
+        for (index, attributes) in ready {
+            out.push((index, self.update_one(remote, &self.plan.steps[index], Some(attributes)).await));
+        }
+        out
+    }
+
+    /// Moves entries to spare numbers, so that the numbers which they exchange are free.
+    pub(super) async fn park(&self, remote: &Remote, field: &str, steps: &[usize]) {
+        let highest = self
+            .plan
+            .steps
+            .iter()
+            .filter(|step| step.kind.name == self.plan.steps[steps[0]].kind.name)
+            .flat_map(|step| [step.desired.get(field), step.live.as_ref().and_then(|live| live.fields.get(field))])
+            .flatten()
+            .filter_map(Value::as_i64)
+            .max();
+        let Some(highest) = highest else { return };
+        for (number, index) in steps.iter().enumerate() {
+            let step = &self.plan.steps[*index];
+            let Some(spec) = step.kind.field(field) else { continue };
+            let mut attributes = Fields::new();
+            let spare = highest + 1000 + i64::try_from(number).unwrap_or_default();
+            attributes.insert(spec.wire_name().to_owned(), Value::from(spare));
+            // If this is refused too, the update itself tells why.
+            let _ = self.update_one(remote, step, Some(attributes)).await;
+        }
+    }
+
+    pub(super) async fn update_one(
+        &self,
+        remote: &Remote,
+        step: &Step,
+        attributes: Option<Fields>,
+    ) -> Result<Done, Trouble> {
+        let ids = |address: &str| self.made.id(address);
+        let route = update_route(step, &ids);
+        let spec = &step.kind.spec.update;
+        let query: Vec<(String, String)> =
+            spec.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let mut headers = Vec::new();
+        let attributes = match attributes {
+            Some(attributes) => attributes,
+            None if spec.style == UpdateStyle::Replace && step.kind.can(Verb::Get) => {
+                let live = step.live.as_ref();
+                let id = step.action.id.clone().unwrap_or_default();
+                let fields = live.map(|live| &live.fields);
+                let vars = item_vars(&step.kind, &id, step.parent.as_deref(), fields);
+                let row = remote
+                    .get(&step.kind, &vars, &[])
+                    .await
+                    .map_err(|error| Trouble::known(error.to_string()))?
+                    .map(|(row, _)| row)
+                    .ok_or_else(|| Trouble::known("it is gone".into()))?;
+                if let (Some(now), Some(then)) =
+                    (lock_value(&step.kind, &row), live.and_then(|live| lock_value(&step.kind, live.raw.as_ref()?)))
+                    && now != then
+                {
+                    return Err(Trouble::known("it was changed by somebody else since the plan: plan again".into()));
+                }
+                self.whole(step, &row).map_err(Trouble::known)?
+            }
+            None => self.update_attributes(step).map_err(Trouble::known)?,
+        };
+        let body = match spec.style {
+            UpdateStyle::JsonPatch => {
+                headers.push(("content-type".to_owned(), "application/json-patch+json".to_owned()));
+                json_patch(&attributes)
+            }
+            UpdateStyle::MergePatch => {
+                headers.push(("content-type".to_owned(), "application/merge-patch+json".to_owned()));
+                update_body(&remote.api, &step.kind, attributes)
+            }
+            _ => update_body(&remote.api, &step.kind, attributes),
+        };
+        let method = method(&route.method);
+        let mut call = crate::http::Call::new(method, route.path.clone()).repeat(Repeat::Always).body(body);
+        call.query = query;
+        call.headers = headers;
+        let answer =
+            remote.client.send(&call).await.and_then(|answer| remote.successful(answer)).map_err(|error| Trouble {
+                unknown: error.processed() == Processed::Maybe,
+                message: error.to_string(),
+            })?;
+        let decoded = answer
+            .json_if_any()
+            .ok()
+            .flatten()
+            .and_then(|body| dialect::one(&remote.api, &step.kind, &body).ok())
+            .and_then(|row| decode_row(&step.kind, &row, &self.context.seal))
+            .filter(|decoded| Some(&decoded.id) == step.action.id.as_ref() || step.kind.spec.singleton);
+        Ok(decoded.map_or(Done::Accepted, |mut decoded| {
+            if let Some(id) = &step.action.id {
+                decoded.id.clone_from(id);
+            }
+            Done::Present(Box::new(decoded))
+        }))
+    }
+}
+
+fn json_patch(attributes: &Fields) -> Value {
+    Value::Array(
+        attributes
+            .iter()
+            .map(|(name, value)| {
+                let path = format!("/{}", crate::address::escape(name));
+                if value.is_null() {
+                    serde_json::json!({ "op": "remove", "path": path })
+                } else {
+                    serde_json::json!({ "op": "add", "path": path, "value": value })
+                }
+            })
+            .collect(),
+    )
+}

@@ -1,0 +1,240 @@
+//! Fields whose types a hook gives, object by object: typed, renamed, resolved, read again.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use serde_json::Value;
+
+use super::{
+    Standing,
+    observe::{Observer, Stop},
+};
+use crate::{
+    description::{
+        Specs,
+        hook::{self, Definition},
+    },
+    dialect::{self, decode},
+    graph::{Meaning, uses_of},
+    manifest::Manifest,
+    value::{self, Fields, Target, as_reference, secret_hash, text, value_from},
+};
+
+impl Observer<'_> {
+    /// The definitions that a hook needs for one object.
+    pub(super) fn definitions(
+        &mut self,
+        index: usize,
+        connection: &Arc<str>,
+        hook: &dyn hook::Hook,
+        canonical: &Fields,
+    ) -> Result<Vec<Definition>, Stop> {
+        let object = &self.manifests.objects[index];
+        let (field, child) = hook.source();
+        let Some((source_kind, target)) = canonical.get(field).and_then(as_reference) else {
+            return Err(Stop::Fail(vec![self.about(
+                object,
+                "",
+                "PL0110",
+                format!("`{field}` is needed to know the fields of `{}`.", hook.field()),
+            )]));
+        };
+        let source_kind = source_kind.to_owned();
+        let mut definitions: Vec<Definition> = Vec::new();
+        if let Target::Id(id) = &target {
+            self.children_read(connection, child, &source_kind, id)?;
+            let slot = (connection.clone(), child.to_owned(), id.clone());
+            let entries = self.children.get(&slot).into_iter().flatten();
+            definitions.extend(
+                entries
+                    .filter_map(|entry| self.out.objects.get(*entry))
+                    .map(|live| Definition { fields: live.fields.clone(), live: true }),
+            );
+        }
+        // What is declared is laid over what is live.
+        let source = self
+            .graph
+            .uses
+            .get(index)
+            .and_then(|uses| uses.iter().find(|found| found.pointer == format!("/{field}")))
+            .and_then(|found| match found.target {
+                Meaning::Declared(index) => Some(index),
+                Meaning::Live(_) => None,
+            });
+        let entries = source.and_then(|source| self.entries.get(&source)).cloned().unwrap_or_default();
+        for entry in entries {
+            let declared = &self.manifests.objects[entry];
+            if declared.kind.name != child {
+                continue;
+            }
+            let known = match self.out.standing.get(entry) {
+                Some(Standing::Known(known)) => *known,
+                Some(Standing::Waiting) => return Err(Stop::Wait),
+                _ => return Err(Stop::Fail(Vec::new())),
+            };
+            let fields = self.out.canonical.get(entry).cloned().unwrap_or_default();
+            match known.and_then(|live| self.out.objects.get(live)) {
+                Some(live) => {
+                    let key = live.kind.spec.key.first().cloned().unwrap_or_default();
+                    let name = live.fields.get(&key);
+                    if let Some(there) = definitions.iter_mut().find(|there| there.fields.get(&key) == name) {
+                        there.fields.extend(fields);
+                    }
+                }
+                None => definitions.push(Definition { fields, live: false }),
+            }
+        }
+        Ok(definitions)
+    }
+
+    /// Types an object's hook field and resolves the references in it.
+    #[expect(clippy::type_complexity, reason = "fields, types and late uses of one object")]
+    pub(super) fn refine(
+        &mut self,
+        index: usize,
+        hook: &dyn hook::Hook,
+        refined: crate::description::format::FieldSpec,
+        canonical: Fields,
+    ) -> Result<((Fields, Arc<Specs>), Vec<usize>), Stop> {
+        let object = &self.manifests.objects[index];
+        let mut specs = object.kind.spec.fields.clone();
+        let mut own = Fields::new();
+        let mut wrong = Vec::new();
+        if let Some(Value::Object(members)) = object.spec.get(hook.field()) {
+            let (named, unknown) = rename_members(&refined, members);
+            for name in unknown {
+                let mut bad = self.about(
+                    object,
+                    &format!("/{}/{}", hook.field(), crate::address::escape(&name)),
+                    "PL0111",
+                    format!("`{name}` is no field of this object's type."),
+                );
+                if let Some(near) = crate::diagnostic::nearest(&name, refined.fields.keys().map(String::as_str)) {
+                    bad = bad.hint(format!("Did you mean `{near}`?"));
+                } else {
+                    let known: Vec<String> = refined.fields.keys().map(|name| format!("`{name}`")).collect();
+                    bad = bad.hint(format!("It has {}.", known.join(", ")));
+                }
+                wrong.push(bad);
+            }
+            for (name, value) in &named {
+                if let Some(member) = refined.fields.get(name)
+                    && let Some(why) = misfit(member, value)
+                {
+                    wrong.push(self.about(object, &format!("/{}", hook.field()), "PL0103", format!("`{name}` {why}.")));
+                }
+            }
+            own.insert(hook.field().to_owned(), Value::Object(typed_members(&refined, named)));
+        }
+        if !wrong.is_empty() {
+            return Err(Stop::Fail(wrong));
+        }
+        specs.insert(hook.field().to_owned(), refined);
+        let only: Specs =
+            specs.get_key_value(hook.field()).map(|(name, spec)| (name.clone(), spec.clone())).into_iter().collect();
+        let mut diagnostics = Vec::new();
+        let as_manifest = Manifest { spec: own.clone(), ..object.clone() };
+        let uses = uses_of(&as_manifest, &only, &self.graph.names, self.sources, &mut diagnostics);
+        if !diagnostics.is_empty() {
+            return Err(Stop::Fail(diagnostics));
+        }
+        let resolved = self.put_references(index, &only, &own, &uses, &canonical)?;
+        let late = uses
+            .iter()
+            .filter_map(|found| match found.target {
+                Meaning::Declared(target) => Some(target),
+                Meaning::Live(_) => None,
+            })
+            .collect();
+        let mut canonical = canonical;
+        canonical.extend(resolved);
+        Ok(((canonical, Arc::new(specs)), late))
+    }
+
+    /// Reads a live object's hook field again, with its types.
+    pub(super) fn redecode(&mut self, live: usize, field: &str, specs: &Specs) {
+        let seal = self.seal;
+        if let Some(object) = self.out.objects.get_mut(live)
+            && let Some(spec) = specs.get(field)
+            && let Some(raw) = &object.raw
+        {
+            let wire = object.kind.field(field).and_then(|own| dialect::attribute(&object.kind, raw, own.wire_name()));
+            if let Some(wire) = wire {
+                object.fields.insert(field.to_owned(), decode(spec, &wire, &seal));
+            }
+        }
+    }
+}
+
+/// Puts members under the names that the hook gives them: they may be written by their definition's own name.
+fn rename_members(refined: &crate::description::format::FieldSpec, members: &Fields) -> (Fields, Vec<String>) {
+    let mut named = Fields::new();
+    let mut unknown = Vec::new();
+    for (name, value) in members {
+        if refined.fields.contains_key(name) {
+            named.insert(name.clone(), value.clone());
+            continue;
+        }
+        let by_title = refined.fields.iter().find(|(_, member)| member.description.as_deref() == Some(name.as_str()));
+        match by_title {
+            Some((key, _)) => {
+                named.insert(key.clone(), value.clone());
+            }
+            None => unknown.push(name.clone()),
+        }
+    }
+    (named, unknown)
+}
+
+/// What is wrong with a member's value, in words that follow its name.
+fn misfit(member: &crate::description::format::FieldSpec, value: &Value) -> Option<String> {
+    use crate::description::format::FieldType;
+    if value.is_null() {
+        return None;
+    }
+    let secret = secret_hash(value).is_some() || value_from(value).is_some();
+    if member.always_sensitive() && !secret {
+        return Some("is a password: write it as `{valueFrom: {env: NAME}}`".into());
+    }
+    if !member.always_sensitive() && secret {
+        return Some("is not sensitive and takes no `valueFrom`".into());
+    }
+    let fits = match member.ty {
+        FieldType::String | FieldType::Date => !(value.is_object() || value.is_array()) || secret,
+        FieldType::Number | FieldType::Integer => text(value).is_some_and(|words| words.parse::<f64>().is_ok()),
+        FieldType::Boolean => matches!(text(value).as_deref(), Some("true" | "false")),
+        FieldType::File => value::file(value).is_some(),
+        _ => true,
+    };
+    if !fits {
+        let wanted = match member.ty {
+            FieldType::File => "a file: `{file: PATH}`",
+            FieldType::Number | FieldType::Integer => "a number",
+            FieldType::Boolean => "`true` or `false`",
+            _ => "a text",
+        };
+        return Some(format!("must be {wanted}"));
+    }
+    if !member.allowed.is_empty() && !member.allowed.iter().any(|word| text(word) == text(value)) {
+        let words: Vec<String> = member.allowed.iter().filter_map(text).map(|word| format!("`{word}`")).collect();
+        return Some(format!("must be one of {}", words.join(", ")));
+    }
+    None
+}
+
+/// Members with their scalars in the types that the hook gives them.
+fn typed_members(refined: &crate::description::format::FieldSpec, members: Fields) -> Fields {
+    use crate::description::format::FieldType;
+    members
+        .into_iter()
+        .map(|(name, value)| {
+            let typed = match refined.fields.get(&name).map(|member| member.ty) {
+                Some(FieldType::String | FieldType::Date) if value.is_number() || value.is_boolean() => {
+                    text(&value).map_or(value, Value::String)
+                }
+                _ => value,
+            };
+            (name, typed)
+        })
+        .collect()
+}
