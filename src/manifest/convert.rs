@@ -152,7 +152,19 @@ impl<'t> Convert<'_, 't> {
             (Shape::Map(members), FieldType::Object) if !field.fields.is_empty() => {
                 let around = Around { sensitive, inner: false, whole: around.whole };
                 let known = Known::from(&field.fields);
-                let fields = self.members(members, known, path, around, &mut |_, _| false);
+                let mut open = Vec::new();
+                let mut fields = self.members(members, known, path, around, &mut |_, member| {
+                    if field.open {
+                        open.push(member);
+                    }
+                    field.open
+                });
+                for member in open {
+                    let here = Path::Field(path, &member.key);
+                    if let Some(value) = self.verbatim(&member.value, member.at, &here, sensitive) {
+                        fields.insert(member.key.to_string(), value);
+                    }
+                }
                 self.requirements(&fields, &field.fields, path, around.whole.then_some(key));
                 check_conditions(&fields, &field.fields, members, self);
                 Some(Value::Object(fields))

@@ -25,8 +25,6 @@ pub(super) struct Entry {
     pub(super) field: String,
     /// What tells it from its siblings.
     pub(super) key: String,
-    /// The key that it had before.
-    pub(super) renamed_from: Option<String>,
     pub(super) spec: Fields,
     /// What a create needs and it does not declare.
     pub(super) missing: Vec<String>,
@@ -51,17 +49,17 @@ pub(super) fn read<'t>(member: &Member<'t>, kind: &Arc<Kind>, convert: &mut Conv
                 let at = pair.value.best(pair.at);
                 let pointer = format!("{pointer}/{}", escape(&pair.key));
                 if let Some(spec) = pair_spec(pair, kind, &here, convert) {
-                    entries.extend(finish(spec, None, at, pointer, kind, member, &here, convert));
+                    entries.extend(finish(spec, at, pointer, kind, member, &here, convert));
                 }
             }
         }
         (Shape::List(items), InsideForm::List | InsideForm::Variables) => {
             for (index, item) in items.iter().enumerate() {
                 let here = Path::Item(&path, index);
-                let Some((spec, renamed_from)) = item_spec(item, kind, &here, convert) else { continue };
+                let Some(spec) = item_spec(item, kind, &here, convert) else { continue };
                 let at = key_mark(item, kind);
                 let pointer = format!("{pointer}/{index}");
-                entries.extend(finish(spec, renamed_from, at, pointer, kind, member, &here, convert));
+                entries.extend(finish(spec, at, pointer, kind, member, &here, convert));
             }
         }
         (_, form) => {
@@ -83,30 +81,25 @@ fn item_spec<'t>(
     kind: &Arc<Kind>,
     path: &Path<'_>,
     convert: &mut Convert<'_, 't>,
-) -> Option<(Fields, Option<String>)> {
+) -> Option<Fields> {
     let Some(members) = item.as_map() else {
         let message = format!("`{path}` has to be a map of the fields of a {}; it is {}.", kind.name, item.describe());
         convert.faults.error("PL0105", message, item.at);
         return None;
     };
     let before = convert.faults.list.len();
-    let rename = kind.inside().and_then(|inside| inside.renamed_from.clone());
-    let mut renamed_from = None;
     let known = Known { fields: &kind.spec.fields, not_fields: Some([&kind.spec.ignored, &kind.spec.excluded]) };
-    let mut spec = convert.fields(members, known, path, &mut |_, member| {
-        let found = rename.as_deref() == Some(&*member.key);
-        if found {
-            renamed_from = member.value.as_text().map(str::to_owned);
+    let mut spec = convert.fields(members, known, path, &mut |_, _| false);
+    for (name, field) in &kind.spec.fields {
+        if let Some(file) = &field.from_file
+            && !spec.contains_key(name)
+            && let Some(file_name) = spec.get(file).and_then(key_text)
+        {
+            spec.insert(name.clone(), Value::String(file_name));
         }
-        found
-    });
-    if let Some(rename) = &rename
-        && let Some(value) = spec.shift_remove(rename)
-    {
-        renamed_from = value::text(&value);
     }
     check_conditions(&spec, &kind.spec.fields, members, convert);
-    (convert.faults.list.len() == before).then_some((spec, renamed_from))
+    (convert.faults.list.len() == before).then_some(spec)
 }
 
 /// An entry of a map: the key and the value are fields of its kind.
@@ -139,7 +132,6 @@ fn pair_spec<'t>(
 #[expect(clippy::too_many_arguments, reason = "an entry is what all of these say")]
 fn finish<'t>(
     spec: Fields,
-    renamed_from: Option<String>,
     at: Mark,
     pointer: String,
     kind: &Arc<Kind>,
@@ -158,7 +150,7 @@ fn finish<'t>(
     convert.requirements(&spec, &kind.spec.fields, &Path::Root, None);
     let missing = std::mem::replace(&mut convert.missing, around);
     let field = member.key.to_string();
-    Some(Entry { kind: kind.clone(), field, key, renamed_from, spec, missing, pointer, at })
+    Some(Entry { kind: kind.clone(), field, key, spec, missing, pointer, at })
 }
 
 /// The key of an entry: of the first set of key fields that it declares all of.

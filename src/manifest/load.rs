@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     annotations,
+    condition::describe,
     connection::{self, Defaults},
     convert::Convert,
     faults::{Faults, listed},
@@ -104,6 +105,8 @@ struct Loader<'o> {
     addresses: HashMap<Address, Place>,
     /// By connection, kind and natural key.
     owners: HashMap<(String, Arc<str>, String), (Address, Place)>,
+    /// By connection, kind and scope: what only one object may be.
+    exclusive: HashMap<(String, Arc<str>, String), (Address, Place)>,
     names: HashMap<String, Arc<str>>,
 }
 
@@ -123,6 +126,7 @@ impl<'o> Loader<'o> {
             broken_apis: HashSet::new(),
             addresses: HashMap::new(),
             owners: HashMap::new(),
+            exclusive: HashMap::new(),
             names: HashMap::new(),
         }
     }
@@ -395,6 +399,9 @@ impl<'o> Loader<'o> {
         if let (Some(connection), Some(key)) = (&connection, object.key) {
             self.claim(connection, key, &annotations, &address, faults.place(at), &mut faults, header.name_at);
         }
+        if let (Some(connection), Some(scope)) = (&connection, object.exclusive) {
+            self.claim_exclusive(connection, scope, &kind, &address, &mut faults, at);
+        }
         let broken = faults.any_error() || document.broken;
         self.finish(faults);
         let Some(connection) = connection.filter(|_| !broken) else {
@@ -414,7 +421,6 @@ impl<'o> Loader<'o> {
             document: document.at,
             pointer: "/spec".to_owned(),
             missing,
-            renamed_from: None,
         });
         for entry in object.entries {
             let field = self.name(&entry.field);
@@ -429,7 +435,6 @@ impl<'o> Loader<'o> {
                 document: document.at,
                 pointer: entry.pointer,
                 missing: entry.missing,
-                renamed_from: entry.renamed_from,
             });
         }
     }
@@ -535,6 +540,36 @@ impl<'o> Loader<'o> {
                 let diagnostic = Diagnostic::error("PL0111", message).see(Some(*place), "the other one is here");
                 let hint = "two objects that share a key are told apart by `plumb.dev/external-id`";
                 faults.add(diagnostic.hint(hint), at);
+            }
+        }
+    }
+}
+
+impl Loader<'_> {
+    /// Refuses a second manifest that is what only one of a scope may be.
+    fn claim_exclusive(
+        &mut self,
+        connection: &str,
+        scope: String,
+        kind: &Kind,
+        address: &Address,
+        faults: &mut Faults<'_>,
+        at: Mark,
+    ) {
+        let place = faults.place(at);
+        match self.exclusive.entry((connection.to_owned(), address.kind.clone(), scope)) {
+            Slot::Vacant(slot) => {
+                slot.insert((address.clone(), place));
+            }
+            Slot::Occupied(first) => {
+                let (other, place) = first.get();
+                let condition = kind.spec.at_most_one.as_ref().map(|rule| describe(&rule.condition));
+                let message = format!(
+                    "Of `{address}` and `{other}`, only one can be a {} where {}.",
+                    kind.name,
+                    condition.unwrap_or_default()
+                );
+                faults.add(Diagnostic::error("PL0125", message).see(Some(*place), "the other one is here"), at);
             }
         }
     }

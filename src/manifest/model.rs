@@ -74,8 +74,6 @@ pub struct Manifest {
     /// Fields that the API needs to create the object and that are not declared, as dotted paths: an error only where
     /// the object turns out to be created.
     pub missing: Vec<String>,
-    /// The key that this entry had before, where the manifest says so.
-    pub renamed_from: Option<String>,
 }
 
 /// The `plumb.dev/…` annotations.

@@ -32,6 +32,8 @@ pub(super) struct Object<'n, 't> {
     pub(super) connection: Option<&'n Member<'t>>,
     /// What tells it from others of its kind, where the manifest alone can say.
     pub(super) key: Option<String>,
+    /// What no other object may be besides it.
+    pub(super) exclusive: Option<String>,
 }
 
 /// Reads the `spec` of an object.
@@ -79,7 +81,8 @@ pub(super) fn read<'n, 't>(
     check_conditions(&spec, &kind.spec.fields, members, convert);
     check_conflicts(&spec, &entries, members, kind, convert);
     let key = if convert.faults.any_error() { None } else { natural_key(&spec, kind, at, convert) };
-    Object { spec, entries, connection, key }
+    let exclusive = exclusive(&spec, kind);
+    Object { spec, entries, connection, key, exclusive }
 }
 
 /// A field that some entry kind of another parent has: says where it belongs.
@@ -217,6 +220,28 @@ fn check_conflicts(
     }
 }
 
+/// A field as part of a key: references alike whether or not they say `ref:`.
+fn key_part(value: &Value, field: &FieldSpec) -> String {
+    let text = value::text(value).unwrap_or_else(|| value.to_string());
+    match text.strip_prefix("ref:") {
+        Some(name) if field.reference.is_some() => name.to_owned(),
+        _ => text,
+    }
+}
+
+/// What no two objects may be at once: the rule's scope as one text, where this object fulfils the condition.
+fn exclusive(spec: &Fields, kind: &Kind) -> Option<String> {
+    let rule = kind.spec.at_most_one.as_ref()?;
+    if holds(&rule.condition, spec, &kind.spec.fields) != Some(true) {
+        return None;
+    }
+    let parts = rule.per.iter().map(|name| {
+        let field = kind.field(name);
+        field.zip(spec.get(name)).map(|(field, value)| key_part(value, field)).unwrap_or_default()
+    });
+    Some(parts.collect::<Vec<_>>().join("\u{1f}"))
+}
+
 /// The natural key as one text. An error where it is incomplete, nothing where only the API knows it.
 fn natural_key(spec: &Fields, kind: &Kind, at: Mark, convert: &mut Convert<'_, '_>) -> Option<String> {
     if kind.spec.singleton {
@@ -241,15 +266,12 @@ fn natural_key(spec: &Fields, kind: &Kind, at: Mark, convert: &mut Convert<'_, '
     let mut key = number.to_string();
     for name in names.iter().chain(kind.spec.key_extra.iter().filter(|name| spec.contains_key(*name))) {
         let field = kind.field(name)?;
-        let value = match spec.get(name).or(field.default.as_ref()) {
-            Some(value) => value,
-            None if kind.spec.key_optional.contains(name) => &Value::Null,
-            None => return None,
-        };
-        let text = value::text(value).unwrap_or_else(|| value.to_string());
-        let text = if field.reference.is_some() { text.strip_prefix("ref:").unwrap_or(&text) } else { &text };
         key.push('\u{1f}');
-        key.push_str(text);
+        match spec.get(name).or(field.default.as_ref()) {
+            Some(value) => key.push_str(&key_part(value, field)),
+            None if kind.spec.key_optional.contains(name) => {}
+            None => return None,
+        }
     }
     Some(key)
 }

@@ -57,6 +57,10 @@ pub(super) fn check(name: &str, text: &str, field: &FieldSpec) -> Result<(), Dia
             None => diagnostic,
         });
     }
+    if reference.kinds.get(kind).is_some_and(String::is_empty) && !rest.starts_with("id:") {
+        let why = format!("a `{kind}` has no kind here and is named by its id");
+        return Err(bad(name, text, &why).hint(format!("write `{kind}/id:NUMBER`")));
+    }
     bare(name, rest)
 }
 
@@ -136,6 +140,7 @@ mod tests {
         }
         assert!(check("x", "jane", &field).is_err());
         assert!(check("x", "Contact/", &field).is_err());
+        assert!(check("x", "ticket/broken-printer", &field).is_err());
         let wrong = check("x", "Contat/jane", &field).unwrap_err();
         assert_eq!(wrong.hints, ["did you mean `Contact/jane`?"]);
     }

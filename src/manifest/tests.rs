@@ -195,7 +195,7 @@ tags: {colour: red, size: 4}
                 "shop/Product/one#parts/A~1B ~0".to_owned(),
                 json!({"name": "A/B ~", "kind": "Text", "order": 1, "shown": true})
             ),
-            ("shop/Product/one#parts/s1".to_owned(), json!({"serial": "s1", "kind": "Tag", "tagType": "Product/x"})),
+            ("shop/Product/one#parts/s1".to_owned(), json!({"serial": "s1", "kind": "Tag", "tagType": "Product/x", "renamedFrom": "old"})),
             ("shop/Product/one#variables/URL".to_owned(), json!({"name": "URL", "value": "8080"})),
             (
                 "shop/Product/one#variables/TOKEN".to_owned(),
@@ -206,14 +206,18 @@ tags: {colour: red, size: 4}
         ]
     );
     assert!(manifests.objects[1..].iter().all(|object| object.parent == Some(0)));
-    assert_eq!(manifests.objects[2].renamed_from.as_deref(), Some("old"));
     assert_eq!(manifests.objects[2].pointer, "/spec/parts/1");
 }
 
 #[test]
 fn attachments_are_keyed_by_their_file_name() {
-    let manifests = good(&document("Customer", "attachments: [{file: docs/a.pdf}]\n"));
+    let manifests = good(&document("Customer", "attachments: [{file: {file: docs/a.pdf}}, {name: b, file: a.pdf}]\n"));
     assert_eq!(manifests.objects[1].address.to_string(), "shop/Customer/one#attachments/a.pdf");
+    assert_eq!(
+        Value::Object(manifests.objects[1].spec.clone()),
+        json!({"file": {"$file": {"path": "docs/a.pdf"}}, "name": "a.pdf"})
+    );
+    assert_eq!(manifests.objects[2].address.to_string(), "shop/Customer/one#attachments/b");
 }
 
 #[test]
@@ -360,4 +364,12 @@ fn a_broken_manifest_is_named_and_does_not_hide_the_rest() {
     assert_eq!(manifests.broken.iter().map(ToString::to_string).collect::<Vec<_>>(), ["shop/Customer/one"]);
     assert!(!manifests.incomplete);
     assert!(load_all(&["a: [\n"]).incomplete);
+}
+
+#[test]
+fn open_objects_take_members_of_the_users_own() {
+    assert_eq!(
+        spec("Customer", "profile: {motto: 8, favourite_colour: [1, {x: true}]}\n"),
+        json!({"profile": {"motto": "8", "favourite_colour": [1, {"x": true}]}, "name": "one"})
+    );
 }
