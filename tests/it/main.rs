@@ -1,5 +1,6 @@
 //! All integration tests, as one program.
 
+mod http;
 mod cli;
 mod custom_api;
 mod flow;
