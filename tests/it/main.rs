@@ -1,9 +1,9 @@
 //! All integration tests, as one program.
 
-mod http;
 mod cli;
 mod custom_api;
 mod flow;
+mod http;
 mod inventory;
 mod report;
 mod seeds;
