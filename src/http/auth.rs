@@ -265,7 +265,7 @@ fn login(
     Ok(Grant::Login {
         login: endpoint(&scheme.path)?,
         refresh: scheme.refresh_path.as_deref().map(endpoint).transpose()?,
-        scheme: scheme.clone(),
+        scheme: Box::new(scheme.clone()),
         email: email.cloned(),
         username: username.cloned(),
         password: password.clone(),

@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn budget(concurrency: u32) -> Arc<Budget> {
-        Arc::new(Budget::new(Model { requests: None, window: Duration::from_secs(60), concurrency }, &Pace::default()))
+        Arc::new(Budget::new(Model { requests: None, window: Duration::from_mins(1), concurrency }, &Pace::default()))
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(super) enum Grant {
     /// By a vendor's login.
     Login {
         /// The described exchange.
-        scheme: LoginScheme,
+        scheme: Box<LoginScheme>,
         /// Where to log in.
         login: Endpoint,
         /// Where to refresh.

@@ -113,18 +113,18 @@ mod tests {
     #[test]
     fn attempts_are_bounded_by_number_and_by_time() {
         let pace = Pace::default();
-        let mut tries = Tries::new(&pace, Duration::from_secs(60));
+        let mut tries = Tries::new(&pace, Duration::from_mins(1));
         let delays: Vec<_> = std::iter::from_fn(|| tries.next(false, None)).collect();
         assert_eq!(delays.len(), 5);
         assert!(delays.iter().enumerate().all(|(n, delay)| *delay <= pace.first_delay * (1 << n)));
 
-        let mut tries = Tries::new(&pace, Duration::from_secs(300));
+        let mut tries = Tries::new(&pace, Duration::from_mins(5));
         let mut waited = Duration::ZERO;
         while let Some(delay) = tries.next(true, None) {
             tries.started -= delay;
             waited += delay;
         }
         assert!(waited > Duration::from_secs(250) && waited <= Duration::from_secs(330), "{waited:?}");
-        assert_eq!(Tries::new(&pace, Duration::ZERO).next(true, Some(Duration::from_secs(3600))), None);
+        assert_eq!(Tries::new(&pace, Duration::ZERO).next(true, Some(Duration::from_hours(1))), None);
     }
 }

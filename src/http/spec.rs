@@ -85,12 +85,12 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            silence: Duration::from_secs(60),
-            total: Duration::from_secs(120),
+            silence: Duration::from_mins(1),
+            total: Duration::from_mins(2),
             attempts: 6,
             first_delay: Duration::from_millis(500),
             longest_delay: Duration::from_secs(30),
-            overall: Duration::from_secs(300),
+            overall: Duration::from_mins(5),
             second: 1.0,
             largest_body: 64 * 1024 * 1024,
         }

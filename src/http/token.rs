@@ -98,7 +98,7 @@ impl TokenSource {
         let source = self.clone();
         match tokio::spawn(async move { source.obtain(need).await }).await {
             Ok(result) => result,
-            Err(_) => Err(self.interrupted(&self.site(false))),
+            Err(_) => Err(interrupted(&self.site(false))),
         }
     }
 
@@ -188,7 +188,7 @@ impl TokenSource {
             let request =
                 self.grant.request(refresh).map_err(|reason| Failed::Rejected(self.rejected(&site, reason)))?;
             let turn = self.stop.unless(turns.take()).await;
-            let flight = match turn.ok_or_else(|| Failed::Passing(self.interrupted(&site)))? {
+            let flight = match turn.ok_or_else(|| Failed::Passing(interrupted(&site)))? {
                 Ok(flight) => flight,
                 Err(UsedUp(wait)) => {
                     return Err(Failed::Passing(HttpError::RateLimited { site: Arc::new(site), wait: Some(wait) }));
@@ -231,7 +231,7 @@ impl TokenSource {
             drop(flight);
             let Some(delay) = next else { return Err(Failed::Passing(error)) };
             if self.stop.unless(tokio::time::sleep(delay)).await.is_none() {
-                return Err(Failed::Passing(self.interrupted(&site)));
+                return Err(Failed::Passing(interrupted(&site)));
             }
         }
     }
@@ -285,10 +285,10 @@ impl TokenSource {
         let message = format!("no token was given ({})", self.masker.apply(why.as_ref()));
         HttpError::Auth { site: Arc::new(site.clone()), message, answer: None }
     }
+}
 
-    fn interrupted(&self, site: &Site) -> HttpError {
-        HttpError::Interrupted { site: Arc::new(site.clone()), processed: Processed::No }
-    }
+fn interrupted(site: &Site) -> HttpError {
+    HttpError::Interrupted { site: Arc::new(site.clone()), processed: Processed::No }
 }
 
 impl State {

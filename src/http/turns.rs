@@ -249,7 +249,7 @@ mod tests {
         let start = Instant::now();
         drop(turns.take().await.unwrap());
         assert!(start.elapsed() >= Duration::from_millis(50));
-        turns.pause(Duration::from_secs(3600));
+        turns.pause(Duration::from_hours(1));
         let UsedUp(wait) = turns.take().await.unwrap_err();
         assert!(wait > Duration::from_secs(3500));
     }
@@ -261,7 +261,7 @@ mod tests {
         let waiting = turns.take();
         let telling = async {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            turns.told(quota(9), Some(Duration::from_secs(60)));
+            turns.told(quota(9), Some(Duration::from_mins(1)));
         };
         let both = futures::future::join(waiting, telling);
         let (flight, ()) = tokio::time::timeout(Duration::from_secs(2), both).await.unwrap();

@@ -4,6 +4,7 @@ mod bad_input;
 mod cli;
 mod custom_api;
 mod flow;
+mod http;
 mod inventory;
 mod report;
 mod seeds;
