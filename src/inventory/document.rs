@@ -232,7 +232,7 @@ async fn documents(bucket: &Bucket) -> Result<Vec<Path>, InventoryError> {
         .objects
         .into_iter()
         .map(|object| object.location)
-        .filter(|path| path.as_ref().ends_with(".json"))
+        .filter(|path| path.extension() == Some("json"))
         .collect())
 }
 
@@ -367,7 +367,7 @@ impl Document {
     }
 
     fn lost(&self) -> InventoryError {
-        let holder = self.lease.lost().flatten().map(Box::new);
+        let holder = self.lease.lost().and_then(|loss| loss.holder).map(Box::new);
         InventoryError::Lost { location: self.bucket.name.clone(), holder }
     }
 }

@@ -99,14 +99,13 @@ impl InventoryError {
                 .hint("`plumb inventory unlock` lifts the lock at once; make sure that its holder is gone"),
             Self::Lost { .. } => Diagnostic::error("PL0807", message)
                 .hint("nothing more was written; run again: what was begun is looked up first"),
-            Self::NotLocked(_) => Diagnostic::error("PL0806", message),
             Self::TooNew { .. } => {
                 Diagnostic::error("PL0804", message).hint("use the plumb that wrote it last, or a newer one")
             }
             Self::Damaged { .. } => Diagnostic::error("PL0809", message)
                 .hint("restore it from a backup, or move it away and run `plumb inventory rebuild`"),
             Self::Read { .. } => Diagnostic::error("PL0805", message),
-            Self::Write { .. } => Diagnostic::error("PL0806", message),
+            Self::NotLocked(_) | Self::Write { .. } => Diagnostic::error("PL0806", message),
             Self::Unconditional(_) => Diagnostic::error("PL0808", message)
                 .hint("use a store that honours conditional writes, as Amazon S3, Cloudflare R2 and current MinIO do"),
             Self::Key { .. } => Diagnostic::error("PL0810", message),

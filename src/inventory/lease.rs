@@ -28,7 +28,7 @@ pub struct LeaseTimes {
 
 impl Default for LeaseTimes {
     fn default() -> Self {
-        Self { length: Duration::from_secs(60), renewal: Duration::from_secs(20) }
+        Self { length: Duration::from_mins(1), renewal: Duration::from_secs(20) }
     }
 }
 
@@ -57,7 +57,14 @@ struct Standing {
     version: UpdateVersion,
     until: Instant,
     until_by_the_clock: SystemTime,
-    lost: Option<Option<Holder>>,
+    lost: Option<Loss>,
+}
+
+/// That a lease was lost.
+#[derive(Debug, Clone)]
+pub(super) struct Loss {
+    /// Who has it now, if somebody has.
+    pub(super) holder: Option<Holder>,
 }
 
 /// A lease that renews itself until it is released or dropped.
@@ -81,8 +88,8 @@ impl LeaseView {
         standing.until.min(Instant::now() + left)
     }
 
-    /// Who has it now, if it was lost: the outer option tells whether, the inner one who.
-    pub(super) fn lost(&self) -> Option<Option<Holder>> {
+    /// Whether it was lost, and to whom.
+    pub(super) fn lost(&self) -> Option<Loss> {
         lock(&self.0).lost.clone()
     }
 }
@@ -226,7 +233,8 @@ async fn look(bucket: &Bucket, stack: &str, mine: &LeaseDocument, standing: &Mut
         }
         Ok(found) => {
             let mut standing = lock(standing);
-            standing.lost = Some(found.filter(|(lease, _)| !lease.released).map(|(lease, _)| lease.holder));
+            let holder = found.filter(|(lease, _)| !lease.released).map(|(lease, _)| lease.holder);
+            standing.lost = Some(Loss { holder });
             standing.until = Instant::now();
             false
         }

@@ -78,15 +78,13 @@ impl fmt::Display for Location {
 
 /// A file that belongs to a SQLite file: `inventory.key` beside `inventory.db`.
 pub(super) fn beside(database: &Path, extension: &str) -> PathBuf {
-    match database.extension().and_then(|found| found.to_str()) {
-        Some("db" | "sqlite" | "sqlite3") => database.with_extension(extension),
-        _ => {
-            let mut name = database.as_os_str().to_owned();
-            name.push(".");
-            name.push(extension);
-            name.into()
-        }
+    if let Some("db" | "sqlite" | "sqlite3") = database.extension().and_then(|found| found.to_str()) {
+        return database.with_extension(extension);
     }
+    let mut name = database.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    name.into()
 }
 
 /// The part before the first colon, if it can be a scheme: one letter would be a drive.

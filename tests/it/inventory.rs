@@ -164,7 +164,8 @@ async fn concurrent_commits_are_all_kept(location: Location) {
         .collect::<Result<Vec<()>, _>>()
         .unwrap();
     let took = started.elapsed();
-    assert_eq!(*inventory.state(), read(&location).await);
+    let shown = inventory.state().clone();
+    assert_eq!(shown, read(&location).await);
     inventory.unlock().await;
     let state = read(&location).await;
     assert_eq!((state.objects.len(), state.intents.len(), state.serial), (100, 100, 100));
@@ -269,7 +270,7 @@ async fn holds_the_lock() {
     inventory.lock("plumb apply").await.unwrap();
     inventory.commit(vec![begin("killed")]).await.unwrap();
     println!("has begun");
-    tokio::time::sleep(Duration::from_secs(120)).await;
+    tokio::time::sleep(Duration::from_mins(2)).await;
     panic!("nobody killed this process");
 }
 
@@ -459,17 +460,17 @@ mod leases {
     #[tokio::test]
     async fn a_holder_that_does_not_renew_is_followed_and_then_refused() {
         let Some(location) = s3::location() else { return };
-        let stale = held(&location, times(SHORT, Duration::from_secs(600))).await;
-        stale.commit(vec![begin("1")]).await.unwrap();
-        let until = stale.safe_until().unwrap();
+        let late = held(&location, times(SHORT, Duration::from_mins(10))).await;
+        late.commit(vec![begin("1")]).await.unwrap();
+        let until = late.safe_until().unwrap();
         assert!(until > Instant::now() && until <= Instant::now() + SHORT);
 
         tokio::time::sleep(SHORT + Duration::from_millis(10)).await;
         let next = held(&location, LeaseTimes::default()).await;
         assert!(next.state().intents.contains_key("1"));
-        assert!(stale.safe_until().unwrap() <= Instant::now());
+        assert!(late.safe_until().unwrap() <= Instant::now());
 
-        let refused = stale.commit(vec![put(1), Edit::End("1".into())]).await.unwrap_err();
+        let refused = late.commit(vec![put(1), Edit::End("1".into())]).await.unwrap_err();
         assert!(matches!(refused, InventoryError::Lost { .. }), "{refused}");
         assert_eq!(refused.diagnostic().code, "PL0807");
         next.commit(vec![put(2)]).await.unwrap();

@@ -79,7 +79,7 @@ async fn write(State(store): State<FaultyS3>, Path(path): Path<String>, headers:
     let found = store.objects.get(&path).map(|(version, _)| tag(*version));
     let wanted = headers.get(header::IF_MATCH).map(|tag| tag.to_str().unwrap().to_owned());
     let holds = if headers.contains_key(header::IF_NONE_MATCH) { found.is_none() } else { found == wanted };
-    let document = path.ends_with(".json");
+    let document = !path.ends_with("lock");
     if !holds && !store.faults.ignore_conditions {
         return StatusCode::PRECONDITION_FAILED.into_response();
     }
