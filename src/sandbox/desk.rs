@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     description::format::{IdWire, UpdateStyle},
-    value::{Fields, set_path, text},
+    value::{set_path, text},
 };
 
 /// Works on the rows of one API for the time of one call.
@@ -37,8 +37,6 @@ pub(super) struct Change<'a> {
     pub(super) given: HashSet<String>,
     /// The attributes as the body gave them, by their normalised name.
     pub(super) raw: HashMap<String, Value>,
-    /// Relationships of the body.
-    pub(super) relationships: Fields,
 }
 
 impl Change<'_> {
@@ -86,8 +84,7 @@ impl<'a> Desk<'a> {
         rules::complete(shape, &mut row, true);
         faults.extend(rules::missing(shape, &row));
         refuse(faults)?;
-        let relationships = item.relationships;
-        let mut change = Change { shape, row, old: None, given, raw, relationships };
+        let mut change = Change { shape, row, old: None, given, raw };
         self.sim.behaviour.before_write(self, &mut change)?;
         rules::complete(shape, &mut change.row, false);
         self.name(shape, &mut change.row, ids)?;
@@ -126,7 +123,7 @@ impl<'a> Desk<'a> {
         }
         refuse(faults)?;
         check_frozen(shape, &old, &row)?;
-        let mut change = Change { shape, row, old: Some(old), given, raw, relationships: Fields::new() };
+        let mut change = Change { shape, row, old: Some(old), given, raw };
         self.sim.behaviour.before_write(self, &mut change)?;
         rules::complete(shape, &mut change.row, false);
         // What the object lacked before is not asked of an update.

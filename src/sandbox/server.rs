@@ -20,7 +20,7 @@ use futures::stream;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::{
@@ -45,6 +45,7 @@ pub(super) const MASK: &str = "********";
 #[serde(rename_all = "camelCase")]
 pub struct LogEntry {
     /// When it came.
+    #[serde(serialize_with = "as_text")]
     pub at: Timestamp,
     /// HTTP method.
     pub method: String,
@@ -62,6 +63,10 @@ pub struct LogEntry {
     pub credential_ok: bool,
     /// The fault that struck.
     pub fault: Option<String>,
+}
+
+fn as_text<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
 }
 
 /// One API with its door.

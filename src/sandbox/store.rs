@@ -219,7 +219,9 @@ impl Store {
 
     /// The rows of a kind inside a parent.
     pub(super) fn inside<'a>(&'a self, kind: &str, parent: (&str, &str)) -> impl Iterator<Item = &'a Row> + use<'a> {
-        self.tables.get(kind).into_iter().flat_map(move |table| table.inside(parent.0, parent.1).collect::<Vec<_>>())
+        let rows: Vec<&'a Row> =
+            self.tables.get(kind).map(|table| table.inside(parent.0, parent.1).collect()).unwrap_or_default();
+        rows.into_iter()
     }
 
     /// The time now: it moves by one with every call that changes something.
@@ -293,10 +295,5 @@ impl Store {
                 }
             }
         }
-    }
-
-    /// Names of the kinds.
-    pub(super) fn kinds(&self) -> Vec<String> {
-        self.tables.keys().cloned().collect()
     }
 }

@@ -1,2 +1,3 @@
 
+mod sandbox;
 mod seeds;
