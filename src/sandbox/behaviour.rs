@@ -103,6 +103,11 @@ pub(super) trait Behaviour: Send + Sync {
     /// Does what else a deletion brings about.
     fn after_delete(&self, _desk: &mut Desk<'_>, _shape: &Shape, _row: &Row) {}
 
+    /// Completes an object of a seed, whose references are found.
+    fn ripen(&self, _desk: &mut Desk<'_>, _shape: &Shape, _key: &str) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     /// Completes the attributes of an answer.
     fn show(&self, _glance: &Glance<'_>, _attributes: &mut Fields) {}
 

@@ -1,6 +1,8 @@
 //! IT Glue's own ways, as its reference (<https://api.itglue.com/developer>) tells them: what follows from what, and
 //! what its samples leave out.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -25,9 +27,13 @@ const SITE: &str = "https://mycompany.itglue.example";
 /// Writable attributes that no sample answer has.
 fn unseen(kind: &str) -> &'static [&'static str] {
     match kind {
-        "Configuration" => {
-            &["contact-id", "default-gateway", "restricted", "mitp-device-expiration-date", "mitp-end-of-life-date"]
-        }
+        "Configuration" => &[
+            "contact-id",
+            "default-gateway",
+            "restricted",
+            "mitp-device-expiration-date",
+            "mitp-end-of-life-date",
+        ],
         "Contact" | "Location" => &["restricted"],
         "Password" => &["archived", "generated-password-type", "shareable"],
         "FlexibleAssetType" => &["enabled"],
@@ -125,6 +131,22 @@ impl Behaviour for ItGlue {
             "FlexibleAssetField" => traits::forget_field(desk, row),
             kind => drop_embedded(desk, kind, &row.id),
         }
+    }
+
+    fn ripen(&self, desk: &mut Desk<'_>, shape: &Shape, key: &str) -> Result<(), Refusal> {
+        let Some(row) = desk.store.get(shape.name(), key).cloned() else { return Ok(()) };
+        let (given, mut raw) = (row.attributes.keys().cloned().collect(), HashMap::new());
+        if let Some(traits) = row.get("traits") {
+            raw.insert("traits".to_owned(), traits::by_id(desk, &row, traits));
+        }
+        let mut change = Change { shape, row, old: None, given, raw };
+        match shape.name() {
+            "Contact" | "FlexibleAssetField" | "FlexibleAsset" => self.before_write(desk, &mut change)?,
+            "Configuration" | "ConfigurationInterface" => {}
+            _ => return Ok(()),
+        }
+        desk.store.put_as_is(shape.name(), change.row.clone());
+        self.after_write(desk, &change)
     }
 
     fn show(&self, glance: &Glance<'_>, attributes: &mut Fields) {
@@ -306,9 +328,9 @@ fn show_password(glance: &Glance<'_>, attributes: &mut Fields) {
         let row = glance.store.get(kind, &id);
         let name = row.and_then(|row| glance.simulation.title_of(glance.simulation.shape(kind)?, row));
         attributes.insert("cached-resource-name".into(), name.into());
-        let asset_type = row
-            .filter(|_| kind == "FlexibleAsset")
-            .and_then(|row| glance.store.get("FlexibleAssetType", &row.text("flexible-asset-type-id")?)?.text("name"));
+        let asset_type = row.filter(|_| kind == "FlexibleAsset").and_then(|row| {
+            glance.store.get("FlexibleAssetType", &row.text("flexible-asset-type-id")?)?.text("name")
+        });
         attributes.insert("cached-resource-type-name".into(), asset_type.unwrap_or(word).into());
     }
 }

@@ -6,11 +6,13 @@
 //!   Organization:
 //!     - {id: 2, name: Happy Frog, organizationType: Customer, synced: manage}
 //! ```
+//!
+//! Entries inside an object are written in its field, or by themselves with `parent: Kind/ID`.
 
 use serde_json::{Map, Value};
 
 use super::{
-    desk::local_key,
+    desk::{Desk, local_key},
     field::encode,
     rules,
     shape::{Shape, holds_references},
@@ -53,6 +55,14 @@ pub enum BadSeed {
         field: String,
         /// What it says.
         value: String,
+    },
+    /// The API's own rules refuse an object.
+    #[error("a {kind} of the seed is not possible: {reason}")]
+    Refused {
+        /// Name of the kind.
+        kind: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// Something has the wrong form.
     #[error("the seed's `{0}` must be a list of objects")]
@@ -103,12 +113,16 @@ pub(super) fn plant(sim: &Simulation, seed: &Value) -> Result<(), BadSeed> {
         }
     }
     // References of references (a region within its country) come to rest within a few rounds.
+    let mut grown = Vec::new();
     for round in 0.. {
         let mut open = Vec::new();
         let before = planted.len();
         for one in planted {
-            if let Some(left) = settle(sim, &mut store, one) {
-                open.push(left);
+            let one = settle(sim, &mut store, one);
+            if one.references.is_empty() {
+                grown.push((one.kind, one.key));
+            } else {
+                open.push(one);
             }
         }
         planted = open;
@@ -116,14 +130,23 @@ pub(super) fn plant(sim: &Simulation, seed: &Value) -> Result<(), BadSeed> {
             break;
         }
     }
-    store.commit();
-    match planted.into_iter().next() {
-        None => Ok(()),
-        Some(one) => {
-            let (field, value) = one.references.into_iter().next().unwrap_or_default();
-            Err(BadSeed::Reference { kind: one.kind, field, value: text(&value).unwrap_or_else(|| value.to_string()) })
+    if let Some(one) = planted.into_iter().next() {
+        store.rollback();
+        let (field, value) = one.references.into_iter().next().unwrap_or_default();
+        let value = text(&value).unwrap_or_else(|| value.to_string());
+        return Err(BadSeed::Reference { kind: one.kind, field, value });
+    }
+    let mut desk = Desk::new(sim, &mut store);
+    for (kind, key) in grown {
+        let Some(shape) = sim.shape(&kind) else { continue };
+        if let Err(refusal) = sim.behaviour.ripen(&mut desk, shape, &key) {
+            store.rollback();
+            let reasons: Vec<String> = refusal.faults.into_iter().map(|fault| fault.detail).collect();
+            return Err(BadSeed::Refused { kind, reason: reasons.join(" ") });
         }
     }
+    store.commit();
+    Ok(())
 }
 
 /// Stores one object without its references.
@@ -151,6 +174,10 @@ fn sow(
             entries.push((inside.name.clone(), value.clone()));
         } else if shape.is_ignored(&shape.spell(name)) {
             row.attributes.insert(shape.spell(name), value.clone());
+        } else if let (true, Some((kind, id))) =
+            (name == "parent" && shape.kind.inside().is_some(), value.as_str().and_then(|text| text.split_once('/')))
+        {
+            row.parent = Some((kind.to_owned(), id.to_owned()));
         } else if name != "id" {
             return Err(BadSeed::Field { kind: shape.name().to_owned(), field: name.clone() });
         }
@@ -216,9 +243,11 @@ fn spelled(shape: &Shape, field: &FieldSpec, value: &Value) -> Value {
 }
 
 /// Finds the references of a row; gives back what is still open.
-fn settle(sim: &Simulation, store: &mut Store, mut planted: Planted) -> Option<Planted> {
-    let shape = sim.shape(&planted.kind)?;
-    let mut row = store.get(&planted.kind, &planted.key)?.clone();
+fn settle(sim: &Simulation, store: &mut Store, mut planted: Planted) -> Planted {
+    let (Some(shape), Some(mut row)) = (sim.shape(&planted.kind), store.get(&planted.kind, &planted.key).cloned())
+    else {
+        return planted;
+    };
     let mut open = Vec::new();
     let mut moved = false;
     for (name, value) in std::mem::take(&mut planted.references) {
@@ -247,7 +276,7 @@ fn settle(sim: &Simulation, store: &mut Store, mut planted: Planted) -> Option<P
         store.put_as_is(&planted.kind, row);
     }
     planted.references = open;
-    (!planted.references.is_empty()).then_some(planted)
+    planted
 }
 
 /// The wire form of a reference, and the type beside it where there is one.

@@ -21,8 +21,7 @@ pub(super) fn check_field(desk: &mut Desk<'_>, change: &mut Change<'_>) -> Resul
     };
     if old.get("kind") != change.row.get("kind") {
         let key = old.text("name-key").unwrap_or_default();
-        let used =
-            assets(desk.store, old).any(|asset| asset.get("traits").is_some_and(|traits| traits.get(&key).is_some()));
+        let used = assets(desk.store, old).any(|asset| asset.get("traits").is_some_and(|traits| traits.get(&key).is_some()));
         if used {
             let detail = "`kind` cannot be changed: there are traits created for the field.";
             return Err(Refusal::at(pointer(change.shape, "kind"), detail));
@@ -198,6 +197,24 @@ fn tags(store: &Store, field: &Row, value: &Value) -> Result<Value, String> {
     Ok(kept.into())
 }
 
+/// The traits of a seed with ids for the names that its Tag traits may have.
+pub(super) fn by_id(desk: &Desk<'_>, asset: &Row, traits: &Value) -> Value {
+    let mut out = traits.clone();
+    for field in fields(desk.store, asset).iter().filter(|field| field.text("kind").as_deref() == Some("Tag")) {
+        let Some(value) = field.text("name-key").and_then(|key| out.get_mut(key)) else { continue };
+        let Some((kind, shape)) = tagged(field).0.and_then(|kind| Some((kind, desk.sim.shape(kind)?))) else { continue };
+        let id = |name: &Value| {
+            let found = desk.store.rows(kind).find(|row| desk.sim.title_of(shape, row) == text(name));
+            found.map_or_else(|| name.clone(), |row| row.id.clone().into())
+        };
+        *value = match &*value {
+            Value::Array(names) => names.iter().map(id).collect(),
+            name => id(name),
+        };
+    }
+    out
+}
+
 /// Turns the texts of Password traits into passwords, and removes the passwords of traits that are gone.
 pub(super) fn keep_passwords(desk: &mut Desk<'_>, change: &Change<'_>) -> Result<(), Refusal> {
     if !change.gives("traits") {
@@ -317,8 +334,7 @@ fn shown_tags(glance: &Glance<'_>, field: &Row, value: &Value) -> Value {
             value
         })
         .collect();
-    let word =
-        if asset_type.is_some() { "FlexibleAssets".to_owned() } else { field.text("tag-type").unwrap_or_default() };
+    let word = if asset_type.is_some() { "FlexibleAssets".to_owned() } else { field.text("tag-type").unwrap_or_default() };
     json!({ "type": word, "values": values })
 }
 

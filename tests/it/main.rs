@@ -7,6 +7,7 @@ mod flow;
 mod http;
 mod inventory;
 mod report;
+mod sandbox;
 mod seeds;
 mod support;
 mod wire;
