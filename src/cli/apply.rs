@@ -67,7 +67,7 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &mut Console
     {
         return Err(stale(saved, &planned.document));
     }
-    let manner = Manner { yes, question: "Apply this?", format: args.output.format };
+    let manner = Manner { yes, seen: saved.is_some(), question: "Apply this?", format: args.output.format };
     execute(planned, &options, manner, global, console).await
 }
 

@@ -49,6 +49,6 @@ pub(super) async fn run(global: &Global, args: &DestroyArgs, console: &mut Conso
     options.keep_key = true;
     let planned = console.interrupt().or(pipeline::plan(&options, Mode::Destroy)).await?;
     let question = "Delete all of this?";
-    let manner = Manner { yes: args.yes, question, format: args.output.format };
+    let manner = Manner { yes: args.yes, seen: false, question, format: args.output.format };
     execute(planned, &options, manner, global, console).await
 }

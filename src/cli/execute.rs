@@ -12,6 +12,8 @@ use crate::{
 pub(super) struct Manner<'a> {
     /// No question is asked.
     pub(super) yes: bool,
+    /// The plan was seen already, so that it is not shown again.
+    pub(super) seen: bool,
     /// The question.
     pub(super) question: &'a str,
     /// How the report is printed.
@@ -37,9 +39,13 @@ pub(super) async fn execute(
 ) -> Result<Exit, Failure> {
     show::diagnostics(&planned.diagnostics, &planned.sources, console);
     let nothing = planned.document.actions.is_empty();
-    if manner.format == PlanFormat::Text {
+    let text = manner.format == PlanFormat::Text;
+    if text && (nothing || !manner.seen) {
         show::plan(&planned.document, &planned.notes, PlanFormat::Text, global, console)?;
-    } else if !manner.yes && !nothing {
+        if !nothing {
+            console.print("\n");
+        }
+    } else if !text && !manner.yes && !nothing {
         let style = report::Style { color: console.is_talk_colored(), ..show::style(global, console) };
         console.tell(report::text::plan(&planned.document, &planned.notes, style));
     }

@@ -44,7 +44,7 @@ pub async fn import(options: &Options, address: &str, id: &str) -> Result<Adopte
     let found = planned.observed.objects.iter().find(|live| {
         live.kind == object.kind
             && *live.connection == *object.connection
-            && (live.id == id || crate::live::shown_key(&live.kind, &live.fields, &|_, _| None) == id)
+            && (live.id == id || is_key(&crate::live::shown_key(&live.kind, &live.fields, &|_, _| None), id))
             && (object.parent.is_none() || live.parent == planned.observed.parents[index])
     });
     let (live_id, fields, parent) = match found {
@@ -68,6 +68,11 @@ pub async fn import(options: &Options, address: &str, id: &str) -> Result<Adopte
     inventory.unlock().await;
     written.map_err(|error| inventory_failure(&error))?;
     Ok(Adopted { address: address.to_owned(), id: live_id })
+}
+
+/// Whether a text is a natural key; a slash in a part may go without its backslash.
+fn is_key(key: &str, text: &str) -> bool {
+    key == text || key.replace("\\/", "/") == text
 }
 
 /// The record of a live object that was there before plumb and is as it is: what the API shows is recorded as it is

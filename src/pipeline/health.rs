@@ -66,7 +66,7 @@ impl Health {
 pub async fn checkup(options: &Options) -> Result<Checkup, Failure> {
     let mut loaded = load(options)?;
     // Hashes of this run are compared with none.
-    let key = HashKey::random().map_err(|error| super::account::inventory_failure(&error))?;
+    let key = HashKey::random().map_err(|error| Failure::config(format!("The system gives no random numbers: {error}.")))?;
     let vault = Arc::new(Vault::new(key));
     let mut diagnostics = loaded.snapshot.diagnostics.clone();
     diagnostics.extend(loaded.manifests.diagnostics.iter().cloned());

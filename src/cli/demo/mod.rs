@@ -79,10 +79,15 @@ impl Tour<'_> {
             "`plan` reads the account and compares. The organization is there already: it is adopted, not made twice. \
              The password comes from a file, and is never shown.",
         );
-        self.plumb(&["plan"], Exit::Done).await?;
+        let saved = self.folder.path().join("plan").display().to_string();
+        self.plumb(&["plan", "--out", &saved], Exit::Done).await?;
 
-        self.heading("Change it", "`apply` carries out that plan, and records what it owns in `.plumb/inventory.db`.");
-        self.plumb(&["apply", "--yes"], Exit::Done).await?;
+        self.heading(
+            "Change it",
+            "`apply` carries out that very plan, or nothing if it no longer holds, and records what it owns in \
+             `.plumb/inventory.db`. The next plan is empty.",
+        );
+        self.plumb(&["apply", &saved], Exit::Done).await?;
         self.plumb(&["plan", "--detailed-exitcode"], Exit::Done).await?;
 
         self.heading(
@@ -130,6 +135,7 @@ impl Tour<'_> {
         let cli = parse(["plumb"].iter().chain(&args).map(Into::into), Environment::Empty)
             .map_err(|error| Failure::internal(format!("The tour's command is wrong: {error}")))?;
         let exit = Box::pin(finish(&cli, self.console)).await;
+        self.console.print("\n");
         if exit != expected {
             return Err(Failure::internal(format!(
                 "The tour's `{line}` ended with exit code {}, and {} was expected.",
