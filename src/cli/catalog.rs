@@ -3,17 +3,36 @@
 
 use std::sync::Arc;
 
-use super::{args::Global, console::Console};
+use super::{args::Global, console::Console, options, show};
 use crate::{
     apis,
     description::{Api, Catalog, Kind},
-    diagnostic::nearest,
+    diagnostic::{Diagnostic, nearest},
     failure::Failure,
+    pipeline,
 };
 
-/// The built-in APIs, and those of `kind: Api` documents among the inputs.
-pub(super) fn catalog(_global: &Global, _console: &mut Console) -> Result<Catalog, Failure> {
-    Ok(apis::builtin().clone())
+/// The built-in APIs, and those of `kind: Api` documents among the inputs. What is wrong with those is told, and they
+/// are left out.
+pub(super) fn catalog(global: &Global, console: &mut Console) -> Result<Catalog, Failure> {
+    let loaded = pipeline::load(&options::base(global, console)?)?;
+    let about_apis: Vec<Diagnostic> = loaded
+        .manifests
+        .diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.is_error() && diagnostic.code.starts_with("PL09"))
+        .cloned()
+        .collect();
+    show::diagnostics(&about_apis, &loaded.snapshot.sources, console);
+    Ok(loaded.manifests.catalog)
+}
+
+/// The same, but the inputs are read only where they are given, or where no built-in API has what is asked for.
+pub(super) fn catalog_with(subject: &str, global: &Global, console: &mut Console) -> Result<Catalog, Failure> {
+    if global.file.is_empty() && find(apis::builtin(), subject).is_ok() {
+        return Ok(apis::builtin().clone());
+    }
+    catalog(global, console)
 }
 
 /// A kind, and the field of it that a name goes on to.

@@ -13,10 +13,12 @@ use serde_json::json;
 
 use super::{
     args::{ColorWhen, Global, LogFormat},
+    interrupt::Interrupt,
     progress::Bars,
 };
 use crate::{
     failure::Failure,
+    plan::DiagnosticDocument,
     progress::{Progress, Silent},
 };
 
@@ -40,6 +42,7 @@ pub struct Console {
     bars: bool,
     quiet: bool,
     log_format: LogFormat,
+    interrupt: Interrupt,
 }
 
 /// A writer, and whether it takes colour.
@@ -99,6 +102,7 @@ impl Console {
             bars,
             quiet: false,
             log_format: LogFormat::Text,
+            interrupt: Interrupt::default(),
         }
     }
 
@@ -117,6 +121,7 @@ impl Console {
             bars: false,
             quiet: false,
             log_format: LogFormat::Text,
+            interrupt: Interrupt::default(),
         }
     }
 
@@ -164,6 +169,16 @@ impl Console {
     /// Whether somebody is there to answer a question.
     pub fn is_interactive(&self) -> bool {
         self.interactive
+    }
+
+    /// What the person interrupts a run by.
+    pub fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
+    }
+
+    /// Whether talk is one JSON object a line.
+    pub fn logs_json(&self) -> bool {
+        self.log_format == LogFormat::Json
     }
 
     /// Whether only results and errors are wanted.
@@ -234,6 +249,16 @@ impl Console {
                 self.log("ERROR", &fields);
             }
         }
+    }
+
+    /// Writes a diagnostic as a log line.
+    pub fn log_diagnostic(&mut self, diagnostic: &DiagnosticDocument) {
+        let level = match diagnostic.severity.as_str() {
+            "note" => "INFO",
+            "warning" => "WARN",
+            _ => "ERROR",
+        };
+        self.log(level, &json!(diagnostic));
     }
 
     /// Writes one log line as JSON, shaped as the logger's.

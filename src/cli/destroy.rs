@@ -3,9 +3,14 @@
 use clap::{Args, builder::FalseyValueParser};
 
 use super::{
-    args::{DeleteLimit, Selection},
+    args::{DeleteLimit, Global, Selection},
+    console::Console,
+    execute::{Manner, check_question, execute},
+    exit::Exit,
+    options,
     output::{Output, PlanFormat},
 };
+use crate::{failure::Failure, pipeline, plan::Mode};
 
 /// Delete what the stack owns, after a question
 #[derive(Debug, Clone, Default, Args)]
@@ -35,4 +40,15 @@ pub struct DestroyArgs {
     /// Go on with the objects that an error does not concern
     #[arg(long, env = "PLUMB_KEEP_GOING", value_parser = FalseyValueParser::new())]
     pub keep_going: bool,
+}
+
+/// Plans the deletions, asks, and carries them out.
+pub(super) async fn run(global: &Global, args: &DestroyArgs, console: &mut Console) -> Result<Exit, Failure> {
+    check_question(args.yes, console)?;
+    let mut options = options::destroying(global, &args.selection, &args.deletes, args.keep_going, console)?;
+    options.keep_key = true;
+    let planned = console.interrupt().or(pipeline::plan(&options, Mode::Destroy)).await?;
+    let question = "Delete all of this?";
+    let manner = Manner { yes: args.yes, seen: false, question, format: args.output.format };
+    execute(planned, &options, manner, global, console).await
 }

@@ -3,9 +3,14 @@
 use clap::Args;
 
 use super::{
-    args::Selection,
+    args::{Global, Limits, Selection},
+    console::Console,
+    exit::Exit,
+    options,
     output::{Output, PlanFormat},
+    show,
 };
+use crate::{failure::Failure, pipeline, plan::Mode, report};
 
 /// Report what changed behind plumb's back
 #[derive(Debug, Clone, Default, Args)]
@@ -22,4 +27,24 @@ pub struct DriftArgs {
 
     #[command(flatten)]
     pub selection: Selection,
+}
+
+/// Reports drift.
+pub(super) async fn run(global: &Global, args: &DriftArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let options = options::planning(global, &args.selection, &Limits::default(), console)?;
+    let planned = console.interrupt().or(pipeline::plan(&options, Mode::Drift)).await?;
+    show::diagnostics(&planned.diagnostics, &planned.sources, console);
+    if args.output.format == PlanFormat::Text {
+        let text = report::text::drift(&planned.document, show::style(global, console));
+        console.print(text);
+    } else {
+        show::plan(&planned.document, &planned.notes, args.output.format, global, console)?;
+    }
+    Ok(if planned.has_errors() {
+        Exit::Error
+    } else if planned.document.actions.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Pending
+    })
 }

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::{
     args::Global,
-    catalog::{catalog, find, listed},
+    catalog::{catalog_with, find, listed},
     console::Console,
     exit::Exit,
     output::{Output, TextOrJson},
@@ -37,7 +37,7 @@ const NAME: Style = Style::new().bold();
 
 /// Prints what there is to know of a kind or a field.
 pub(super) fn run(global: &Global, args: &ExplainArgs, console: &mut Console) -> Result<Exit, Failure> {
-    let catalog = catalog(global, console)?;
+    let catalog = catalog_with(&args.subject, global, console)?;
     let subject = find(&catalog, &args.subject)?;
     let explanation = description::explain(subject.api, subject.kind, &subject.path).map_err(|error| {
         let failure = Failure::user(format!("{error}."));

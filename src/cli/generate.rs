@@ -12,7 +12,7 @@ use clap_complete::Shell;
 use serde_json::Value;
 
 use super::{completions, console::Console, exit::Exit, man, reference, schema};
-use crate::{apis, failure::Failure};
+use crate::{apis, failure::Failure, report};
 
 /// Write the files that are derived from code and descriptions
 #[derive(Debug, Clone, Args)]
@@ -69,6 +69,7 @@ fn files() -> Result<BTreeMap<String, String>, Failure> {
     files.insert("docs/reference/cli.md".to_owned(), reference::page());
     let catalog = apis::builtin();
     files.insert("docs/schema/manifests.json".to_owned(), pretty(&schema::all(catalog))?);
+    files.insert("docs/schema/plan.json".to_owned(), pretty(&report::json::plan_schema())?);
     for api in catalog.apis.values() {
         files.insert(format!("docs/schema/{}.json", api.name), pretty(&schema::of_api(api))?);
     }

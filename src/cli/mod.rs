@@ -12,15 +12,18 @@ mod demo;
 mod destroy;
 mod doctor;
 mod drift;
+mod execute;
 mod exit;
 mod explain;
 mod forget;
 mod generate;
 mod graph;
 mod import;
+mod interrupt;
 mod inventory;
 mod log;
 mod man;
+mod options;
 mod output;
 mod plan;
 mod progress;
@@ -29,6 +32,7 @@ mod reference;
 mod sandbox;
 mod schema;
 pub mod selector;
+mod show;
 mod validate;
 
 use std::ffi::OsString;
@@ -50,6 +54,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     };
     console.configure(&cli.global);
     log::start(&cli.global, console.is_talk_colored());
+    let interrupt = console.interrupt();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -57,7 +62,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
             return Exit::Error.code();
         }
     };
-    let exit = runtime.block_on(finish(&cli, &mut console));
+    let exit = runtime.block_on(async {
+        interrupt.listen();
+        finish(&cli, &mut console).await
+    });
     runtime.shutdown_background();
     exit.code()
 }
@@ -102,12 +110,23 @@ fn usage(error: &clap::Error, console: &mut Console) -> Exit {
 /// Does what the arguments say.
 async fn dispatch(cli: &Cli, console: &mut Console) -> Result<Exit, Failure> {
     match &cli.verb {
+        Verb::Validate(args) => validate::run(&cli.global, args, console),
+        Verb::Plan(args) => plan::run(&cli.global, args, console).await,
+        Verb::Apply(args) => apply::run(&cli.global, args, console).await,
+        Verb::Destroy(args) => destroy::run(&cli.global, args, console).await,
+        Verb::Drift(args) => drift::run(&cli.global, args, console).await,
+        Verb::Import(args) => import::run(&cli.global, args, console).await,
+        Verb::Forget(args) => forget::run(&cli.global, args, console).await,
+        Verb::Inventory(args) => inventory::run(&cli.global, args, console).await,
+        Verb::Graph(args) => graph::run(&cli.global, args, console).await,
+        Verb::Doctor(args) => doctor::run(&cli.global, args, console).await,
+        Verb::Sandbox(args) => sandbox::run(&cli.global, args, console).await,
         Verb::Explain(args) => explain::run(&cli.global, args, console),
         Verb::Schema(args) => schema::run(&cli.global, args, console),
         Verb::Apis(args) => apis::run(&cli.global, args, console),
         Verb::Completions(args) => completions::run(args, console),
         Verb::Man(args) => man::run(args, console),
         Verb::Generate(args) => generate::run(args, console),
-        _ => Err(Failure::internal("This verb is not connected to the engine.")),
+        Verb::Demo(args) => demo::run(args, console).await,
     }
 }

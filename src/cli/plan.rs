@@ -5,9 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint, builder::FalseyValueParser};
 
 use super::{
-    args::{Limits, Selection},
+    args::{Global, Limits, Selection},
+    console::Console,
+    exit::Exit,
+    generate::write,
+    options,
     output::{Output, PlanFormat},
+    show,
 };
+use crate::{failure::Failure, pipeline, plan::Mode};
 
 /// Show what would change
 #[derive(Debug, Clone, Default, Args)]
@@ -41,4 +47,24 @@ pub struct PlanArgs {
 
     #[command(flatten)]
     pub limits: Limits,
+}
+
+/// Plans and prints.
+pub(super) async fn run(global: &Global, args: &PlanArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let mut options = options::planning(global, &args.selection, &args.limits, console)?;
+    options.keep_key = args.out.is_some();
+    let planned = console.interrupt().or(pipeline::plan(&options, Mode::Plan)).await?;
+    show::diagnostics(&planned.diagnostics, &planned.sources, console);
+    show::plan(&planned.document, &planned.notes, args.output.format, global, console)?;
+    if let Some(path) = &args.out {
+        write(path, &show::json(&planned.document)?)?;
+        console.say(format_args!("Saved the plan to `{}`.", path.display()));
+    }
+    Ok(if planned.has_errors() {
+        Exit::Error
+    } else if args.detailed_exitcode && !planned.document.actions.is_empty() {
+        Exit::Pending
+    } else {
+        Exit::Done
+    })
 }

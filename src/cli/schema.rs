@@ -5,13 +5,14 @@ use serde_json::{Map, Value, json};
 
 use super::{
     args::Global,
-    catalog::{catalog, find},
+    catalog::{catalog, catalog_with, find},
     console::Console,
     exit::Exit,
 };
 use crate::{
     description::{Api, Catalog, format_schema, kind_schema},
     failure::Failure,
+    report,
 };
 
 /// Print the JSON Schema of manifests, for editors
@@ -34,8 +35,9 @@ pub struct SchemaArgs {
 pub(super) fn run(global: &Global, args: &SchemaArgs, console: &mut Console) -> Result<Exit, Failure> {
     let schema = match args.kind.as_deref() {
         Some("Api" | "api") => format_schema(),
+        Some("plan") => report::json::plan_schema(),
         Some(name) => {
-            let catalog = catalog(global, console)?;
+            let catalog = catalog_with(name, global, console)?;
             let subject = find(&catalog, name)?;
             if let Some(field) = subject.path.first() {
                 return Err(Failure::user(format!("A schema is one of a kind, not of a field such as `{field}`."))

@@ -44,7 +44,7 @@ pub async fn import(options: &Options, address: &str, id: &str) -> Result<Adopte
     let found = planned.observed.objects.iter().find(|live| {
         live.kind == object.kind
             && *live.connection == *object.connection
-            && (live.id == id || crate::live::shown_key(&live.kind, &live.fields, &|_, _| None) == id)
+            && (live.id == id || is_key(&crate::live::shown_key(&live.kind, &live.fields, &|_, _| None), id))
             && (object.parent.is_none() || live.parent == planned.observed.parents[index])
     });
     let (live_id, fields, parent) = match found {
@@ -62,24 +62,8 @@ pub async fn import(options: &Options, address: &str, id: &str) -> Result<Adopte
     }) {
         return Err(Failure::user(format!("The live object `{live_id}` is owned by `{owner}`.")));
     }
-    let mut applied = crate::value::Fields::new();
-    for (name, value) in &planned.observed.canonical[index] {
-        // What the API shows is recorded as it is; what it never shows, as it is declared.
-        let shown = fields.get(name).cloned();
-        applied.insert(name.clone(), shown.unwrap_or_else(|| value.clone()));
-    }
-    let record = Record {
-        connection: object.connection.clone(),
-        id: live_id.clone(),
-        parent,
-        inside: object.parent.map(|parent| planned.manifests.objects[parent].address.to_string()),
-        key: crate::live::shown_key(&object.kind, &fields, &|_, _| None),
-        applied,
-        adopted: true,
-        deletion_policy: object.annotations.deletion_policy,
-        protect: object.annotations.protect,
-        depends_on: Vec::new(),
-        at: crate::apply::now(),
+    let Some(record) = record(&planned, index, live_id.clone(), &fields, parent) else {
+        return Err(Failure::internal(format!("`{address}` was planned and is not declared.")));
     };
     let mut inventory = planned.inventory;
     inventory.lock("plumb import").await.map_err(|error| inventory_failure(&error))?;
@@ -87,6 +71,41 @@ pub async fn import(options: &Options, address: &str, id: &str) -> Result<Adopte
     inventory.unlock().await;
     written.map_err(|error| inventory_failure(&error))?;
     Ok(Adopted { address: address.to_owned(), id: live_id })
+}
+
+/// Whether a text is a natural key; a slash in a part may go without its backslash.
+fn is_key(key: &str, text: &str) -> bool {
+    key == text || key.replace("\\/", "/") == text
+}
+
+/// The record of a live object that was there before plumb and is as it is: what the API shows is recorded as it is
+/// live, what it never shows as it is declared.
+pub(super) fn record(
+    planned: &Planned,
+    index: usize,
+    id: String,
+    fields: &crate::value::Fields,
+    parent: Option<String>,
+) -> Option<Record> {
+    let object = planned.manifests.objects.get(index)?;
+    let declared = planned.observed.canonical.get(index)?;
+    let shown = |(name, value): (&String, &serde_json::Value)| {
+        (name.clone(), fields.get(name).cloned().unwrap_or_else(|| value.clone()))
+    };
+    let inside = object.parent.and_then(|parent| planned.manifests.objects.get(parent));
+    Some(Record {
+        connection: object.connection.clone(),
+        id,
+        parent,
+        inside: inside.map(|parent| parent.address.to_string()),
+        key: crate::live::shown_key(&object.kind, fields, &|_, _| None),
+        applied: declared.iter().map(shown).collect(),
+        adopted: true,
+        deletion_policy: object.annotations.deletion_policy,
+        protect: object.annotations.protect,
+        depends_on: Vec::new(),
+        at: crate::apply::now(),
+    })
 }
 
 async fn by_get(

@@ -44,14 +44,26 @@ pub async fn connect(
     options: &Options,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<Connected, Failure> {
-    let manifests = &loaded.manifests;
-    let used: BTreeSet<&str> = manifests
+    let used: BTreeSet<&str> = loaded
+        .manifests
         .objects
         .iter()
         .map(|object| object.connection.as_str())
         .chain(state.objects.values().map(|record| record.connection.as_str()))
         .filter(|name| !name.is_empty())
         .collect();
+    connect_to(used, loaded, vault, options, diagnostics).await
+}
+
+/// Makes a client for each of these connections.
+pub(super) async fn connect_to(
+    names: BTreeSet<&str>,
+    loaded: &Loaded,
+    vault: &Arc<Vault>,
+    options: &Options,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<Connected, Failure> {
+    let manifests = &loaded.manifests;
     let mut remotes = HashMap::new();
     let sandbox = if options.sandbox {
         let sandbox = Sandbox::start(&manifests.catalog, SandboxOptions::default()).await;
@@ -60,7 +72,7 @@ pub async fn connect(
         None
     };
     let budgets = Budgets::default();
-    for name in used {
+    for name in names {
         let Some(connection) = manifests.connections.get(name) else { continue };
         match client(loaded, connection, vault, options, sandbox.as_ref(), &budgets) {
             Ok(Some(remote)) => {

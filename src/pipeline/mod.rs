@@ -4,7 +4,9 @@
 
 mod account;
 mod connect;
+mod health;
 mod load;
+mod rebuild;
 mod select;
 mod views;
 
@@ -16,9 +18,11 @@ use std::{
 pub use self::{
     account::{Adopted, forget, import},
     connect::{Connected, connect},
+    health::{Checkup, Health, checkup},
     load::{Loaded, load},
-    select::Selection,
-    views::{check, counts},
+    rebuild::{Rebuilt, rebuild},
+    select::{LabelTest, Selection},
+    views::{Checked, check, counts},
 };
 use crate::{
     apply::{self, Context, Policies},
