@@ -131,7 +131,9 @@ fn client(
     let mut spec = ClientSpec::new(connection.name.clone(), api.clone(), url);
     spec.auth = auth;
     spec.limits = connection.limits;
-    spec.allowed_hosts = HostPolicy::new(hosts);
+    // What a manifest describes is not to be trusted with where a credential goes.
+    let described = crate::apis::builtin().api(&api.name).is_some_and(|builtin| Arc::ptr_eq(builtin, &api));
+    spec.allowed_hosts = HostPolicy { described, ..HostPolicy::new(hosts) };
     spec.mask = Arc::new(move |text: &str| mask_vault.mask(text).into_owned());
     spec.budgets = budgets.clone();
     spec.pace = options.pace;
