@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Whether an object's labels are wanted.
-pub(super) type LabelTest = Arc<dyn Fn(&BTreeMap<String, String>) -> bool + Send + Sync>;
+pub type LabelTest = Arc<dyn Fn(&BTreeMap<String, String>) -> bool + Send + Sync>;
 
 /// Which objects a run looks at.
 #[derive(Clone, Default)]
