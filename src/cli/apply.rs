@@ -61,7 +61,7 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &mut Console
     check_question(yes, console)?;
     let mut options = options::planning(global, &args.selection, &args.limits, console)?;
     options.keep_key = true;
-    let planned = console.interrupt().or(pipeline::plan(&options, Mode::Plan)).await?;
+    let planned = console.interrupt().or(Box::pin(pipeline::plan(&options, Mode::Plan))).await?;
     if let Some(saved) = &saved
         && saved.digest != planned.digest()
     {

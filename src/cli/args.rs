@@ -10,6 +10,7 @@ use crate::{failure::Failure, manifest::MaxDeletes};
 
 /// Flags of every verb.
 #[derive(Debug, Clone, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]
@@ -36,7 +37,7 @@ pub struct Global {
     #[arg(short, long, global = true, env = "PLUMB_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,
 
-    /// Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]
+    /// Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]
     #[arg(long, global = true, value_name = "URL", env = "PLUMB_INVENTORY", value_hint = ValueHint::Url)]
     pub inventory: Option<String>,
 

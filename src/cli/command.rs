@@ -11,11 +11,12 @@ use super::{
     sandbox::SandboxArgs, schema::SchemaArgs, validate::ValidateArgs,
 };
 
-/// plumb keeps SaaS accounts true to Git: it shows exactly what would change, and makes the fewest calls that get there.
+/// The arguments of the program.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "plumb",
     version,
+    about = "plumb keeps SaaS accounts true to Git: it shows exactly what would change, and makes the fewest calls that get there",
     arg_required_else_help = true,
     after_help = "\
 Examples:

@@ -2,7 +2,7 @@
 //! the terminal, so that a test or the guided tour can run it and read what it said.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     io::{self, BufRead, IsTerminal, Read, Write},
     sync::Arc,
 };
@@ -239,7 +239,7 @@ impl Console {
                     text.push('\n');
                 }
                 for hint in &failure.hints {
-                    text.push_str(&format!("{HINT}hint{HINT:#}: {hint}\n"));
+                    let _ = writeln!(text, "{HINT}hint{HINT:#}: {hint}");
                 }
                 self.talk.write(&text);
             }

@@ -47,7 +47,7 @@ pub(super) async fn run(global: &Global, args: &DestroyArgs, console: &mut Conso
     check_question(args.yes, console)?;
     let mut options = options::destroying(global, &args.selection, &args.deletes, args.keep_going, console)?;
     options.keep_key = true;
-    let planned = console.interrupt().or(pipeline::plan(&options, Mode::Destroy)).await?;
+    let planned = console.interrupt().or(Box::pin(pipeline::plan(&options, Mode::Destroy))).await?;
     let question = "Delete all of this?";
     let manner = Manner { yes: args.yes, seen: false, question, format: args.output.format };
     execute(planned, &options, manner, global, console).await

@@ -46,7 +46,7 @@ const WARN: Style = AnsiColor::Yellow.on_default().bold();
 /// Looks at every connection.
 pub(super) async fn run(global: &Global, args: &DoctorArgs, console: &mut Console) -> Result<Exit, Failure> {
     let options = options::base(global, console)?;
-    let checkup = console.interrupt().or(pipeline::checkup(&options)).await?;
+    let checkup = console.interrupt().or(Box::pin(pipeline::checkup(&options))).await?;
     show::diagnostics(&checkup.diagnostics, &checkup.sources, console);
     match args.output.format {
         TextOrJson::Json => {

@@ -32,7 +32,7 @@ pub struct DriftArgs {
 /// Reports drift.
 pub(super) async fn run(global: &Global, args: &DriftArgs, console: &mut Console) -> Result<Exit, Failure> {
     let options = options::planning(global, &args.selection, &Limits::default(), console)?;
-    let planned = console.interrupt().or(pipeline::plan(&options, Mode::Drift)).await?;
+    let planned = console.interrupt().or(Box::pin(pipeline::plan(&options, Mode::Drift))).await?;
     show::diagnostics(&planned.diagnostics, &planned.sources, console);
     if args.output.format == PlanFormat::Text {
         let text = report::text::drift(&planned.document, show::style(global, console));

@@ -60,8 +60,7 @@ pub(super) async fn execute(
 /// Carries a plan out. The first interruption lets the calls in flight come to an end, the second does not wait.
 async fn carry_out(planned: Planned, options: &Options, console: &mut Console) -> Result<Applied, Failure> {
     let interrupt = console.interrupt();
-    let run = pipeline::apply(planned, options);
-    tokio::pin!(run);
+    let mut run = Box::pin(pipeline::apply(planned, options));
     tokio::select! {
         biased;
         result = &mut run => return result,

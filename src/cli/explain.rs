@@ -1,5 +1,7 @@
 //! `plumb explain`: what can be declared of a kind or a field.
 
+use std::fmt::Write as _;
+
 use anstyle::Style;
 use clap::Args;
 
@@ -81,7 +83,7 @@ fn fields(out: &mut String, list: &[Explained], indent: usize, width: usize) {
     for field in list {
         let required = if field.required { ", required" } else { "" };
         let margin = " ".repeat(indent);
-        out.push_str(&format!("{margin}{NAME}{}{NAME:#}  ({}{required})\n", field.name, field.ty));
+        let _ = writeln!(out, "{margin}{NAME}{}{NAME:#}  ({}{required})", field.name, field.ty);
         let notes: Vec<&str> =
             field.notes.iter().map(String::as_str).filter(|note| *note != "needed to create").collect();
         let mut words = field.description.clone().unwrap_or_default();

@@ -30,7 +30,7 @@ pub(super) async fn run(global: &Global, args: &ForgetArgs, console: &mut Consol
         address("ADDRESS", text)?;
     }
     let options = options::base(global, console)?;
-    for address in console.interrupt().or(pipeline::forget(&options, &args.addresses)).await? {
+    for address in console.interrupt().or(Box::pin(pipeline::forget(&options, &args.addresses))).await? {
         console.print_line(format_args!("Forgot `{address}`; the live object stays."));
     }
     Ok(Exit::Done)

@@ -30,7 +30,7 @@ pub struct GraphArgs {
 /// Plans, and prints the graph.
 pub(super) async fn run(global: &Global, args: &GraphArgs, console: &mut Console) -> Result<Exit, Failure> {
     let options = options::planning(global, &args.selection, &Limits::default(), console)?;
-    let planned = console.interrupt().or(pipeline::plan(&options, Mode::Plan)).await?;
+    let planned = console.interrupt().or(Box::pin(pipeline::plan(&options, Mode::Plan))).await?;
     show::diagnostics(&planned.diagnostics, &planned.sources, console);
     let view = planned.graph_view();
     console.print(match args.output.format {

@@ -33,7 +33,7 @@ pub(super) async fn run(global: &Global, args: &ImportArgs, console: &mut Consol
     address("ADDRESS", &args.address)?;
     let options = options::base(global, console)?;
     let object = args.object.strip_prefix("id:").or_else(|| args.object.strip_prefix("key:")).unwrap_or(&args.object);
-    let adopted = console.interrupt().or(pipeline::import(&options, &args.address, object)).await?;
+    let adopted = console.interrupt().or(Box::pin(pipeline::import(&options, &args.address, object))).await?;
     console.print_line(format_args!("Imported `{}`: it owns the live object `{}`.", adopted.address, adopted.id));
     Ok(Exit::Done)
 }

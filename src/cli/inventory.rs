@@ -222,7 +222,7 @@ async fn rebuild(
     format: TextOrJson,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let rebuilt = console.interrupt().or(pipeline::rebuild(options, as_created)).await?;
+    let rebuilt = console.interrupt().or(Box::pin(pipeline::rebuild(options, as_created))).await?;
     show::diagnostics(&rebuilt.diagnostics, &rebuilt.sources, console);
     match format {
         TextOrJson::Json => {

@@ -61,8 +61,9 @@ fn selected(selection: &Selection) -> pipeline::Selection {
     pipeline::Selection {
         targets: selection.target.clone(),
         excludes: selection.exclude.clone(),
-        labels: selection.selector.clone().map(|selector| -> pipeline::LabelTest {
-            Arc::new(move |labels| selector.matches(labels))
-        }),
+        labels: selection
+            .selector
+            .clone()
+            .map(|selector| -> pipeline::LabelTest { Arc::new(move |labels| selector.matches(labels)) }),
     }
 }

@@ -53,7 +53,7 @@ pub struct PlanArgs {
 pub(super) async fn run(global: &Global, args: &PlanArgs, console: &mut Console) -> Result<Exit, Failure> {
     let mut options = options::planning(global, &args.selection, &args.limits, console)?;
     options.keep_key = args.out.is_some();
-    let planned = console.interrupt().or(pipeline::plan(&options, Mode::Plan)).await?;
+    let planned = console.interrupt().or(Box::pin(pipeline::plan(&options, Mode::Plan))).await?;
     show::diagnostics(&planned.diagnostics, &planned.sources, console);
     show::plan(&planned.document, &planned.notes, args.output.format, global, console)?;
     if let Some(path) = &args.out {

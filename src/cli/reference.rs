@@ -1,5 +1,7 @@
 //! The flags' own definitions → `docs/reference/cli.md`.
 
+use std::fmt::Write as _;
+
 use clap::{Arg, Command};
 
 use super::{
@@ -17,11 +19,12 @@ pub(super) fn page() -> String {
     out.push_str("Every flag with a variable can be set by it; flags that may be repeated take a comma-separated list from theirs.\n\n");
     out.push_str("## Global options\n\n");
     table(&mut out, root.get_arguments().filter(|arg| arg.is_global_set()));
-    out.push_str(&format!(
+    let _ = write!(
+        out,
         "Exit codes, {} to {}, are explained in [their own page](../exit-codes.md).\n\n",
         Exit::Done.code(),
         Exit::Interrupted.code()
-    ));
+    );
     for sub in root.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         verb(&mut out, sub, "##");
     }
@@ -32,19 +35,19 @@ pub(super) fn page() -> String {
 
 fn verb(out: &mut String, command: &Command, level: &str) {
     let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
-    out.push_str(&format!("{level} {name}\n\n"));
+    let _ = write!(out, "{level} {name}\n\n");
     let aliases: Vec<String> = command.get_visible_aliases().map(|alias| format!("`{alias}`")).collect();
     let also = if aliases.is_empty() { String::new() } else { format!(" (also {})", aliases.join(", ")) };
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    out.push_str(&format!("{about}{also}.\n\n"));
+    let _ = write!(out, "{about}{also}.\n\n");
     let usage = command.clone().render_usage().to_string();
-    out.push_str(&format!("```\n{}\n```\n\n", usage.trim_start_matches("Usage: ")));
+    let _ = write!(out, "```\n{}\n```\n\n", usage.trim_start_matches("Usage: "));
     table(out, command.get_arguments().filter(|arg| !is_global(arg)));
     if let Some(examples) = command.get_after_help() {
         let (code, rest) = split(&examples.to_string());
-        out.push_str(&format!("```sh\n{code}\n```\n\n"));
+        let _ = write!(out, "```sh\n{code}\n```\n\n");
         if !rest.is_empty() {
-            out.push_str(&format!("{rest}\n\n"));
+            let _ = write!(out, "{rest}\n\n");
         }
     }
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
@@ -97,12 +100,12 @@ fn row(arg: &Arg) -> String {
         Vec::new()
     };
     if !values.is_empty() {
-        help.push_str(&format!(": {}", values.join(", ")));
+        let _ = write!(help, ": {}", values.join(", "));
     }
     let defaults: Vec<String> =
         arg.get_default_values().iter().map(|value| format!("`{}`", value.to_string_lossy())).collect();
     if !defaults.is_empty() && arg.get_action().takes_values() {
-        help.push_str(&format!(" [default: {}]", defaults.join(", ")));
+        let _ = write!(help, " [default: {}]", defaults.join(", "));
     }
     let flag = format!("{}{value}", names.join(", "));
     format!("| `{}` | {variable} | {}. |\n", flag.replace('|', "\\|"), help.replace('|', "\\|"))

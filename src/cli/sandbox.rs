@@ -90,7 +90,11 @@ pub(super) async fn run(global: &Global, args: &SandboxArgs, console: &mut Conso
     };
     let sandbox = Sandbox::start(&catalog, options).await.map_err(|error| {
         let failure = Failure::config(format!("The sandbox cannot be started on port {port}: {error}."));
-        if error.kind() == std::io::ErrorKind::AddrInUse { failure.hint("`--port 0` takes a free one.") } else { failure }
+        if error.kind() == std::io::ErrorKind::AddrInUse {
+            failure.hint("`--port 0` takes a free one.")
+        } else {
+            failure
+        }
     })?;
     announce(&sandbox, &catalog, console);
     console.interrupt().raised(1).await;

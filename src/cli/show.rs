@@ -10,11 +10,8 @@ use crate::{
 
 /// Writes diagnostics as talk; of a quiet run, errors only.
 pub(super) fn diagnostics(list: &[Diagnostic], sources: &Sources, console: &mut Console) {
-    let list: Vec<Diagnostic> = list
-        .iter()
-        .filter(|diagnostic| !console.is_quiet() || diagnostic.is_error())
-        .cloned()
-        .collect();
+    let list: Vec<Diagnostic> =
+        list.iter().filter(|diagnostic| !console.is_quiet() || diagnostic.is_error()).cloned().collect();
     if list.is_empty() {
         return;
     }

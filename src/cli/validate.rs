@@ -37,7 +37,9 @@ pub(super) fn run(global: &Global, args: &ValidateArgs, console: &mut Console) -
             "valid": valid,
             "diagnostics": report::to_documents(&checked.diagnostics, &checked.sources),
         }))?,
-        TextOrJson::Text if valid => console.print_line(format_args!("Valid: {}.", pipeline::counts(&checked.manifests))),
+        TextOrJson::Text if valid => {
+            console.print_line(format_args!("Valid: {}.", pipeline::counts(&checked.manifests)));
+        }
         TextOrJson::Text => {}
     }
     Ok(if valid { Exit::Done } else { Exit::Error })

@@ -9,7 +9,7 @@ use crate::{
     description::{Kind, format::Verb},
     diagnostic::{Diagnostic, Sources},
     failure::Failure,
-    http::{Call, HttpError, Quota},
+    http::{Call, HttpError, Pace, Quota},
     inventory::HashKey,
     live::{ListQuery, Remote},
     secret::Vault,
@@ -64,9 +64,13 @@ impl Health {
 
 /// Looks at every connection of a stack by one read each.
 pub async fn checkup(options: &Options) -> Result<Checkup, Failure> {
+    // Who asks how things are wants to know now, not after a row of repeats.
+    let pace = Pace { attempts: 1, ..options.pace };
+    let options = &Options { pace, ..options.clone() };
     let mut loaded = load(options)?;
     // Hashes of this run are compared with none.
-    let key = HashKey::random().map_err(|error| Failure::config(format!("The system gives no random numbers: {error}.")))?;
+    let key =
+        HashKey::random().map_err(|error| Failure::config(format!("The system gives no random numbers: {error}.")))?;
     let vault = Arc::new(Vault::new(key));
     let mut diagnostics = loaded.snapshot.diagnostics.clone();
     diagnostics.extend(loaded.manifests.diagnostics.iter().cloned());
@@ -78,11 +82,8 @@ pub async fn checkup(options: &Options) -> Result<Checkup, Failure> {
     let healths = loaded.manifests.connections.values().map(|connection| {
         let remote = connected.remotes.get(&connection.name);
         async move {
-            let health = Health {
-                connection: connection.name.clone(),
-                api: connection.api.clone(),
-                ..Health::default()
-            };
+            let health =
+                Health { connection: connection.name.clone(), api: connection.api.clone(), ..Health::default() };
             match remote {
                 Some(remote) => look(remote, health).await,
                 None => health,
@@ -115,7 +116,8 @@ async fn look(remote: &Remote, mut health: Health) -> Health {
 /// Makes the read that the description names, or else lists a collection that needs no parent.
 async fn read(remote: &Remote, health: &mut Health) -> Result<Option<String>, HttpError> {
     let Some(check) = &remote.api.spec.check else {
-        let listable = |kind: &&Arc<Kind>| kind.can(Verb::List) && kind.inside().is_none() && !kind.spec.path.contains('{');
+        let listable =
+            |kind: &&Arc<Kind>| kind.can(Verb::List) && kind.inside().is_none() && !kind.spec.path.contains('{');
         let Some(kind) = remote.api.kinds.values().find(listable) else { return Ok(None) };
         health.tried = Some(kind.spec.path.clone());
         remote.list_within(kind, &ListQuery::default(), 1).await?;

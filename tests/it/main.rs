@@ -1,5 +1,7 @@
 //! All integration tests, as one program.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod bad_input;
 mod cli;
 mod custom_api;
@@ -10,4 +12,5 @@ mod report;
 mod sandbox;
 mod seeds;
 mod support;
+mod verbs;
 mod wire;

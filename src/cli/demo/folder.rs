@@ -7,8 +7,8 @@ use std::{
 
 use crate::failure::Failure;
 
-/// The objects of the tour.
-const OBJECTS: &str = include_str!("objects.yaml");
+/// The manifests that the tour is about.
+pub(super) const OBJECTS: &str = include_str!("objects.yaml");
 
 /// A folder that is deleted with this value.
 #[derive(Debug)]
@@ -36,11 +36,6 @@ impl Folder {
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The manifests that the tour is about.
-    pub(super) fn objects(&self) -> &'static str {
-        OBJECTS
     }
 
     /// Writes one of its files.

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use clap::{Args, builder::FalseyValueParser};
 use serde_json::json;
 
-use self::folder::Folder;
+use self::folder::{Folder, OBJECTS};
 use super::{Environment, command::parse, console::Console, exit::Exit, finish, sandbox::announce};
 use crate::{
     apis,
@@ -71,8 +71,7 @@ impl Tour<'_> {
             "An account of IT Glue, simulated in this process",
             "Somebody has entered the organization `Happy Frog` by hand. These manifests declare it, and four objects more:",
         );
-        let objects = self.folder.objects();
-        self.console.print_line(indented(objects));
+        self.console.print_line(indented(OBJECTS));
 
         self.heading(
             "What would change",
@@ -108,7 +107,10 @@ impl Tour<'_> {
         self.plumb(&["plan", "--prune"], Exit::Done).await?;
         self.plumb(&["apply", "--prune", "--yes"], Exit::Done).await?;
 
-        self.heading("What plumb owns now", "The organization was there before plumb, so it will never be deleted by it.");
+        self.heading(
+            "What plumb owns now",
+            "The organization was there before plumb, so it will never be deleted by it.",
+        );
         self.plumb(&["inventory", "list"], Exit::Done).await?;
 
         let calls = self.sandbox.log().len();
@@ -148,7 +150,8 @@ impl Tour<'_> {
 
     /// Enters what is there before plumb comes.
     fn seed(&self) -> Result<(), Failure> {
-        let organization = json!({"name": "Happy Frog", "organizationType": "Customer", "organizationStatus": "Active"});
+        let organization =
+            json!({"name": "Happy Frog", "organizationType": "Customer", "organizationStatus": "Active"});
         self.sandbox
             .add(API, "Organization", &organization)
             .map(drop)
@@ -169,9 +172,7 @@ impl Tour<'_> {
 
     /// Changes the manifests: other notes, and no firewall.
     fn edit(&self) -> Result<(), Failure> {
-        let kept: Vec<String> = self
-            .folder
-            .objects()
+        let kept: Vec<String> = OBJECTS
             .split("---\n")
             .filter(|document| !document.contains("kind: Configuration\n"))
             .map(|document| document.replace("Prefers to be called after ten.", "Prefers e-mail."))
