@@ -5,7 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use futures::StreamExt as _;
 use serde_json::Value;
 
 use super::{
@@ -498,6 +497,19 @@ impl<'a> Observer<'a> {
                     self.about(object, "", "PL0506", format!("It is owned through connection `{}`, and now names `{}`.", record.connection, object.connection))
                         .hint("An object cannot move between accounts: `plumb forget` it first, or give the manifest another name."),
                 ]));
+            }
+            if let Some(id) = &object.annotations.external_id
+                && object.parent.is_none()
+                && *id != record.id
+            {
+                let message = format!(
+                    "`plumb.dev/external-id` is `{id}`, and the inventory says that this manifest owns `{}`.",
+                    record.id
+                );
+                return Err(Stop::Fail(vec![self.about(object, "", "PL0518", message).hint(format!(
+                    "Take the annotation away, or `plumb forget {}` first.",
+                    object.address
+                ))]));
             }
             let id = if kind.spec.singleton { &kind.name } else { &record.id };
             if let Some(live) = self.out.by_id.get(&id_of(id)).copied().or_else(|| self.singleton(kind, connection)) {

@@ -12,7 +12,9 @@ mod views;
 
 use std::{
     collections::{BTreeMap, HashMap},
+    convert::Infallible,
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 pub use self::{
@@ -38,6 +40,9 @@ use crate::{
     report,
     secret::Vault,
 };
+
+/// How long an interrupted run waits for what is in flight before it gives up repeating it.
+const GRACE: Duration = Duration::from_secs(15);
 
 /// What a run is asked to do.
 #[derive(Clone)]
@@ -350,7 +355,12 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             stop: &options.stop,
             tell: &tell,
         };
-        apply::apply(&planned.plan, &policies, &context).await
+        let work = std::pin::pin!(apply::apply(&planned.plan, &policies, &context));
+        let patience = std::pin::pin!(give_up(&planned.connected.remotes, &options.stop));
+        match futures::future::select(work, patience).await {
+            futures::future::Either::Left((report, _)) => report,
+            futures::future::Either::Right((never, _)) => match never {},
+        }
     };
     planned.inventory.unlock().await;
     options.progress.event(&ProgressEvent::Finished);
@@ -377,6 +387,18 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         interrupted: report.interrupted,
         failed,
     })
+}
+
+/// Ends calls that still wait or repeat some time after the run was interrupted; never returns.
+async fn give_up(remotes: &HashMap<String, Remote>, stop: &AtomicBool) -> Infallible {
+    while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(GRACE).await;
+    for remote in remotes.values() {
+        remote.client.stop();
+    }
+    std::future::pending().await
 }
 
 fn merged_roots(known: &[String], now: &[String], options: &Options) -> Vec<String> {

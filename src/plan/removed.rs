@@ -222,6 +222,10 @@ fn undeclared(inputs: &Inputs<'_>) -> Vec<(Address, Record)> {
         .filter(|object| object.annotations.reconcile != Reconcile::Enforce)
         .map(|object| object.address.manifest().to_string())
         .collect();
+    // A selection narrows a `destroy` to the declared objects that it chose.
+    let selected: Option<HashSet<String>> = inputs.only.filter(|_| inputs.mode == Mode::Destroy).map(|only| {
+        only.iter().map(|index| inputs.manifests.objects[*index].address.to_string()).collect()
+    });
     inputs
         .state
         .objects
@@ -230,7 +234,9 @@ fn undeclared(inputs: &Inputs<'_>) -> Vec<(Address, Record)> {
         .filter_map(|(address, record)| Some((address.parse::<Address>().ok()?, record.clone())))
         .filter(|(address, _)| {
             let manifest = address.manifest().to_string();
-            !broken.contains(&manifest) && !disabled.contains(&manifest)
+            !broken.contains(&manifest)
+                && !disabled.contains(&manifest)
+                && selected.as_ref().is_none_or(|selected| selected.contains(&address.to_string()))
         })
         .collect()
 }
