@@ -5,12 +5,12 @@ use serde_json::Value;
 use super::Shared;
 use crate::{
     description::{
-        Kind, Specs,
+        Kind, Specs, equal,
         format::{FieldType, UpdateStyle},
         hook,
     },
     dialect::{self, Encoder, encode_fields},
-    diff::{compose, equal},
+    diff::compose,
     plan::{Operation, Step},
     value::{Fields, Target, as_reference, get_path, set_path, text},
 };

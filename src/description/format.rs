@@ -1,7 +1,7 @@
 //! The format of API descriptions: what the `spec` of a `kind: Api` manifest may say.
 //!
 //! Everything here is plain data read from YAML; [`super::compiled`] turns it into the form that the engine uses.
-//! The built-in APIs are written in exactly this format.
+//! The built-in APIs are written in exactly this format. The file is long on purpose: it is the format's one reference.
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;

@@ -2,6 +2,7 @@
 
 mod check;
 pub mod compiled;
+mod equal;
 mod explain;
 pub mod format;
 pub mod hook;
@@ -10,6 +11,7 @@ mod schema;
 mod words;
 
 pub use compiled::{Api, Catalog, Fault, Kind, contained_by};
+pub use equal::{equal, plain};
 pub use explain::{Explained, Explanation, NoField, explain};
 pub use reference::reference_page;
 pub use schema::{format_schema, kind_schema};

@@ -2,22 +2,19 @@
 //! tested by values alone.
 
 mod compose;
-mod equal;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::{
-    compose::{ComposeError, compose},
-    equal::{equal, plain},
-};
+pub use self::compose::{ComposeError, compose};
 use crate::{
     address::escape,
     description::{
-        Specs,
+        Specs, equal,
         format::{FieldSpec, FieldType, Immutable},
+        plain,
     },
     value::{Fields, has_secret, is_empty, text},
 };

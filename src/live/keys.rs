@@ -5,8 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::Value;
 
 use crate::{
-    description::{Kind, Specs, format::FieldSpec},
-    diff::plain,
+    description::{Kind, Specs, format::FieldSpec, plain},
     value::{Fields, Target, as_reference, file, is_empty, text},
 };
 

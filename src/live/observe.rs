@@ -506,10 +506,10 @@ impl<'a> Observer<'a> {
                     "`plumb.dev/external-id` is `{id}`, and the inventory says that this manifest owns `{}`.",
                     record.id
                 );
-                return Err(Stop::Fail(vec![self.about(object, "", "PL0518", message).hint(format!(
-                    "Take the annotation away, or `plumb forget {}` first.",
-                    object.address
-                ))]));
+                return Err(Stop::Fail(vec![
+                    self.about(object, "", "PL0518", message)
+                        .hint(format!("Take the annotation away, or `plumb forget {}` first.", object.address)),
+                ]));
             }
             let id = if kind.spec.singleton { &kind.name } else { &record.id };
             if let Some(live) = self.out.by_id.get(&id_of(id)).copied().or_else(|| self.singleton(kind, connection)) {
@@ -678,7 +678,7 @@ impl<'a> Observer<'a> {
                 self.out
                     .objects
                     .get(*index)
-                    .is_some_and(|live| crate::diff::equal(spec, value, live.fields.get(field).unwrap_or(&null)))
+                    .is_some_and(|live| crate::description::equal(spec, value, live.fields.get(field).unwrap_or(&null)))
             });
         }
         left

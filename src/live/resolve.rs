@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use super::LiveObject;
 use crate::{
-    description::{Kind, format::FieldSpec},
-    diff::plain,
+    description::{Kind, format::FieldSpec, plain},
     value::{Fields, Target, as_reference, text},
 };
 

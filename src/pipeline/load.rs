@@ -3,6 +3,7 @@
 use std::{
     io::Cursor,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -24,6 +25,30 @@ pub struct Loaded {
     pub snapshot: Snapshot,
     /// What they say.
     pub manifests: Manifests,
+    /// A folder for the inventory of a run against simulated APIs.
+    pub(super) scratch: OnceLock<Scratch>,
+}
+
+/// A folder that goes when the run ends.
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("plumb-sandbox-{}-{:016x}", std::process::id(), fastrand::u64(..))))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left behind if this fails is a record of nothing.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn location_failure(wrong: Diagnostic) -> Failure {
+    let mut failure = Failure::config(wrong.message);
+    failure.hints = wrong.hints;
+    failure
 }
 
 /// Reads and checks the manifests.
@@ -36,7 +61,7 @@ pub fn load(options: &Options) -> Result<Loaded, Failure> {
         connection_overrides: options.connections.iter().map(|(name, _)| name.clone()).collect(),
     };
     let manifests = manifest::load(&mut snapshot, apis::builtin(), &load);
-    Ok(Loaded { snapshot, manifests })
+    Ok(Loaded { snapshot, manifests, scratch: OnceLock::new() })
 }
 
 impl Loaded {
@@ -50,13 +75,14 @@ impl Loaded {
 
     /// Where the stack's inventory is.
     pub fn location(&self, options: &Options) -> Result<Location, Failure> {
+        if options.sandbox && options.inventory.is_none() {
+            // What simulated APIs hold is gone with this process, and so is the record of it.
+            let folder = self.scratch.get_or_init(Scratch::new);
+            return Location::parse(None, &folder.0).map_err(location_failure);
+        }
         let url = options.inventory.as_deref().or(self.manifests.stack.inventory.as_deref());
         let folder = default_folder(options);
-        Location::parse(url, &folder).map_err(|wrong| {
-            let mut failure = Failure::config(wrong.message);
-            failure.hints = wrong.hints;
-            failure
-        })
+        Location::parse(url, &folder).map_err(location_failure)
     }
 
     /// The key of the inventory's hashes: beside a local inventory, from the environment for a remote one.

@@ -132,6 +132,7 @@ pub struct Planned {
     vault: Arc<Vault>,
     state: State,
     roots: Vec<String>,
+    _scratch: std::sync::OnceLock<load::Scratch>,
 }
 
 /// What came of an apply.
@@ -162,7 +163,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let state = inventory.state().clone();
     settle(&state, options).await;
     let connected = connect(&loaded, &state, &vault, options, &mut diagnostics).await?;
-    let Loaded { snapshot, manifests, .. } = loaded;
+    let Loaded { snapshot, manifests, scratch } = loaded;
     let prune = options.prune || manifests.stack.prune;
     let only = options.selection.indices(&manifests, &graph, &mut diagnostics)?;
     let seal_vault = vault.clone();
@@ -235,6 +236,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         inventory,
         vault,
         state,
+        _scratch: scratch,
     })
 }
 

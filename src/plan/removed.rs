@@ -223,9 +223,10 @@ fn undeclared(inputs: &Inputs<'_>) -> Vec<(Address, Record)> {
         .map(|object| object.address.manifest().to_string())
         .collect();
     // A selection narrows a `destroy` to the declared objects that it chose.
-    let selected: Option<HashSet<String>> = inputs.only.filter(|_| inputs.mode == Mode::Destroy).map(|only| {
-        only.iter().map(|index| inputs.manifests.objects[*index].address.to_string()).collect()
-    });
+    let selected: Option<HashSet<String>> = inputs
+        .only
+        .filter(|_| inputs.mode == Mode::Destroy)
+        .map(|only| only.iter().map(|index| inputs.manifests.objects[*index].address.to_string()).collect());
     inputs
         .state
         .objects

@@ -8,6 +8,7 @@ mod custom_api;
 mod flow;
 mod http;
 mod inventory;
+mod layers;
 mod report;
 mod sandbox;
 mod seeds;

@@ -183,7 +183,8 @@ async fn email_type(world: &World) {
         {"name": "trait1", "kind": "Text", "order": 1, "showInList": true}, {"name": "trait2", "kind": "Text", "order": 2},
     ]});
     world.sandbox.add("itglue", "FlexibleAssetType", &small).unwrap();
-    let other = json!({"id": 900, "name": "Other", "fields": [{"name": "a", "kind": "Text", "order": 1, "showInList": true}]});
+    let other =
+        json!({"id": 900, "name": "Other", "fields": [{"name": "a", "kind": "Text", "order": 1, "showInList": true}]});
     world.sandbox.add("itglue", "FlexibleAssetType", &other).unwrap();
     world.sandbox.add("itglue", "Domain", &json!({"id": 569, "organization": "id:2", "name": "a.example"})).unwrap();
     for id in [457, 676] {

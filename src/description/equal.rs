@@ -4,10 +4,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{
-    description::format::{Equality, FieldSpec, FieldType, Format},
-    value::{as_reference, file, is_empty, secret_hash, text},
-};
+use super::format::{Equality, FieldSpec, FieldType, Format};
+use crate::value::{as_reference, file, is_empty, secret_hash, text};
 
 /// Whether two canonical values of a field are the same.
 pub fn equal(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
