@@ -126,8 +126,8 @@ impl Finding {
     fn tell(self) -> Diagnostic {
         match self.more {
             0 => self.diagnostic,
-            1 => self.diagnostic.hint("one more field needs it too"),
-            more => self.diagnostic.hint(format!("{more} more fields need it too")),
+            1 => self.diagnostic.hint("One more field needs it too."),
+            more => self.diagnostic.hint(format!("{more} more fields need it too.")),
         }
     }
 }
@@ -201,13 +201,13 @@ impl Resolver<'_> {
                     Diagnostic::error("PL0311", "A secret that stood in a manifest is not at hand any more")
                 }),
             _ => Err(Diagnostic::error("PL0311", format!("This build of plumb cannot read secrets from `{word}`"))
-                .hint("use `env`, `file` or `exec`")),
+                .hint("Use `env`, `file` or `exec`.")),
         };
         let sealed = match answer {
             Ok(text) => {
                 if text.chars().count() < MIN_MASKED {
                     let message = format!("The secret is shorter than {MIN_MASKED} characters");
-                    let hint = "plumb shows it nowhere itself, but cannot tell it from other text in an API's messages";
+                    let hint = "It is shown nowhere, but where an API repeats it in a message, it cannot be told from other text.";
                     self.report(&name, Diagnostic::warning("PL0312", message).hint(hint), owner, pointer);
                 }
                 Some(self.vault.seal(&text))
@@ -242,13 +242,13 @@ impl Resolver<'_> {
         });
         if !allowed {
             return Err(Diagnostic::error("PL0310", format!("The variable `{name}` may not be read here"))
-                .hint("the configuration of the agent or the operator lists the variables that manifests may read"));
+                .hint("The configuration of the agent or the operator lists the variables that manifests may read."));
         }
         match (self.environment)(name).map(Zeroizing::new) {
             Some(text) if !text.is_empty() => Ok(text),
             Some(_) => Err(Diagnostic::error("PL0308", format!("The variable `{name}` is empty"))),
             None => Err(Diagnostic::error("PL0308", format!("The variable `{name}` is not set"))
-                .hint(format!("set it for this command: `{name}=… plumb plan`"))),
+                .hint(format!("Set it for this command: `{name}=… plumb plan`."))),
         }
     }
 
@@ -261,7 +261,7 @@ impl Resolver<'_> {
             return Ok(());
         }
         Err(Diagnostic::error("PL0310", format!("The file `{}` may not be read here", path.display()))
-            .hint("the configuration of the agent or the operator lists the folders that manifests may read"))
+            .hint("The configuration of the agent or the operator lists the folders that manifests may read."))
     }
 
     fn secret_file(&self, path: &Path) -> Result<Zeroizing<String>, Diagnostic> {
@@ -275,7 +275,7 @@ impl Resolver<'_> {
         });
         let bytes = read.map_err(|error| {
             Diagnostic::error("PL0309", format!("The file `{shown}` cannot be read ({})", reason(&error)))
-                .hint("the path starts from the folder of the manifest")
+                .hint("The path starts from the folder of the manifest.")
         })?;
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| Diagnostic::error("PL0309", format!("The file `{shown}` is not UTF-8 text")))?;
@@ -293,13 +293,13 @@ impl Resolver<'_> {
         };
         if !self.policy.allow_exec {
             return Err(Diagnostic::error("PL0313", format!("The program `{program}` may not be run"))
-                .hint("`--allow-exec` lets manifests run programs; look at what they run first"));
+                .hint("`--allow-exec` lets manifests run programs; look at what they run first."));
         }
         match exec::run(program, arguments, folder, self.policy.exec_time) {
             Ok(text) if !text.is_empty() => Ok(text),
             Ok(_) => Err(Diagnostic::error("PL0313", format!("The program `{program}` printed nothing"))),
             Err(why) => Err(Diagnostic::error("PL0313", format!("The program `{program}` gave no secret ({why})"))
-                .hint("run it by hand to see what it says")),
+                .hint("Run it by hand to see what it says.")),
         }
     }
 
@@ -315,7 +315,7 @@ impl Resolver<'_> {
         let described = self.permitted(&path).and_then(|()| {
             upload::describe(&path).map_err(|error| {
                 let message = format!("The file `{}` cannot be read ({})", path.display(), reason(&error));
-                Diagnostic::error("PL0314", message).hint("the path starts from the folder of the manifest")
+                Diagnostic::error("PL0314", message).hint("The path starts from the folder of the manifest.")
             })
         });
         let described = match described {
