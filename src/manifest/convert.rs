@@ -228,7 +228,9 @@ impl<'t> Convert<'_, 't> {
         if expected.starts_with("`true`") {
             match lower.as_str() {
                 "yes" | "on" | "y" | "true" => diagnostic = diagnostic.hint(format!("Write `{}: true`.", path.name())),
-                "no" | "off" | "n" | "false" => diagnostic = diagnostic.hint(format!("Write `{}: false`.", path.name())),
+                "no" | "off" | "n" | "false" => {
+                    diagnostic = diagnostic.hint(format!("Write `{}: false`.", path.name()))
+                }
                 _ => {}
             }
         } else if !scalar.plain && expected.contains("number") && text.parse::<f64>().is_ok() {

@@ -224,7 +224,8 @@ fn name(metadata: &Node<'_>, at: Mark, faults: &mut Faults<'_>) -> Option<(Strin
     let mut diagnostic = Diagnostic::error("PL0103", message);
     let slug = slug(text);
     if !slug.is_empty() {
-        diagnostic = diagnostic.hint(format!("Write `name: {slug}` here; the name within the API is a field of `spec`."));
+        diagnostic =
+            diagnostic.hint(format!("Write `name: {slug}` here; the name within the API is a field of `spec`."));
     }
     faults.add(diagnostic, member.value.best(member.at));
     None

@@ -624,7 +624,8 @@ fn find_kind<'a>(api: &'a Api, name: &str) -> Result<&'a Arc<Kind>, Diagnostic> 
                 Diagnostic::error("PL0123", message).hint(hint)
             }
             None => {
-                let message = format!("`{name}` can be referred to, but not declared: the API does not let it be made.");
+                let message =
+                    format!("`{name}` can be referred to, but not declared: the API does not let it be made.");
                 Diagnostic::error("PL0123", message)
             }
         }),

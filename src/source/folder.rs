@@ -102,9 +102,12 @@ impl Walk {
                 } else {
                     let path = shown(path);
                     self.found.push(Found::Problem(
-                        Diagnostic::note("PL0006", format!("The link `{path}` leads out of its folder and was not followed."))
-                            .hint("Pass the file or folder that it leads to with a `-f` of its own.")
-                            .in_file(path),
+                        Diagnostic::note(
+                            "PL0006",
+                            format!("The link `{path}` leads out of its folder and was not followed."),
+                        )
+                        .hint("Pass the file or folder that it leads to with a `-f` of its own.")
+                        .in_file(path),
                     ));
                 }
             }

@@ -170,7 +170,10 @@ fn no_text_makes_loading_panic() {
         "apiVersion: plumb.dev/v1alpha1\nkind: Api\nmetadata: {name: a}\nspec: {kinds: [{kind: T, path: /t, key: [n], fields: {n: {}}}]}\n",
         "kind: List\napiVersion: v1\nitems: [{apiVersion: shop.plumb.dev/v1alpha1, kind: Vault, metadata: {name: a}, spec: {secret: ü}}]\n",
     ];
-    let tokens = ["", "{", "}", "[", "]", ": ", "- ", "\n", "\"", "'", "&a ", "*a", "!x ", "|\n", "ü", "\t", "null", "<<: ", "---\n", "? ", "#", ", "];
+    let tokens = [
+        "", "{", "}", "[", "]", ": ", "- ", "\n", "\"", "'", "&a ", "*a", "!x ", "|\n", "ü", "\t", "null", "<<: ",
+        "---\n", "? ", "#", ", ",
+    ];
     let mut random = fastrand(7);
     for seed in seeds {
         for _ in 0..400 {
@@ -183,7 +186,10 @@ fn no_text_makes_loading_panic() {
             let text: String = letters.into_iter().collect();
             let (_, said) = check(&mut Snapshot::of([("mutant.yaml", text.as_str())]));
             for diagnostic in said {
-                assert!(diagnostic.place.is_none_or(|place| place.line > 0 && place.column > 0), "{text}\n{diagnostic:?}");
+                assert!(
+                    diagnostic.place.is_none_or(|place| place.line > 0 && place.column > 0),
+                    "{text}\n{diagnostic:?}"
+                );
             }
         }
     }
