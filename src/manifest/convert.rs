@@ -443,8 +443,8 @@ impl<'t> Convert<'_, 't> {
         } else if known.fields.len() <= 40 {
             diagnostic = diagnostic.hint(format!("It has {}.", listed(declarable().map(|(name, _)| name))));
         }
-        // What was meant for a sensitive field is not to be shown either.
-        if near.and_then(|near| known.fields.get(near)).is_some_and(FieldSpec::always_sensitive) {
+        // What may have been meant for a sensitive field is not shown either.
+        if known.fields.values().any(FieldSpec::always_sensitive) {
             self.plaintexts.hide(self.faults.source, &member.value);
         }
         self.faults.add(diagnostic, member.at);

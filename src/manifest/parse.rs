@@ -339,8 +339,12 @@ impl<'a> Builder<'a> {
         self.diagnostics.push(diagnostic);
     }
 
+    /// The line that a mark is on.
     fn line(&self, at: Mark) -> &str {
-        self.text.lines().nth((at.line as usize).saturating_sub(1)).unwrap_or_default()
+        let (before, after) = self.text.split_at_checked(at.start as usize).unwrap_or((self.text, ""));
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        let end = before.len() + after.find('\n').unwrap_or(after.len());
+        self.text.get(start..end).unwrap_or_default()
     }
 
     fn fatal(&self, code: &'static str, message: impl Into<String>, at: Mark) -> Fatal {

@@ -50,7 +50,7 @@ pub(super) fn check(name: &str, text: &str, field: &FieldSpec) -> Result<(), Dia
             },
         });
     };
-    if !kinds.contains(&kind) {
+    if !kinds.contains(&kind) && !reference.kinds.contains_key(kind) {
         let diagnostic = bad(name, text, &format!("`{kind}` is no kind that it takes; expected {}", expected()));
         return Err(match nearest(kind, kinds.iter().copied()) {
             Some(near) => diagnostic.hint(format!("Did you mean `{near}/{rest}`?")),
@@ -86,7 +86,7 @@ fn bad(name: &str, text: &str, why: &str) -> Diagnostic {
 }
 
 /// The parts of a key, separated by `/`; `\/` is a slash within a part and `\\` a backslash.
-pub fn parts(key: &str) -> Vec<String> {
+fn parts(key: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut letters = key.chars();
     while let Some(letter) = letters.next() {
@@ -142,6 +142,6 @@ mod tests {
         assert!(check("x", "Contact/", &field).is_err());
         assert!(check("x", "ticket/broken-printer", &field).is_err());
         let wrong = check("x", "Contat/jane", &field).unwrap_err();
-        assert_eq!(wrong.hints, ["did you mean `Contact/jane`?"]);
+        assert_eq!(wrong.hints, ["Did you mean `Contact/jane`?"]);
     }
 }
