@@ -399,9 +399,8 @@ spec:
 
     impl World {
         fn resolve(&mut self, policy: &ResolvePolicy, variables: &[(&str, &str)]) -> Vec<Diagnostic> {
-            let environment = |name: &str| {
-                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-            };
+            let environment =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
             resolve_with(&mut self.manifests, &self.vault, policy, &self.snapshot.sources, &environment)
         }
 
@@ -418,7 +417,8 @@ spec:
     fn every_source_is_sealed_wherever_it_stands() {
         let mut world = world(STACK);
         let policy = ResolvePolicy { allow_exec: true, ..ResolvePolicy::default() };
-        let variables = [("USER_NAME", "jane.doe@x"), ("SECRET", "swordfish"), ("OTHER", "other-one"), ("TOKEN", "token-one")];
+        let variables =
+            [("USER_NAME", "jane.doe@x"), ("SECRET", "swordfish"), ("OTHER", "other-one"), ("TOKEN", "token-one")];
         assert_eq!(world.resolve(&policy, &variables), []);
         let Some(Auth::Basic { username, password }) = &world.manifests.connections["main"].auth else { panic!() };
         assert_eq!(world.text(username), "jane.doe@x");
@@ -442,7 +442,9 @@ spec:
         let mut world = world(STACK);
         let said = world.resolve(&ResolvePolicy::default(), &[("TOKEN", "")]);
         assert_eq!(codes(&said), ["PL0308", "PL0308", "PL0313", "PL0308", "PL0308"]);
-        assert!(said[1].message.contains("`SECRET` is not set") && said[1].message.contains("`secret` of `shop/Vault/one`"));
+        assert!(
+            said[1].message.contains("`SECRET` is not set") && said[1].message.contains("`secret` of `shop/Vault/one`")
+        );
         assert_eq!(said[1].hints.last().unwrap(), "One more field needs it too.");
         assert_eq!(said[1].place.map(|place| place.line), Some(14));
         assert!(said[4].message.contains("`TOKEN` is empty"));
@@ -466,7 +468,8 @@ spec:
             folders: Some(vec![PathBuf::from("/nowhere")]),
             ..ResolvePolicy::default()
         };
-        let variables = [("SECRET", "swordfish"), ("OTHER", "other-one"), ("USER_NAME", "jane.doe@x"), ("TOKEN", "token-one")];
+        let variables =
+            [("SECRET", "swordfish"), ("OTHER", "other-one"), ("USER_NAME", "jane.doe@x"), ("TOKEN", "token-one")];
         let said = world.resolve(&policy, &variables);
         assert_eq!(codes(&said), ["PL0310", "PL0310", "PL0310", "PL0313", "PL0310", "PL0310"]);
         assert!(said.iter().all(|one| !one.message.contains("OTHER")), "{said:?}");
@@ -474,7 +477,11 @@ spec:
 
     #[test]
     fn a_short_secret_is_warned_of_without_showing_it() {
-        let mut world = world(&STACK.replace("{env: OTHER}", "{env: SECRET}").replace("{exec: [sh, -c, 'echo  said aloud']}", "{env: SECRET}"));
+        let mut world = world(
+            &STACK
+                .replace("{env: OTHER}", "{env: SECRET}")
+                .replace("{exec: [sh, -c, 'echo  said aloud']}", "{env: SECRET}"),
+        );
         let said = world.resolve(&ResolvePolicy { stand_in: true, ..ResolvePolicy::default() }, &[("SECRET", "fish")]);
         assert_eq!(codes(&said), ["PL0312"]);
         assert!(!format!("{said:?}").contains("\"fish") && !said[0].message.contains("fish"));
@@ -490,12 +497,10 @@ spec:
         ] {
             let text = STACK.replace("[sh, -c, 'echo  said aloud']", program);
             let mut world = world(&text);
-            let policy = ResolvePolicy {
-                allow_exec: true,
-                exec_time: Duration::from_millis(300),
-                ..ResolvePolicy::default()
-            };
-            let variables = [("SECRET", "swordfish"), ("OTHER", "other-one"), ("USER_NAME", "jane.doe@x"), ("TOKEN", "token-one")];
+            let policy =
+                ResolvePolicy { allow_exec: true, exec_time: Duration::from_millis(300), ..ResolvePolicy::default() };
+            let variables =
+                [("SECRET", "swordfish"), ("OTHER", "other-one"), ("USER_NAME", "jane.doe@x"), ("TOKEN", "token-one")];
             let said = world.resolve(&policy, &variables);
             assert_eq!(codes(&said), ["PL0313"], "{program}: {said:?}");
             assert!(said[0].message.contains(reason), "{said:?}");
