@@ -33,7 +33,7 @@ pub(super) fn read(header: &Header<'_, '_>, kind: Option<&Kind>, faults: &mut Fa
         let Some(name) = member.key.strip_prefix(PREFIX) else {
             if let Some(name) = near_prefix(&member.key) {
                 let message = format!("`{}` is not an annotation of plumb.", member.key);
-                let diagnostic = Diagnostic::error("PL0119", message).hint(format!("write `{PREFIX}{name}`"));
+                let diagnostic = Diagnostic::error("PL0119", message).hint(format!("Write `{PREFIX}{name}`."));
                 faults.add(diagnostic, member.at);
             }
             continue;
@@ -68,7 +68,7 @@ fn wrong(message: String) -> Wrong {
 
 fn one_of<'w>(name: &str, text: &str, words: &[&'w str]) -> Result<&'w str, Wrong> {
     words.iter().find(|word| **word == text).copied().ok_or_else(|| Wrong {
-        hint: nearest(text, words.iter().copied()).map(|near| format!("did you mean `{near}`?")),
+        hint: nearest(text, words.iter().copied()).map(|near| format!("Did you mean `{near}`?")),
         ..wrong(format!("`{PREFIX}{name}` cannot be `{text}`: expected one of {}.", listed(words)))
     })
 }
@@ -90,8 +90,8 @@ fn one(out: &mut Annotations, name: &str, text: &str, kind: Option<&Kind>) -> Re
                 && kind.spec.archive.is_none()
             {
                 return Err(Wrong {
-                    hint: Some("write `delete` or `retain`".to_owned()),
-                    ..wrong(format!("The API cannot archive a {}.", kind.name))
+                    hint: Some("Write `delete` or `retain`.".to_owned()),
+                    ..wrong(format!("The API cannot archive objects of kind `{}`.", kind.name))
                 });
             }
         }
@@ -115,7 +115,7 @@ fn one(out: &mut Annotations, name: &str, text: &str, kind: Option<&Kind>) -> Re
         "moved-from" => {
             if !is_dns_name(text, 253) {
                 return Err(Wrong {
-                    hint: Some("write the `metadata.name` that it had before".to_owned()),
+                    hint: Some("Write the `metadata.name` that it had before.".to_owned()),
                     ..wrong(format!("`{PREFIX}{name}` cannot be `{text}`: no manifest has such a name."))
                 });
             }
@@ -132,8 +132,8 @@ fn one(out: &mut Annotations, name: &str, text: &str, kind: Option<&Kind>) -> Re
             return Err(Wrong {
                 message: format!("There is no annotation `{PREFIX}{unknown}`."),
                 hint: Some(match nearest(unknown, NAMES) {
-                    Some(near) => format!("did you mean `{PREFIX}{near}`?"),
-                    None => format!("there are {}", listed(NAMES)),
+                    Some(near) => format!("Did you mean `{PREFIX}{near}`?"),
+                    None => format!("There are {}.", listed(NAMES)),
                 }),
                 about_name: true,
             });

@@ -1,16 +1,16 @@
 //! `kind: Api` → an API description, with a place for everything that is wrong in it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
 use super::{
-    faults::Faults,
+    faults::{Faults, listed},
     header::is_dns_name,
     node::{Mark, Node},
 };
 use crate::{
-    address::escape,
+    address::{escape, unescape},
     description::{Api, Catalog, format::ApiSpec},
     diagnostic::{Diagnostic, nearest},
 };
@@ -28,12 +28,12 @@ pub(super) fn read(
 ) -> Option<Arc<Api>> {
     if builtins.api(name).is_some() {
         let diagnostic = Diagnostic::error("PL0902", format!("The API `{name}` is built in."));
-        faults.add(diagnostic.hint("choose another name for the API that you describe"), name_at);
+        faults.add(diagnostic.hint("Choose another name for the API that you describe."), name_at);
         return None;
     }
     if !is_dns_name(name, 63) || name.contains('.') || name == "plumb" {
         let message = format!("An API cannot be called `{name}`: its name is one part of `NAME.plumb.dev`.");
-        faults.add(Diagnostic::error("PL0902", message).hint("take small letters, digits and `-`"), name_at);
+        faults.add(Diagnostic::error("PL0902", message).hint("Take small letters, digits and `-`."), name_at);
         return None;
     }
     let Some(spec) = spec else {
@@ -50,31 +50,49 @@ pub(super) fn read(
         Ok(api) => Some(Arc::new(api)),
         Err(wrong) => {
             for fault in wrong {
-                let message = format!("The description is wrong: {}.", fault.message);
-                faults.error("PL0901", message, spec.locate(&fault.path));
+                faults.error("PL0901", sentence(&fault.message), spec.locate(&fault.path));
             }
             None
         }
     }
 }
 
+/// A fault as one sentence on one line.
+fn sentence(fault: &str) -> String {
+    let lines: Vec<&str> = fault.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let fault = match lines.as_slice() {
+        // A regular expression's error draws it first and says what is wrong last.
+        [first, .., last] => {
+            let first = first.split(':').next().unwrap_or_default();
+            format!("{first}: {}", last.trim_start_matches("error: "))
+        }
+        _ => fault.to_owned(),
+    };
+    let end = if fault.ends_with(['.', '?']) { "" } else { "." };
+    format!("The description is wrong: {fault}{end}")
+}
+
 /// Reads as much as possible: what does not fit the format is reported and taken out, until the rest fits.
 fn deserialize(spec: &Node<'_>, faults: &mut Faults<'_>) -> ApiSpec {
-    let mut value = spec.to_json();
+    let mut rest = Rest { value: spec.to_json(), removed: BTreeMap::new() };
+    let mut reported: Vec<String> = Vec::new();
     for _ in 0..MAX_FAULTS {
-        let error = match serde_path_to_error::deserialize::<_, ApiSpec>(&value) {
+        let error = match serde_path_to_error::deserialize::<_, ApiSpec>(&rest.value) {
             Ok(spec) => return spec,
             Err(error) => error,
         };
-        let pointer = pointer(error.path());
-        let message = error.inner().to_string();
-        let (pointer, message, hint) = explain(&pointer, &message);
-        let mut diagnostic = Diagnostic::error("PL0901", message);
-        if let Some(hint) = hint {
-            diagnostic = diagnostic.hint(hint);
+        let (pointer, message, hint) = explain(&pointer(error.path()), &error.inner().to_string(), &rest);
+        let original = rest.original(&pointer);
+        // What lacks something that was taken out is no fault of its own.
+        if !reported.iter().any(|other| other.starts_with(&original)) {
+            let mut diagnostic = Diagnostic::error("PL0901", message);
+            if let Some(hint) = hint {
+                diagnostic = diagnostic.hint(hint);
+            }
+            faults.add(diagnostic, spec.locate(&original));
+            reported.push(original);
         }
-        faults.add(diagnostic, spec.locate(&pointer));
-        if !remove(&mut value, &pointer) {
+        if !rest.remove(&pointer) {
             break;
         }
     }
@@ -98,49 +116,94 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 }
 
 /// Says in our words what serde says in its own, and which value it is about.
-fn explain(pointer: &str, message: &str) -> (String, String, Option<String>) {
-    let last = pointer.rsplit('/').next().unwrap_or_default();
+fn explain(pointer: &str, message: &str, rest: &Rest) -> (String, String, Option<String>) {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     if let Some((unknown, known)) = quoted.split_first()
         && (message.starts_with("unknown field") || message.starts_with("unknown variant"))
     {
         let field = message.starts_with("unknown field");
-        let pointer = if field && last != *unknown { format!("{pointer}/{}", escape(unknown)) } else { pointer.into() };
+        let named = pointer.rsplit('/').next() == Some(escape(unknown).as_str());
+        let pointer = if field && !named { format!("{pointer}/{}", escape(unknown)) } else { pointer.to_owned() };
         let message = if field {
             format!("A description has no `{unknown}` here.")
         } else {
-            format!("`{last}` cannot be `{unknown}`.")
+            format!("`{}` cannot be `{unknown}`.", dotted(&rest.original(&pointer)))
         };
         let hint = match nearest(unknown, known.iter().copied()) {
-            Some(near) => Some(format!("did you mean `{near}`?")),
+            Some(near) => Some(format!("Did you mean `{near}`?")),
             None if known.is_empty() => None,
-            None => Some(format!("expected one of {}", super::faults::listed(known))),
+            None => Some(format!("Expected one of {}.", listed(known))),
         };
         return (pointer, message, hint);
     }
-    (pointer.to_owned(), format!("`{last}` does not fit the format of descriptions: {message}."), None)
+    let mut message = message.to_owned();
+    for (theirs, ours) in [("a sequence", "a list"), ("u16", "a whole number"), ("u32", "a whole number")] {
+        message = message.replace(&format!("expected {theirs}"), &format!("expected {ours}"));
+    }
+    let name = dotted(&rest.original(pointer));
+    (pointer.to_owned(), format!("`{name}` does not fit the format of descriptions: {message}."), None)
 }
 
-/// Takes a value out; whether there was one.
-fn remove(value: &mut Value, pointer: &str) -> bool {
-    let Some((parent, last)) = pointer.rsplit_once('/') else { return false };
-    match value.pointer_mut(parent) {
-        Some(Value::Object(map)) => map.shift_remove(&crate::address::unescape(last)).is_some(),
-        Some(Value::Array(items)) => {
-            // An empty map takes its place, so that those of the others stay right.
-            match last.parse().ok().and_then(|index: usize| items.get_mut(index)) {
-                Some(item) if *item != serde_json::json!({}) => {
-                    *item = serde_json::json!({});
-                    true
+/// A pointer as messages write it: `errors.absent[0]`.
+fn dotted(pointer: &str) -> String {
+    let mut out = String::new();
+    for part in pointer.split('/').skip(1) {
+        if part.bytes().all(|byte| byte.is_ascii_digit()) {
+            out.push_str(&format!("[{part}]"));
+        } else {
+            if !out.is_empty() {
+                out.push('.');
+            }
+            out.push_str(&unescape(part));
+        }
+    }
+    if out.is_empty() { "spec".to_owned() } else { out }
+}
+
+/// What is left of a description, and which items of its lists were taken out.
+struct Rest {
+    value: Value,
+    /// By the list's pointer in the whole description: indices there, sorted.
+    removed: BTreeMap<String, Vec<usize>>,
+}
+
+impl Rest {
+    /// The pointer in the whole description of what is at a pointer in the rest.
+    fn original(&self, pointer: &str) -> String {
+        let mut out = String::new();
+        for part in pointer.split('/').skip(1) {
+            match (self.removed.get(&out), part.parse::<usize>()) {
+                (Some(removed), Ok(index)) => {
+                    let index = removed.iter().fold(index, |index, gone| index + usize::from(*gone <= index));
+                    out.push_str(&format!("/{index}"));
                 }
-                _ => remove_parent(value, parent),
+                _ => {
+                    out.push('/');
+                    out.push_str(part);
+                }
             }
         }
-        // An unknown variant of an enum that is written as a map: take the whole map.
-        _ => remove_parent(value, parent),
+        out
     }
-}
 
-fn remove_parent(value: &mut Value, pointer: &str) -> bool {
-    !pointer.is_empty() && remove(value, pointer)
+    /// Takes a value out, or else what it is in; whether there was one.
+    fn remove(&mut self, pointer: &str) -> bool {
+        let Some((parent, last)) = pointer.rsplit_once('/') else { return false };
+        let (list, original) = (self.original(parent), self.original(pointer));
+        match self.value.pointer_mut(parent) {
+            Some(Value::Object(map)) => map.shift_remove(&unescape(last)).is_some() || self.remove(parent),
+            Some(Value::Array(items)) => match last.parse() {
+                Ok(index) if index < items.len() => {
+                    items.remove(index);
+                    let number = original.rsplit('/').next().and_then(|number| number.parse::<usize>().ok());
+                    let removed = self.removed.entry(list).or_default();
+                    removed.extend(number);
+                    removed.sort_unstable();
+                    true
+                }
+                _ => self.remove(parent),
+            },
+            _ => self.remove(parent),
+        }
+    }
 }

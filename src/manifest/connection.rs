@@ -44,6 +44,7 @@ pub(super) fn read<'t>(
     };
     let fields = fields();
     let members = spec.and_then(|spec| spec.value.as_map()).unwrap_or_default();
+    let before = convert.faults.list.len();
     let mut defaults = None;
     let mut values = convert.fields(members, Known::from(&fields), &Path::Root, &mut |_, member| {
         let found = member.key == "defaults";
@@ -62,13 +63,18 @@ pub(super) fn read<'t>(
         connection.url = check_url("url", url, mark("url"), convert);
     }
     if let Some(auth) = values.remove("auth") {
-        connection.auth = read_auth(auth, mark("auth"), api, convert);
+        let complete = convert.faults.list.len() == before;
+        connection.auth = if complete { read_auth(auth, mark("auth"), api, convert) } else { None };
+    }
+    for name in std::mem::take(&mut convert.missing) {
+        let first = name.split('.').next().unwrap_or_default();
+        convert.faults.error("PL0108", format!("`{name}` is required."), mark(first));
     }
     let Some(api) = api else { return (connection, Defaults::new()) };
     connection.api.clone_from(&api.name);
     if connection.url.is_none() && api.spec.url.is_none() && !overridden && !members.iter().any(|m| m.key == "url") {
         let message = format!("The API `{}` has no default address: the connection needs a `url`.", api.name);
-        convert.faults.add(Diagnostic::error("PL0305", message).hint("write `url: https://HOST`"), at);
+        convert.faults.add(Diagnostic::error("PL0305", message).hint("Write `url: https://HOST`."), at);
     }
     if connection.auth.is_none() && !api.spec.auth.is_empty() && !members.iter().any(|m| m.key == "auth") {
         let message = format!("The connection has no `auth`, and the API `{}` asks for it.", api.name);
@@ -86,8 +92,8 @@ fn find_api<'a>(name: &str, at: Mark, catalog: &'a Catalog, convert: &mut Conver
     let names = catalog.apis.keys().map(String::as_str);
     convert.faults.add(
         match nearest(name, names.clone()) {
-            Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
-            None => diagnostic.hint(format!("there are {}; a `kind: Api` manifest describes another", listed(names))),
+            Some(near) => diagnostic.hint(format!("Did you mean `{near}`?")),
+            None => diagnostic.hint(format!("There are {}; a `kind: Api` manifest describes another.", listed(names))),
         },
         at,
     );
@@ -102,7 +108,7 @@ pub(super) fn check_url(name: &str, text: &str, at: Mark, convert: &mut Convert<
         Ok(url) if !url.has_host() => "it names no host",
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
             let message = format!("`{name}` must not have credentials in it.");
-            let hint = "write them under `auth`, as `{valueFrom: …}`";
+            let hint = "Write them under `auth`, as `{valueFrom: …}`.";
             convert.plaintexts.hide_at(convert.faults.source, at);
             convert.faults.add(Diagnostic::error("PL0305", message).hint(hint), at);
             return None;
@@ -111,7 +117,7 @@ pub(super) fn check_url(name: &str, text: &str, at: Mark, convert: &mut Convert<
         Ok(_) => return Some(text.trim_end_matches('/').to_owned()),
     };
     let message = format!("`{name}` cannot be `{text}`: {wrong}.");
-    convert.faults.add(Diagnostic::error("PL0305", message).hint("write one such as `https://api.example.com`"), at);
+    convert.faults.add(Diagnostic::error("PL0305", message).hint("Write one such as `https://api.example.com`."), at);
     None
 }
 
@@ -188,11 +194,11 @@ fn auth_hint(api: &Api) -> String {
         AuthScheme::Oauth2(_) => "`auth: {oauth2: {clientId: …, clientSecret: {valueFrom: …}}}`".to_owned(),
     };
     match api.spec.auth.as_slice() {
-        [] => "the API takes no credentials: leave `auth` out".to_owned(),
+        [] => "The API takes no credentials: leave `auth` out.".to_owned(),
         [first, rest @ ..] => {
             let others: Vec<&str> = rest.iter().map(scheme_name).collect();
             let others = if others.is_empty() { String::new() } else { format!("; or one of {}", listed(others)) };
-            format!("write {}{others}", form(first))
+            format!("Write {}{others}.", form(first))
         }
     }
 }
@@ -234,7 +240,7 @@ fn read_defaults<'t>(
             let mut diagnostic = Diagnostic::error("PL0307", message);
             let names = kinds.iter().flat_map(|kind| kind.spec.fields.keys().map(String::as_str));
             if let Some(near) = nearest(&default.key, names) {
-                diagnostic = diagnostic.hint(format!("did you mean `{near}`?"));
+                diagnostic = diagnostic.hint(format!("Did you mean `{near}`?"));
             }
             convert.faults.add(diagnostic, default.at);
         }

@@ -85,7 +85,7 @@ impl<'t> Convert<'_, 't> {
             match known.fields.get(&*member.key) {
                 Some(field) if field.read_only => {
                     let message = format!("`{here}` is set by the API; a manifest cannot declare it.");
-                    self.faults.add(Diagnostic::error("PL0109", message).hint("leave it out"), member.at);
+                    self.faults.add(Diagnostic::error("PL0109", message).hint("Leave it out."), member.at);
                 }
                 Some(field) => {
                     if let Some(value) = self.value(&member.value, member.at, field, &here, around) {
@@ -95,7 +95,7 @@ impl<'t> Convert<'_, 't> {
                 None if &*member.key == "valueFrom" && is_variable(known.fields) => {
                     if known.fields.contains_key("value") && members.iter().any(|other| other.key == "value") {
                         let message = format!("`{path}` has both `value` and `valueFrom`.");
-                        self.faults.add(Diagnostic::error("PL0114", message).hint("keep one of the two"), member.at);
+                        self.faults.add(Diagnostic::error("PL0114", message).hint("Keep one of the two."), member.at);
                     } else if let Some(source) = self.value_from(&member.value, member.at, &here) {
                         out.insert("value".to_owned(), json!({ "$valueFrom": source }));
                     }
@@ -129,7 +129,7 @@ impl<'t> Convert<'_, 't> {
                 return Some(Value::Null);
             }
             let message = format!("`{path}` cannot be null: the API does not let it be cleared.");
-            let hint = "leave the field out to leave it as it is";
+            let hint = "Leave the field out to leave it as it is.";
             self.faults.add(Diagnostic::error("PL0105", message).hint(hint), node.best(key));
             return None;
         }
@@ -227,14 +227,16 @@ impl<'t> Convert<'_, 't> {
         let lower = text.to_lowercase();
         if expected.starts_with("`true`") {
             match lower.as_str() {
-                "yes" | "on" | "y" | "true" => diagnostic = diagnostic.hint(format!("write `{}: true`", path.name())),
-                "no" | "off" | "n" | "false" => diagnostic = diagnostic.hint(format!("write `{}: false`", path.name())),
+                "yes" | "on" | "y" | "true" => diagnostic = diagnostic.hint(format!("Write `{}: true`.", path.name())),
+                "no" | "off" | "n" | "false" => {
+                    diagnostic = diagnostic.hint(format!("Write `{}: false`.", path.name()))
+                }
                 _ => {}
             }
         } else if !scalar.plain && expected.contains("number") && text.parse::<f64>().is_ok() {
-            diagnostic = diagnostic.hint("leave the quotes out");
+            diagnostic = diagnostic.hint("Leave the quotes out.");
         } else if expected == "a list" {
-            diagnostic = diagnostic.hint(format!("write `{}: [{text}]`", path.name()));
+            diagnostic = diagnostic.hint(format!("Write `{}: [{text}]`.", path.name()));
         }
         self.faults.add(diagnostic, at);
     }
@@ -281,7 +283,7 @@ impl<'t> Convert<'_, 't> {
         for (index, (item, value)) in items.iter().zip(values).enumerate() {
             let at = item.member(key).map_or(item.at, |member| member.value.best(member.at));
             let Some(text) = value.get(key).and_then(value::text) else {
-                let message = format!("`{path}[{index}]` needs `{key}`, which tells it from the others.");
+                let message = format!("`{path}[{index}]` needs `{key}`: it tells one entry from another.");
                 self.faults.error("PL0108", message, item.at);
                 continue;
             };
@@ -328,7 +330,7 @@ impl<'t> Convert<'_, 't> {
             }
             _ => {
                 let message = format!("`{path}` has to be a file such as `{{file: PATH}}`.");
-                let hint = "the path starts from the folder of the manifest";
+                let hint = "The path starts from the folder of the manifest.";
                 self.faults.add(Diagnostic::error("PL0121", message).hint(hint), key);
                 None
             }
@@ -433,16 +435,16 @@ impl<'t> Convert<'_, 't> {
             lists.iter().find_map(|list| list.iter().find(|(word, _)| *word == name || camel(word) == name))
         });
         if let Some((_, reason)) = reason {
-            diagnostic = diagnostic.hint(format!("it is left out on purpose: {reason}"));
+            diagnostic = diagnostic.hint(format!("It is left out on purpose: {}.", reason.trim_end_matches('.')));
         } else if by_wire.is_some() {
-            diagnostic = diagnostic.hint(format!("write `{}`", near.unwrap_or_default()));
+            diagnostic = diagnostic.hint(format!("Write `{}`.", near.unwrap_or_default()));
         } else if let Some(near) = near {
-            diagnostic = diagnostic.hint(format!("did you mean `{near}`?"));
+            diagnostic = diagnostic.hint(format!("Did you mean `{near}`?"));
         } else if known.fields.len() <= 40 {
-            diagnostic = diagnostic.hint(format!("it has {}", listed(declarable().map(|(name, _)| name))));
+            diagnostic = diagnostic.hint(format!("It has {}.", listed(declarable().map(|(name, _)| name))));
         }
-        // What was meant for a sensitive field is not to be shown either.
-        if near.and_then(|near| known.fields.get(near)).is_some_and(FieldSpec::always_sensitive) {
+        // What may have been meant for a sensitive field is not shown either.
+        if known.fields.values().any(FieldSpec::always_sensitive) {
             self.plaintexts.hide(self.faults.source, &member.value);
         }
         self.faults.add(diagnostic, member.at);

@@ -78,7 +78,7 @@ pub(super) fn read<'t>(member: &Member<'t>, kind: &Arc<Kind>, convert: &mut Conv
 
 fn item_spec<'t>(item: &Node<'t>, kind: &Arc<Kind>, path: &Path<'_>, convert: &mut Convert<'_, 't>) -> Option<Fields> {
     let Some(members) = item.as_map() else {
-        let message = format!("`{path}` has to be a map of the fields of a {}; it is {}.", kind.name, item.describe());
+        let message = format!("`{path}` has to be a map of fields of `{}`; it is {}.", kind.name, item.describe());
         convert.faults.error("PL0105", message, item.at);
         return None;
     };
@@ -111,13 +111,13 @@ fn pair_spec<'t>(
         .iter()
         .filter(|(name, field)| *name != key && !field.read_only)
         .max_by_key(|(name, _)| *name == "value")?;
-    let value = convert.field(&pair.value, pair.at, field, path)?;
-    if value.is_null() {
+    if pair.value.is_null() {
         let message = format!("`{path}` has to be text; it is null.");
-        let hint = "leave the entry out: with prune, it is removed";
+        let hint = "Leave the entry out: with prune, it is removed.";
         convert.faults.add(Diagnostic::error("PL0105", message).hint(hint), pair.at);
         return None;
     }
+    let value = convert.field(&pair.value, pair.at, field, path)?;
     let mut spec = Fields::new();
     spec.insert(key.clone(), json!(pair.key));
     spec.insert(value_name.clone(), value);
@@ -137,7 +137,7 @@ fn finish<'t>(
     let Some(key) = key(kind, &spec) else {
         let alternatives = std::iter::once(&kind.spec.key).chain(&kind.spec.key_fallbacks);
         let words: Vec<String> = alternatives.map(|names| listed(names)).collect();
-        let message = format!("`{path}` needs {}, which tells it from the others.", words.join(", or "));
+        let message = format!("`{path}` needs {}: it tells one entry from another.", words.join(", or "));
         convert.faults.error("PL0108", message, at);
         return None;
     };
@@ -187,7 +187,7 @@ fn check_siblings(entries: &[Entry], kind: &Kind, path: &Path<'_>, convert: &mut
             convert.faults.add(Diagnostic::error("PL0116", message).see(Some(first), "it is here first"), entry.at);
         }
     }
-    for name in &inside.unique {
+    for name in inside.unique.iter().filter(|name| kind.spec.key.as_slice() != [(*name).clone()]) {
         let mut seen: HashMap<String, Mark> = HashMap::with_capacity(entries.len());
         for entry in entries {
             let Some(text) = entry.spec.get(name).and_then(value::text) else { continue };

@@ -23,6 +23,14 @@ impl<'t> Faults<'t> {
         Self { source, text, address: None, list: Vec::new() }
     }
 
+    /// Says what the diagnostics are about, those so far too.
+    pub(super) fn about(&mut self, address: &Address) {
+        for diagnostic in &mut self.list {
+            diagnostic.address.get_or_insert_with(|| address.to_string());
+        }
+        self.address = Some(address.clone());
+    }
+
     pub(super) fn place(&self, at: Mark) -> Place {
         at.place(self.source, self.text)
     }

@@ -41,7 +41,7 @@ pub(super) fn owner(root: &Node<'_>, apis: &dyn Fn(&str) -> bool, catalog: &Cata
         return match misspelled_key(members) {
             Some(member) => {
                 let message = format!("There is a key `{}` where `apiVersion` was expected.", member.key);
-                let diagnostic = Diagnostic::error("PL0101", message).hint("write `apiVersion`");
+                let diagnostic = Diagnostic::error("PL0101", message).hint("Write `apiVersion`.");
                 Owner::Misspelled(Box::new((diagnostic, member.at)))
             }
             None => Owner::Foreign,
@@ -65,17 +65,21 @@ pub(super) fn owner(root: &Node<'_>, apis: &dyn Fn(&str) -> bool, catalog: &Cata
     let error = |message: String| Diagnostic::error("PL0101", message);
     if known {
         return wrong(
-            error(format!("There is no version `{number}` of `{group}`.")).hint(format!("write `{group}/{VERSION}`")),
+            error(match number {
+                "" => format!("`{group}` is an `apiVersion` without its version."),
+                _ => format!("There is no version `{number}` of `{group}`."),
+            })
+            .hint(format!("Write `{group}/{VERSION}`.")),
         );
     }
     let names: Vec<&str> = catalog.apis.keys().map(String::as_str).collect();
     match near_group(group, &names) {
-        Some(near) => {
-            wrong(error(format!("`{text}` is not an `apiVersion` of plumb.")).hint(format!("write `{near}/{VERSION}`")))
-        }
+        Some(near) => wrong(
+            error(format!("`{text}` is not an `apiVersion` of plumb.")).hint(format!("Write `{near}/{VERSION}`.")),
+        ),
         None if group.split('.').any(|label| label == "plumb") => wrong(
             error(format!("No API is called `{}`.", group.split('.').next().unwrap_or_default()))
-                .hint(format!("there are {}; a `kind: Api` manifest describes another", listed(&names))),
+                .hint(format!("There are {}; a `kind: Api` manifest describes another.", listed(&names))),
         ),
         None => Owner::Foreign,
     }
@@ -121,6 +125,9 @@ pub(super) struct Header<'n, 'a> {
     pub(super) spec: Option<&'n Member<'a>>,
 }
 
+/// Characters of a name at most.
+const MAX_NAME: usize = 253;
+
 /// Members of `metadata` that the Kubernetes API server adds, and those that people write.
 const METADATA: [&str; 16] = [
     "name",
@@ -147,11 +154,11 @@ pub(super) fn header<'n, 'a>(root: &'n Node<'a>, faults: &mut Faults<'_>) -> Opt
         if !matches!(&*member.key, "apiVersion" | "kind" | "metadata" | "spec" | "status") {
             let mut diagnostic = Diagnostic::error("PL0104", format!("A manifest has no member `{}`.", member.key));
             if let Some(near) = nearest(&member.key, ["apiVersion", "kind", "metadata", "spec"]) {
-                diagnostic = diagnostic.hint(format!("did you mean `{near}`?"));
+                diagnostic = diagnostic.hint(format!("Did you mean `{near}`?"));
             } else if matches!(&*member.key, "name" | "labels" | "annotations" | "namespace") {
-                diagnostic = diagnostic.hint(format!("write it under `metadata`: `metadata: {{{}: …}}`", member.key));
+                diagnostic = diagnostic.hint(format!("Write it under `metadata`: `metadata: {{{}: …}}`.", member.key));
             } else {
-                diagnostic = diagnostic.hint("fields of the object go under `spec`");
+                diagnostic = diagnostic.hint("Fields of the object go under `spec`.");
             }
             faults.add(diagnostic, member.at);
         }
@@ -164,7 +171,7 @@ pub(super) fn header<'n, 'a>(root: &'n Node<'a>, faults: &mut Faults<'_>) -> Opt
     };
     let Some(metadata) = metadata else {
         let diagnostic = Diagnostic::error("PL0103", "The manifest has no `metadata`, so that it has no name.");
-        faults.add(diagnostic.hint("write `metadata: {name: NAME}`"), kind.at);
+        faults.add(diagnostic.hint("Write `metadata: {name: NAME}`."), kind.at);
         return None;
     };
     let Some(members) = metadata.value.as_map() else {
@@ -175,7 +182,7 @@ pub(super) fn header<'n, 'a>(root: &'n Node<'a>, faults: &mut Faults<'_>) -> Opt
         if !METADATA.contains(&&*member.key) {
             let mut diagnostic = Diagnostic::error("PL0104", format!("`metadata` has no member `{}`.", member.key));
             if let Some(near) = nearest(&member.key, METADATA) {
-                diagnostic = diagnostic.hint(format!("did you mean `{near}`?"));
+                diagnostic = diagnostic.hint(format!("Did you mean `{near}`?"));
             }
             faults.add(diagnostic, member.at);
         }
@@ -201,21 +208,24 @@ fn name(metadata: &Node<'_>, at: Mark, faults: &mut Faults<'_>) -> Option<(Strin
     let Some(member) = metadata.member("name") else {
         let mut diagnostic = Diagnostic::error("PL0103", "`metadata` has no `name`.");
         if metadata.get("generateName").is_some() {
-            diagnostic = diagnostic.hint("`generateName` makes a new object each time; write a `name`");
+            diagnostic = diagnostic.hint("`generateName` makes a new object each time; write a `name`.");
         }
         faults.add(diagnostic, at);
         return None;
     };
     let text = member.value.as_text().unwrap_or_default();
-    if is_dns_name(text, 253) {
+    if is_dns_name(text, MAX_NAME) {
         return Some((text.to_owned(), member.value.at));
     }
-    let message = format!("`metadata.name` cannot be `{text}`: it takes small letters, digits, `-` and `.`.");
+    let shown: String = text.chars().take(60).collect();
+    let message = format!(
+        "`metadata.name` cannot be `{shown}`: it takes small letters, digits, `-` and `.`, {MAX_NAME} of them at most."
+    );
     let mut diagnostic = Diagnostic::error("PL0103", message);
     let slug = slug(text);
     if !slug.is_empty() {
         diagnostic =
-            diagnostic.hint(format!("write `name: {slug}` here; the name within the API is a field of `spec`"));
+            diagnostic.hint(format!("Write `name: {slug}` here; the name within the API is a field of `spec`."));
     }
     faults.add(diagnostic, member.value.best(member.at));
     None
@@ -253,7 +263,7 @@ fn texts<'n, 'a>(
             let message = format!("The value of `{}` has to be text; it is {}.", member.key, member.value.describe());
             let mut diagnostic = Diagnostic::error(code, message);
             if let Some(text) = member.value.as_text() {
-                diagnostic = diagnostic.hint(format!("write it in quotes: `\"{text}\"`"));
+                diagnostic = diagnostic.hint(format!("Write it in quotes: `\"{text}\"`."));
             }
             faults.add(diagnostic, member.value.best(member.at));
         }

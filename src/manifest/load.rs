@@ -25,7 +25,7 @@ use crate::{
         compiled::{GROUP_SUFFIX, VERSION},
     },
     diagnostic::{Diagnostic, Place, SourceId, nearest},
-    source::Snapshot,
+    source::{self, Snapshot},
 };
 
 /// What the command line says about loading.
@@ -62,6 +62,9 @@ pub fn load(snapshot: &mut Snapshot, builtins: &Catalog, options: &LoadOptions) 
                 root: document.root,
             });
         }
+    }
+    if documents.is_empty() && !snapshot.empty && !loader.manifests.incomplete {
+        loader.manifests.diagnostics.push(source::nothing_in(&snapshot.roots));
     }
     let documents = loader.flatten(documents);
     loader.apis(&documents);
@@ -277,9 +280,9 @@ impl<'o> Loader<'o> {
                 let diagnostic = Diagnostic::error("PL0102", format!("`plumb.dev` has no kind `{kind}`."));
                 let api = self.manifests.catalog.apis.values().find(|api| api.kind(kind).is_some());
                 let diagnostic = match (nearest(kind, CORE_KINDS), api) {
-                    (_, Some(api)) => diagnostic.hint(format!("write `apiVersion: {}`", api.api_version())),
-                    (Some(near), _) => diagnostic.hint(format!("did you mean `{near}`?")),
-                    _ => diagnostic.hint(format!("there are {}", listed(CORE_KINDS))),
+                    (_, Some(api)) => diagnostic.hint(format!("Write `apiVersion: {}`.", api.api_version())),
+                    (Some(near), _) => diagnostic.hint(format!("Did you mean `{near}`?")),
+                    _ => diagnostic.hint(format!("There are {}.", listed(CORE_KINDS))),
                 };
                 faults.add(diagnostic, header.kind_at);
                 self.finish(faults);
@@ -358,13 +361,13 @@ impl<'o> Loader<'o> {
             name: header.name.as_str().into(),
             entry: None,
         };
-        faults.address = Some(address.clone());
+        faults.about(&address);
         let place = faults.place(header.name_at);
         match self.addresses.entry(address.clone()) {
             Slot::Occupied(first) => {
                 let message = format!("There are two manifests `{address}`.");
                 let diagnostic = Diagnostic::error("PL0110", message).see(Some(*first.get()), "the other one is here");
-                faults.add(diagnostic.hint("give one of them another `metadata.name`"), header.name_at);
+                faults.add(diagnostic.hint("Give one of them another `metadata.name`."), header.name_at);
                 return self.finish(faults);
             }
             Slot::Vacant(slot) => slot.insert(place),
@@ -461,7 +464,7 @@ impl<'o> Loader<'o> {
                 [] if !self.broken_connections.is_empty() => None,
                 [] => {
                     let example = format!(
-                        "write one:\napiVersion: plumb.dev/{VERSION}\nkind: Connection\nmetadata: {{name: {api}}}\n\
+                        "Write one:\napiVersion: plumb.dev/{VERSION}\nkind: Connection\nmetadata: {{name: {api}}}\n\
                          spec:\n  api: {api}{}",
                         auth_example(self.manifests.catalog.api(api)),
                     );
@@ -475,7 +478,7 @@ impl<'o> Loader<'o> {
                         several.len(),
                         listed(several)
                     );
-                    let hint = format!("write `connection: {}` under `spec`", several.first().map_or("", |s| s));
+                    let hint = format!("Write `connection: {}` under `spec`.", several.first().map_or("", |s| s));
                     faults.add(Diagnostic::error("PL0303", message).hint(hint), at);
                     None
                 }
@@ -496,7 +499,7 @@ impl<'o> Loader<'o> {
                     if of_api.is_empty() {
                         diagnostic
                     } else {
-                        diagnostic.hint(format!("`{api}` has {}", listed(of_api)))
+                        diagnostic.hint(format!("`{api}` has {}.", listed(of_api)))
                     },
                     at,
                 );
@@ -538,7 +541,7 @@ impl<'o> Loader<'o> {
                 let (other, place) = first.get();
                 let message = format!("`{address}` and `{other}` are the same object of the API: it has one owner.");
                 let diagnostic = Diagnostic::error("PL0111", message).see(Some(*place), "the other one is here");
-                let hint = "two objects that share a key are told apart by `plumb.dev/external-id`";
+                let hint = "Two objects that share a key are told apart by `plumb.dev/external-id`.";
                 faults.add(diagnostic.hint(hint), at);
             }
         }
@@ -565,7 +568,7 @@ impl Loader<'_> {
                 let (other, place) = first.get();
                 let condition = kind.spec.at_most_one.as_ref().map(|rule| describe(&rule.condition));
                 let message = format!(
-                    "Of `{address}` and `{other}`, only one can be a {} where {}.",
+                    "Only one `{}` can be such that {}: `{address}` and `{other}` both are.",
                     kind.name,
                     condition.unwrap_or_default()
                 );
@@ -583,9 +586,9 @@ fn unknown_connection<'n>(
     let mut names: Vec<&str> = names.into_iter().map(String::as_str).collect();
     names.sort_unstable();
     match nearest(name, names.iter().copied()) {
-        Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+        Some(near) => diagnostic.hint(format!("Did you mean `{near}`?")),
         None if names.is_empty() => diagnostic,
-        None => diagnostic.hint(format!("there are {}", listed(names))),
+        None => diagnostic.hint(format!("There are {}.", listed(names))),
     }
 }
 
@@ -616,13 +619,13 @@ fn find_kind<'a>(api: &'a Api, name: &str) -> Result<&'a Arc<Kind>, Diagnostic> 
         Some(kind) => Err(match kind.inside() {
             Some(inside) => {
                 let parents: Vec<&String> = inside.parents.keys().collect();
-                let message = format!("A {name} has no manifest of its own.");
-                let hint = format!("write it under `spec.{}` of {}", inside.field, listed(parents));
+                let message = format!("An object of kind `{name}` has no manifest of its own.");
+                let hint = format!("Write it under `spec.{}` of {}.", inside.field, listed(parents));
                 Diagnostic::error("PL0123", message).hint(hint)
             }
             None => {
                 let message =
-                    format!("A {name} can be referred to, but not declared: the API does not let it be made.");
+                    format!("`{name}` can be referred to, but not declared: the API does not let it be made.");
                 Diagnostic::error("PL0123", message)
             }
         }),
@@ -630,11 +633,11 @@ fn find_kind<'a>(api: &'a Api, name: &str) -> Result<&'a Arc<Kind>, Diagnostic> 
             let kinds = api.kinds.values().filter(|kind| kind.is_declarable()).map(|kind| kind.name.as_str());
             let diagnostic = Diagnostic::error("PL0102", format!("`{group}` has no kind `{name}`."));
             Err(match nearest(name, kinds.clone()) {
-                Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+                Some(near) => diagnostic.hint(format!("Did you mean `{near}`?")),
                 None if CORE_KINDS.contains(&name) => {
-                    diagnostic.hint(format!("write `apiVersion: plumb.dev/{VERSION}`"))
+                    diagnostic.hint(format!("Write `apiVersion: plumb.dev/{VERSION}`."))
                 }
-                None => diagnostic.hint(format!("there are {}", listed(kinds))),
+                None => diagnostic.hint(format!("There are {}.", listed(kinds))),
             })
         }
     }

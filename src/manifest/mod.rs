@@ -21,7 +21,6 @@ mod stack;
 pub use self::{
     load::{LoadOptions, load},
     model::*,
-    reference::parts as key_parts,
 };
 use crate::diagnostic::{Place, Sources};
 

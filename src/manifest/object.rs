@@ -93,7 +93,7 @@ fn explain_unknown(member: &Member<'_>, api: &Api, kind: &Kind, convert: &mut Co
         return false;
     }
     let diagnostic = Diagnostic::error("PL0104", format!("There is no field `{}`.", member.key));
-    convert.faults.add(diagnostic.hint(format!("did you mean `{near}`?")), member.at);
+    convert.faults.add(diagnostic.hint(format!("Did you mean `{near}`?")), member.at);
     true
 }
 
@@ -156,9 +156,9 @@ fn find_field<'k>(path: &str, api: &'k Api, kind: &'k Kind) -> Result<Option<&'k
     let mut name = first;
     loop {
         let Some(field) = fields.get(name) else {
-            let diagnostic = Diagnostic::error("PL0119", format!("A {} has no field `{path}`.", kind.name));
+            let diagnostic = Diagnostic::error("PL0119", format!("The kind `{}` has no field `{path}`.", kind.name));
             return Err(match nearest(name, fields.keys().map(String::as_str)) {
-                Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+                Some(near) => diagnostic.hint(format!("Did you mean `{near}`?")),
                 None => diagnostic,
             });
         };
@@ -185,7 +185,7 @@ fn default_name(spec: &mut Fields, header: &Header<'_, '_>, kind: &Kind, convert
     if let Some(wrong) = scalar::check(name, &value, field, convert.patterns) {
         let message = format!("The {name} is taken from `metadata.name`, and does not fit: {}", wrong.message);
         let diagnostic = Diagnostic { message, ..wrong };
-        convert.faults.add(diagnostic.hint(format!("write `{name}` under `spec`")), header.name_at);
+        convert.faults.add(diagnostic.hint(format!("Write `{name}` under `spec`.")), header.name_at);
         return;
     }
     spec.insert(name.clone(), value);
@@ -259,7 +259,8 @@ fn natural_key(spec: &Fields, kind: &Kind, at: Mark, convert: &mut Convert<'_, '
     let Some((number, names)) = alternatives.find(|(_, names)| missing(names).is_empty()) else {
         let all = std::iter::once(&kind.spec.key).chain(&kind.spec.key_fallbacks);
         let words: Vec<String> = all.map(|names| listed(missing(names))).collect();
-        let message = format!("A {} needs {}, which tells it from others.", kind.name, words.join(", or "));
+        let message =
+            format!("`{}` needs {}: it tells one object of this kind from another.", kind.name, words.join(", or "));
         convert.faults.error("PL0108", message, at);
         return None;
     };

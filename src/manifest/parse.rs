@@ -183,7 +183,7 @@ impl<'a> Builder<'a> {
                 Event::UnresolvedAlias(name) => {
                     let at = mark(&span);
                     self.problem("PL0010", format!("There is no anchor `&{name}` before this alias."), at);
-                    self.place(Node { at, shape: Shape::Scalar(Scalar { text: Cow::Borrowed(""), plain: true }) }, 0)?
+                    self.place(Node { at, shape: Shape::Scalar(Scalar { text: name, plain: false }) }, 0)?
                 }
                 Event::SequenceStart(_, anchor, tag) => {
                     self.begin(Content::List(Vec::new()), anchor, tag.as_deref(), &span)?;
@@ -207,7 +207,7 @@ impl<'a> Builder<'a> {
         let mut at = mark(span);
         at.end = at.start;
         if let Some(Open { content: Content::Map(OpenMap { key: None, .. }), .. }) = self.open.last() {
-            return Err(self.fatal("PL0010", "The key of a map has to be text, not a list or a map.", at));
+            return Err(self.wrong_key(at));
         }
         if self.open.len() >= MAX_DEPTH {
             return Err(self.too_deep(at));
@@ -252,8 +252,7 @@ impl<'a> Builder<'a> {
                     map.key = Some(Key { text: scalar.text, plain: scalar.plain, at: node.at });
                 }
                 (None, _) => {
-                    let message = "The key of a map has to be text, not a list or a map.";
-                    return Err(self.fatal("PL0010", message, node.at));
+                    return Err(self.wrong_key(node.at));
                 }
             },
         }
@@ -285,7 +284,7 @@ impl<'a> Builder<'a> {
             } else {
                 let first = out.iter().find(|other| other.key == member.key).map(|other| self.at(other.at));
                 let diagnostic = Diagnostic::error("PL0008", format!("The key `{}` is there twice.", member.key))
-                    .hint("keep one of the two")
+                    .hint("Keep one of the two.")
                     .at(Some(self.at(member.at)))
                     .see(first, "it is here first");
                 self.diagnostics.push(diagnostic);
@@ -340,8 +339,21 @@ impl<'a> Builder<'a> {
         self.diagnostics.push(diagnostic);
     }
 
+    /// The line that a mark is on.
+    fn line(&self, at: Mark) -> &str {
+        let (before, after) = self.text.split_at_checked(at.start as usize).unwrap_or((self.text, ""));
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        let end = before.len() + after.find('\n').unwrap_or(after.len());
+        self.text.get(start..end).unwrap_or_default()
+    }
+
     fn fatal(&self, code: &'static str, message: impl Into<String>, at: Mark) -> Fatal {
         Box::new(Diagnostic::error(code, message).at(Some(self.at(at))))
+    }
+
+    fn wrong_key(&self, at: Mark) -> Fatal {
+        let fatal = self.fatal("PL0010", "The key of a map has to be text, not a list or a map.", at);
+        if is_template(self.line(at)) { Box::new(fatal.hint(TEMPLATE)) } else { fatal }
     }
 
     fn too_deep(&self, at: Mark) -> Fatal {
@@ -355,18 +367,31 @@ impl<'a> Builder<'a> {
         if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
             return self.too_deep(at);
         }
-        let line = self.text.lines().nth(marker.line().saturating_sub(1)).unwrap_or_default();
-        let mut diagnostic =
-            Diagnostic::error("PL0007", format!("This is not YAML: {}.", error.kind())).at(Some(self.at(at)));
-        if line.contains("{{") || line.contains("{%") {
-            diagnostic = diagnostic.hint("it looks like a template: render it first and pipe the result to `-f -`");
+        let line = self.line(at);
+        let message = error.kind().to_string();
+        let hint = if is_template(line) {
+            Some(TEMPLATE)
         } else if line.trim_start_matches(' ').starts_with('\t') {
-            diagnostic = diagnostic.hint("indent with blanks: YAML takes no tabs there");
-        } else if line.matches(": ").count() > 1 {
-            diagnostic = diagnostic.hint("put a value that contains `: ` in quotes");
-        }
-        Box::new(diagnostic)
+            Some("Indent with blanks: YAML takes no tabs there.")
+        } else if message.contains("mapping values") && line.matches(": ").count() > 1 {
+            Some("Put a value that contains `: ` in quotes.")
+        } else if message.contains("expected ','") {
+            Some("Before this, a comma or a closing bracket is missing.")
+        } else {
+            None
+        };
+        let diagnostic = Diagnostic::error("PL0007", format!("This is not YAML: {message}.")).at(Some(self.at(at)));
+        Box::new(match hint {
+            Some(hint) => diagnostic.hint(hint),
+            None => diagnostic,
+        })
     }
+}
+
+const TEMPLATE: &str = "It looks like a template: render it first and pipe the result to `-f -`.";
+
+fn is_template(line: &str) -> bool {
+    line.contains("{{") || line.contains("{%")
 }
 
 fn mark(span: &Span) -> Mark {

@@ -43,23 +43,23 @@ pub(super) fn check(name: &str, text: &str, field: &FieldSpec) -> Result<(), Dia
         let diagnostic = bad(name, text, &format!("expected {}", expected()));
         let words = field.allowed.iter().filter_map(Value::as_str);
         return Err(match nearest(text, words) {
-            Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+            Some(near) => diagnostic.hint(format!("Did you mean `{near}`?")),
             None => match kinds.as_slice() {
-                [only] => diagnostic.hint(format!("write `{only}/{text}`")),
+                [only] => diagnostic.hint(format!("Write `{only}/{text}`.")),
                 _ => diagnostic,
             },
         });
     };
-    if !kinds.contains(&kind) {
+    if !kinds.contains(&kind) && !reference.kinds.contains_key(kind) {
         let diagnostic = bad(name, text, &format!("`{kind}` is no kind that it takes; expected {}", expected()));
         return Err(match nearest(kind, kinds.iter().copied()) {
-            Some(near) => diagnostic.hint(format!("did you mean `{near}/{rest}`?")),
+            Some(near) => diagnostic.hint(format!("Did you mean `{near}/{rest}`?")),
             None => diagnostic,
         });
     }
     if reference.kinds.get(kind).is_some_and(String::is_empty) && !rest.starts_with("id:") {
         let why = format!("a `{kind}` has no kind here and is named by its id");
-        return Err(bad(name, text, &why).hint(format!("write `{kind}/id:NUMBER`")));
+        return Err(bad(name, text, &why).hint(format!("Write `{kind}/id:NUMBER`.")));
     }
     bare(name, rest)
 }
@@ -67,7 +67,7 @@ pub(super) fn check(name: &str, text: &str, field: &FieldSpec) -> Result<(), Dia
 /// Checks a reference without a kind.
 fn bare(name: &str, text: &str) -> Result<(), Diagnostic> {
     if text.trim().is_empty() {
-        return Err(bad(name, text, "it is empty").hint("leave the field out, or write `null` to clear it"));
+        return Err(bad(name, text, "it is empty").hint("Leave the field out, or write `null` to clear it."));
     }
     if let Some(rest) = text.strip_prefix("ref:").or_else(|| text.strip_prefix("id:")) {
         if rest.trim().is_empty() {
@@ -76,7 +76,7 @@ fn bare(name: &str, text: &str) -> Result<(), Diagnostic> {
     } else if let Some(rest) = text.strip_prefix("key:")
         && parts(rest).iter().any(|part| part.trim().is_empty())
     {
-        return Err(bad(name, text, "a part of the key is empty").hint("write a slash within a part as `\\/`"));
+        return Err(bad(name, text, "a part of the key is empty").hint("Write a slash within a part as `\\/`."));
     }
     Ok(())
 }
@@ -86,7 +86,7 @@ fn bad(name: &str, text: &str, why: &str) -> Diagnostic {
 }
 
 /// The parts of a key, separated by `/`; `\/` is a slash within a part and `\\` a backslash.
-pub fn parts(key: &str) -> Vec<String> {
+fn parts(key: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut letters = key.chars();
     while let Some(letter) = letters.next() {
@@ -142,6 +142,6 @@ mod tests {
         assert!(check("x", "Contact/", &field).is_err());
         assert!(check("x", "ticket/broken-printer", &field).is_err());
         let wrong = check("x", "Contat/jane", &field).unwrap_err();
-        assert_eq!(wrong.hints, ["did you mean `Contact/jane`?"]);
+        assert_eq!(wrong.hints, ["Did you mean `Contact/jane`?"]);
     }
 }

@@ -110,7 +110,7 @@ fn not_allowed(name: &str, value: &Value, field: &FieldSpec) -> Diagnostic {
         format!("`{name}` cannot be `{written}`: expected one of {}.", super::faults::listed(&allowed)),
     );
     match nearest(&written, allowed.iter().map(String::as_str)) {
-        Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+        Some(near) => diagnostic.hint(format!("Did you mean `{near}`?")),
         None => diagnostic,
     }
 }

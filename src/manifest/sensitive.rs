@@ -129,8 +129,8 @@ impl<'t> Convert<'_, 't> {
                     _ => None,
                 };
                 let hint = match near {
-                    Some("valueFrom") => "did you mean `valueFrom`?".to_owned(),
-                    Some(source) => format!("write `{}: {{valueFrom: {{{source}: …}}}}`", path.name()),
+                    Some("valueFrom") => "Did you mean `valueFrom`?".to_owned(),
+                    Some(source) => format!("Write `{}: {{valueFrom: {{{source}: …}}}}`.", path.name()),
                     None => right_form(path),
                 };
                 self.faults.add(Diagnostic::error("PL0114", message).hint(hint), key);
@@ -151,7 +151,7 @@ impl<'t> Convert<'_, 't> {
     /// Refuses `valueFrom` in a field that is not sensitive.
     pub(super) fn not_sensitive(&mut self, path: &Path<'_>, at: Mark) {
         let message = format!("`{path}` takes no sensitive values.");
-        let hint = "write the value itself; what has to stay secret belongs into a field that is marked for it";
+        let hint = "Write the value itself; what has to stay secret belongs into a field that is marked for it.";
         self.faults.add(Diagnostic::error("PL0113", message).hint(hint), at);
     }
 
@@ -165,7 +165,7 @@ impl<'t> Convert<'_, 't> {
         let message = format!("`{path}` is sensitive: its value must not stand in a manifest.");
         let mut diagnostic = Diagnostic::error("PL0112", message).hint(right_form(path));
         if !bare {
-            diagnostic = diagnostic.hint("`--allow-plaintext-secrets` takes it all the same");
+            diagnostic = diagnostic.hint("`--allow-plaintext-secrets` takes it all the same.");
         }
         self.faults.add(diagnostic, at);
         None
@@ -199,7 +199,7 @@ impl<'t> Convert<'_, 't> {
                 let message = format!("A sensitive value cannot come from `{unknown}`.");
                 let mut diagnostic = Diagnostic::error("PL0114", message);
                 diagnostic = match nearest(unknown, SOURCES) {
-                    Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+                    Some(near) => diagnostic.hint(format!("Did you mean `{near}`?")),
                     None => diagnostic.hint(right_form(path)),
                 };
                 self.plaintexts.hide(self.faults.source, &source.value);
@@ -236,7 +236,7 @@ fn right_form(path: &Path<'_>) -> String {
             variable.push(letter.to_ascii_uppercase());
         }
     }
-    format!("write `{name}: {{valueFrom: {{env: {variable}}}}}` and put the value into that variable")
+    format!("Write `{name}: {{valueFrom: {{env: {variable}}}}}` and put the value into that variable.")
 }
 
 fn is_variable_name(name: &str) -> bool {

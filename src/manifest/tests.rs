@@ -376,3 +376,20 @@ fn open_objects_take_members_of_the_users_own() {
         json!({"profile": {"motto": "8", "favourite_colour": [1, {"x": true}]}, "name": "one"})
     );
 }
+
+#[test]
+fn windows_line_ends_change_nothing() {
+    let text =
+        document("Customer", "alert: a\nmetadata:\n  note: |\n    one\n    two\ntier: tin\n").replace('\n', "\r\n");
+    let manifests = load_all(&[SHOP, CONNECTION, &text]);
+    let places: Vec<_> = manifests.diagnostics.iter().map(|d| d.place.map(|p| (p.line, p.column, p.length))).collect();
+    assert_eq!(places, [Some((10, 9, 3))]);
+    let manifests = good(&text.replace("tin", "gold"));
+    assert_eq!(manifests.objects[0].spec["metadata"], json!({"note": "one\ntwo\n"}));
+    let place = locate(
+        &Snapshot::of([("a.yaml", text)]).sources,
+        DocumentRef { source: crate::diagnostic::SourceId(0), ..manifests.objects[0].document },
+        "/spec/tier",
+    );
+    assert_eq!(place.map(|place| (place.line, place.column, place.length)), Some((10, 9, 3)));
+}

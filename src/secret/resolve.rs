@@ -126,8 +126,8 @@ impl Finding {
     fn tell(self) -> Diagnostic {
         match self.more {
             0 => self.diagnostic,
-            1 => self.diagnostic.hint("one more field needs it too"),
-            more => self.diagnostic.hint(format!("{more} more fields need it too")),
+            1 => self.diagnostic.hint("One more field needs it too."),
+            more => self.diagnostic.hint(format!("{more} more fields need it too.")),
         }
     }
 }
@@ -201,13 +201,13 @@ impl Resolver<'_> {
                     Diagnostic::error("PL0311", "A secret that stood in a manifest is not at hand any more")
                 }),
             _ => Err(Diagnostic::error("PL0311", format!("This build of plumb cannot read secrets from `{word}`"))
-                .hint("use `env`, `file` or `exec`")),
+                .hint("Use `env`, `file` or `exec`.")),
         };
         let sealed = match answer {
             Ok(text) => {
                 if text.chars().count() < MIN_MASKED {
                     let message = format!("The secret is shorter than {MIN_MASKED} characters");
-                    let hint = "plumb shows it nowhere itself, but cannot tell it from other text in an API's messages";
+                    let hint = "It is shown nowhere, but where an API repeats it in a message, it cannot be told from other text.";
                     self.report(&name, Diagnostic::warning("PL0312", message).hint(hint), owner, pointer);
                 }
                 Some(self.vault.seal(&text))
@@ -242,13 +242,13 @@ impl Resolver<'_> {
         });
         if !allowed {
             return Err(Diagnostic::error("PL0310", format!("The variable `{name}` may not be read here"))
-                .hint("the configuration of the agent or the operator lists the variables that manifests may read"));
+                .hint("The configuration of the agent or the operator lists the variables that manifests may read."));
         }
         match (self.environment)(name).map(Zeroizing::new) {
             Some(text) if !text.is_empty() => Ok(text),
             Some(_) => Err(Diagnostic::error("PL0308", format!("The variable `{name}` is empty"))),
             None => Err(Diagnostic::error("PL0308", format!("The variable `{name}` is not set"))
-                .hint(format!("set it for this command: `{name}=… plumb plan`"))),
+                .hint(format!("Set it for this command: `{name}=… plumb plan`."))),
         }
     }
 
@@ -261,7 +261,7 @@ impl Resolver<'_> {
             return Ok(());
         }
         Err(Diagnostic::error("PL0310", format!("The file `{}` may not be read here", path.display()))
-            .hint("the configuration of the agent or the operator lists the folders that manifests may read"))
+            .hint("The configuration of the agent or the operator lists the folders that manifests may read."))
     }
 
     fn secret_file(&self, path: &Path) -> Result<Zeroizing<String>, Diagnostic> {
@@ -275,7 +275,7 @@ impl Resolver<'_> {
         });
         let bytes = read.map_err(|error| {
             Diagnostic::error("PL0309", format!("The file `{shown}` cannot be read ({})", reason(&error)))
-                .hint("the path starts from the folder of the manifest")
+                .hint("The path starts from the folder of the manifest.")
         })?;
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| Diagnostic::error("PL0309", format!("The file `{shown}` is not UTF-8 text")))?;
@@ -293,13 +293,13 @@ impl Resolver<'_> {
         };
         if !self.policy.allow_exec {
             return Err(Diagnostic::error("PL0313", format!("The program `{program}` may not be run"))
-                .hint("`--allow-exec` lets manifests run programs; look at what they run first"));
+                .hint("`--allow-exec` lets manifests run programs; look at what they run first."));
         }
         match exec::run(program, arguments, folder, self.policy.exec_time) {
             Ok(text) if !text.is_empty() => Ok(text),
             Ok(_) => Err(Diagnostic::error("PL0313", format!("The program `{program}` printed nothing"))),
             Err(why) => Err(Diagnostic::error("PL0313", format!("The program `{program}` gave no secret ({why})"))
-                .hint("run it by hand to see what it says")),
+                .hint("Run it by hand to see what it says.")),
         }
     }
 
@@ -315,7 +315,7 @@ impl Resolver<'_> {
         let described = self.permitted(&path).and_then(|()| {
             upload::describe(&path).map_err(|error| {
                 let message = format!("The file `{}` cannot be read ({})", path.display(), reason(&error));
-                Diagnostic::error("PL0314", message).hint("the path starts from the folder of the manifest")
+                Diagnostic::error("PL0314", message).hint("The path starts from the folder of the manifest.")
             })
         });
         let described = match described {
@@ -335,5 +335,175 @@ fn reason(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "you may not read it".to_owned(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        description::Catalog,
+        inventory::HashKey,
+        manifest::{LoadOptions, load},
+        source::{Input, Snapshot, read},
+    };
+
+    const STACK: &str = "
+apiVersion: plumb.dev/v1alpha1
+kind: Connection
+metadata: {name: main}
+spec:
+  api: shop
+  auth: {basic: {username: {valueFrom: {env: USER_NAME}}, password: {valueFrom: {file: secrets/key}}}}
+---
+apiVersion: shop.plumb.dev/v1alpha1
+kind: Vault
+metadata: {name: one}
+spec:
+  customer: a
+  secret: {valueFrom: {env: SECRET}}
+  hint: {valueFrom: {exec: [sh, -c, 'echo  said aloud']}}
+  keys: {a: {valueFrom: {env: SECRET}}}
+  traits: {plan: {file: plan.txt}, deep: [{valueFrom: {env: OTHER}}]}
+---
+apiVersion: shop.plumb.dev/v1alpha1
+kind: Product
+metadata: {name: two}
+spec:
+  customer: a
+  sku: abc
+  variables: [{name: TOKEN, valueFrom: {env: TOKEN}}]
+";
+
+    struct World {
+        _folder: tempfile::TempDir,
+        snapshot: Snapshot,
+        manifests: Manifests,
+        vault: Vault,
+    }
+
+    fn world(text: &str) -> World {
+        let mut shop = Snapshot::of([("shop.yaml", include_str!("../../tests/cases/shop.yaml"))]);
+        let catalog = load(&mut shop, &Catalog::default(), &LoadOptions::default()).catalog;
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("stack/secrets")).unwrap();
+        fs::write(folder.path().join("stack/secrets/key"), "from a file\r\n").unwrap();
+        fs::write(folder.path().join("stack/plan.txt"), "abc").unwrap();
+        fs::write(folder.path().join("stack/all.yaml"), text).unwrap();
+        let mut snapshot = read(&[Input::Path(folder.path().join("stack"))]);
+        let manifests = load(&mut snapshot, &catalog, &LoadOptions::default());
+        assert!(manifests.diagnostics.is_empty(), "{:#?}", manifests.diagnostics);
+        let vault = Vault::new(HashKey::from_text("a key for the tests, long enough").unwrap());
+        World { _folder: folder, snapshot, manifests, vault }
+    }
+
+    impl World {
+        fn resolve(&mut self, policy: &ResolvePolicy, variables: &[(&str, &str)]) -> Vec<Diagnostic> {
+            let environment =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            resolve_with(&mut self.manifests, &self.vault, policy, &self.snapshot.sources, &environment)
+        }
+
+        fn text(&self, value: &Value) -> String {
+            self.vault.open(value::secret_hash(value).unwrap()).unwrap().to_string()
+        }
+    }
+
+    fn codes(said: &[Diagnostic]) -> Vec<&str> {
+        said.iter().map(|one| one.code.as_ref()).collect()
+    }
+
+    #[test]
+    fn every_source_is_sealed_wherever_it_stands() {
+        let mut world = world(STACK);
+        let policy = ResolvePolicy { allow_exec: true, ..ResolvePolicy::default() };
+        let variables =
+            [("USER_NAME", "jane.doe@x"), ("SECRET", "swordfish"), ("OTHER", "other-one"), ("TOKEN", "token-one")];
+        assert_eq!(world.resolve(&policy, &variables), []);
+        let Some(Auth::Basic { username, password }) = &world.manifests.connections["main"].auth else { panic!() };
+        assert_eq!(world.text(username), "jane.doe@x");
+        assert_eq!(world.text(password), "from a file");
+        let spec = &world.manifests.objects[0].spec;
+        assert_eq!(world.text(&spec["secret"]), "swordfish");
+        assert_eq!(spec["secret"], spec["keys"]["a"]);
+        assert_eq!(world.text(&spec["hint"]), "said aloud");
+        assert_eq!(world.text(&spec["traits"]["deep"][0]), "other-one");
+        let plan = value::file(&spec["traits"]["plan"]).unwrap();
+        assert_eq!((plan["name"].as_str(), plan["size"].as_u64()), (Some("plan.txt"), Some(3)));
+        assert_eq!(plan["sha256"], "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert!(Path::new(plan["path"].as_str().unwrap()).exists());
+        assert_eq!(world.text(&world.manifests.objects[2].spec["value"]), "token-one");
+        assert!(!value::has_secret(&Value::Null));
+        assert!(!format!("{:?}", world.manifests).contains("swordfish"));
+    }
+
+    #[test]
+    fn all_that_is_missing_is_told_at_once_and_each_source_once() {
+        let mut world = world(STACK);
+        let said = world.resolve(&ResolvePolicy::default(), &[("TOKEN", "")]);
+        assert_eq!(codes(&said), ["PL0308", "PL0308", "PL0313", "PL0308", "PL0308"]);
+        assert!(
+            said[1].message.contains("`SECRET` is not set") && said[1].message.contains("`secret` of `shop/Vault/one`")
+        );
+        assert_eq!(said[1].hints.last().unwrap(), "One more field needs it too.");
+        assert_eq!(said[1].place.map(|place| place.line), Some(14));
+        assert!(said[4].message.contains("`TOKEN` is empty"));
+        let value = &world.manifests.objects[0].spec["secret"];
+        assert!(value::value_from(value).is_some(), "what could not be had stays what it is");
+    }
+
+    #[test]
+    fn a_sandbox_takes_made_up_secrets() {
+        let mut world = world(STACK);
+        let policy = ResolvePolicy { stand_in: true, ..ResolvePolicy::default() };
+        assert_eq!(world.resolve(&policy, &[]), []);
+        assert!(value::secret_hash(&world.manifests.objects[0].spec["secret"]).is_some());
+    }
+
+    #[test]
+    fn what_the_policy_does_not_list_is_not_read() {
+        let mut world = world(STACK);
+        let policy = ResolvePolicy {
+            variables: Some(vec!["PLUMB_*".into(), "OTHER".into()]),
+            folders: Some(vec![PathBuf::from("/nowhere")]),
+            ..ResolvePolicy::default()
+        };
+        let variables =
+            [("SECRET", "swordfish"), ("OTHER", "other-one"), ("USER_NAME", "jane.doe@x"), ("TOKEN", "token-one")];
+        let said = world.resolve(&policy, &variables);
+        assert_eq!(codes(&said), ["PL0310", "PL0310", "PL0310", "PL0313", "PL0310", "PL0310"]);
+        assert!(said.iter().all(|one| !one.message.contains("OTHER")), "{said:?}");
+    }
+
+    #[test]
+    fn a_short_secret_is_warned_of_without_showing_it() {
+        let mut world = world(
+            &STACK
+                .replace("{env: OTHER}", "{env: SECRET}")
+                .replace("{exec: [sh, -c, 'echo  said aloud']}", "{env: SECRET}"),
+        );
+        let said = world.resolve(&ResolvePolicy { stand_in: true, ..ResolvePolicy::default() }, &[("SECRET", "fish")]);
+        assert_eq!(codes(&said), ["PL0312"]);
+        assert!(!format!("{said:?}").contains("\"fish") && !said[0].message.contains("fish"));
+    }
+
+    #[test]
+    fn programs_that_fail_or_hang_give_no_secret() {
+        for (program, reason) in [
+            ("[sh, -c, 'echo secret; exit 3']", "exit code 3"),
+            ("[sh, -c, 'sleep 60']", "took longer"),
+            ("[/nowhere/program]", "cannot be started"),
+            ("['true']", "printed nothing"),
+        ] {
+            let text = STACK.replace("[sh, -c, 'echo  said aloud']", program);
+            let mut world = world(&text);
+            let policy =
+                ResolvePolicy { allow_exec: true, exec_time: Duration::from_millis(300), ..ResolvePolicy::default() };
+            let variables =
+                [("SECRET", "swordfish"), ("OTHER", "other-one"), ("USER_NAME", "jane.doe@x"), ("TOKEN", "token-one")];
+            let said = world.resolve(&policy, &variables);
+            assert_eq!(codes(&said), ["PL0313"], "{program}: {said:?}");
+            assert!(said[0].message.contains(reason), "{said:?}");
+        }
     }
 }

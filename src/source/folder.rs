@@ -106,7 +106,7 @@ impl Walk {
                             "PL0006",
                             format!("The link `{path}` leads out of its folder and was not followed."),
                         )
-                        .hint("pass the file or folder that it leads to with a `-f` of its own")
+                        .hint("Pass the file or folder that it leads to with a `-f` of its own.")
                         .in_file(path),
                     ));
                 }

@@ -46,18 +46,6 @@ impl Input {
             }
         }
     }
-
-    /// The folder that a local inventory belongs in: the folder itself, a file's folder, the current one otherwise.
-    pub fn folder(&self) -> PathBuf {
-        match self {
-            Self::Path(path) if path.is_dir() => path.clone(),
-            Self::Path(path) => match path.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-                _ => PathBuf::from("."),
-            },
-            Self::Stdin | Self::Git(_) => PathBuf::from("."),
-        }
-    }
 }
 
 fn is_git(text: &str) -> bool {

@@ -71,7 +71,7 @@ pub fn read_with(inputs: &[Input], stdin: &mut dyn Read) -> Snapshot {
             Input::Stdin => reading.stdin(stdin),
             Input::Git(url) => reading.problem(
                 Diagnostic::error("PL0004", format!("This build of plumb cannot read the Git source `{url}`."))
-                    .hint("clone the repository and pass the folder: `plumb plan -f FOLDER`")
+                    .hint("Clone the repository and pass the folder: `plumb plan -f FOLDER`.")
                     .in_file(url),
             ),
             Input::Path(path) if path.is_dir() => reading.folder(path),
@@ -136,7 +136,7 @@ impl Reading {
             let limit = MAX_FILE_BYTES / 1024 / 1024;
             return self.problem(
                 Diagnostic::error("PL0003", format!("`{path}` is larger than {limit} MiB."))
-                    .hint("split it into several files")
+                    .hint("Split it into several files.")
                     .in_file(path),
             );
         }
@@ -147,7 +147,7 @@ impl Reading {
             }
             _ => self.problem(
                 Diagnostic::error("PL0002", format!("`{path}` is not UTF-8 text."))
-                    .hint("save it as UTF-8, or keep files that are no YAML out of the folder")
+                    .hint("Save it as UTF-8, or keep files that are no YAML out of the folder.")
                     .in_file(path),
             ),
         }
@@ -158,11 +158,15 @@ impl Reading {
         self.snapshot.empty = texts.iter().all(|text| text.text.trim().is_empty());
         self.snapshot.revision = revision(texts);
         if self.snapshot.empty && self.snapshot.is_complete() {
-            let roots = self.snapshot.roots.join("`, `");
-            self.problem(Diagnostic::note("PL0005", format!("There are no manifests in `{roots}`.")));
+            self.problem(nothing_in(&self.snapshot.roots));
         }
         self.snapshot
     }
+}
+
+/// Says that there is nothing to read in these inputs.
+pub(crate) fn nothing_in(roots: &[String]) -> Diagnostic {
+    Diagnostic::note("PL0005", format!("There are no manifests in `{}`.", roots.join("`, `")))
 }
 
 fn read_limited(from: impl Read) -> io::Result<Vec<u8>> {
