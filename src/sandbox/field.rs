@@ -200,7 +200,7 @@ impl Checker<'_> {
                     let value = self.value(spec, member, &at);
                     kept.insert(spec.wire_name().to_owned(), value);
                 }
-                None if is_open(field) => {
+                None if field.open => {
                     kept.insert(name.clone(), member.clone());
                 }
                 None => self.fault(&at, "is not a known attribute"),
@@ -327,11 +327,6 @@ impl Checker<'_> {
         }
         value.clone()
     }
-}
-
-/// Whether an object may have members beside the described ones.
-fn is_open(field: &FieldSpec) -> bool {
-    field.fields.is_empty()
 }
 
 /// Whether what a reference names is there.

@@ -27,7 +27,13 @@ mod simulation;
 mod store;
 mod traits;
 
-use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::Ipv4Addr,
+    sync::Arc,
+    time::Duration,
+};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -91,6 +97,26 @@ impl Default for SandboxOptions {
             token_lifetime: Duration::from_secs(3600),
         }
     }
+}
+
+/// The query parameters that a simulated API takes because its vendor lists them: by kind, `filter NAME`, `sort NAME`
+/// and `include NAME`.
+pub fn documented_parameters(api: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let behaviour = behaviour::of(api);
+    let kinds = crate::apis::builtin().api(api).into_iter().flat_map(|api| api.kinds.keys());
+    kinds
+        .filter_map(|kind| {
+            let documented = behaviour.documented(kind)?;
+            let named = |word: &'static str, names: &'static [&'static str]| {
+                names.iter().map(move |name| format!("{word} {name}"))
+            };
+            let names = named("filter", documented.filters)
+                .chain(named("sort", documented.sorts))
+                .chain(named("include", documented.includes))
+                .chain(named("include", documented.get_includes));
+            Some((kind.clone(), names.collect()))
+        })
+        .collect()
 }
 
 /// Simulated APIs on loopback; they end with this value.

@@ -9,7 +9,7 @@ use super::{
     answer::{Answer, Refusal},
     behaviour::{Glance, View},
     list::{self, Page},
-    shape::{Call, Shape, kebab},
+    shape::{Call, Shape, kebab, singular},
     simulation::{Reader, Simulation, time_of},
     store::{Row, Store},
 };
@@ -219,13 +219,10 @@ impl Renderer<'_> {
             relationships.insert(name, json!({ "data": data }));
         }
         if let Some((kind, id)) = &row.parent
-            && shape.kind.inside().is_some_and(|inside| inside.parent_wire.is_some())
-            && !self.sim.behaviour.id_among_attributes(shape.name())
-            && let Some(parent) = self.sim.shape(kind)
+            && let Some(parent) = self.sim.shape(kind).map(Shape::wire_type)
+            && shape.parent_wire(&parent).is_some()
         {
-            let wire_type = parent.wire_type();
-            let name = wire_type.strip_suffix('s').unwrap_or(&wire_type).to_owned();
-            relationships.insert(name, json!({ "data": { "id": id, "type": wire_type } }));
+            relationships.insert(singular(&parent), json!({ "data": { "id": id, "type": parent } }));
         }
         if !relationships.is_empty() {
             resource.insert("relationships".into(), relationships.into());
@@ -314,12 +311,11 @@ impl Renderer<'_> {
                 out.insert(shown, row.get(wire).cloned().unwrap_or_default());
             }
         }
-        if let (Some((_, id)), Some(wire)) =
-            (&row.parent, shape.kind.inside().and_then(|inside| inside.parent_wire.as_deref()))
-            && jsonapi
-            && !self.sim.behaviour.id_among_attributes(shape.name())
+        if let Some((kind, id)) = &row.parent
+            && let Some(wire) = self.sim.shape(kind).and_then(|parent| shape.parent_wire(&parent.wire_type()))
         {
-            out.insert(wire.to_owned(), number_or_text(id));
+            let number = self.sim.id_wire(kind) == IdWire::Number;
+            out.insert(wire, if number { number_or_text(id) } else { id.clone().into() });
         }
         for (named, field) in &shape.names {
             out.insert(named.clone(), self.name_of(shape, row, field));

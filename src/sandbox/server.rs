@@ -16,7 +16,7 @@ use axum::{
     http::{Request as HttpRequest, Response, StatusCode, header},
 };
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt, stream};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
@@ -355,8 +355,12 @@ fn fill_headers(answer: &Answer, response: &mut Response<Body>) {
 fn truncated(answer: Answer) -> Response<Body> {
     let bytes = answer.body.as_ref().map(|body| serde_json::to_vec(body).unwrap_or_default()).unwrap_or_default();
     let half = Bytes::copy_from_slice(bytes.get(..bytes.len() / 2).unwrap_or_default());
-    let broken: Vec<Result<Bytes, io::Error>> = vec![Ok(half), Err(io::ErrorKind::ConnectionReset.into())];
-    let mut response = Response::new(Body::from_stream(stream::iter(broken)));
+    // The break comes after the first half has left, else nothing at all would be sent.
+    let broken = stream::once(async move { Ok(half) }).chain(stream::once(async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err::<Bytes, io::Error>(io::ErrorKind::ConnectionReset.into())
+    }));
+    let mut response = Response::new(Body::from_stream(broken));
     *response.status_mut() = answer.status;
     fill_headers(&answer, &mut response);
     response.headers_mut().insert(header::CONTENT_LENGTH, bytes.len().into());

@@ -109,6 +109,13 @@ impl Shape {
         self.by_wire.keys().any(|wire| wire.starts_with(&before))
     }
 
+    /// The attribute that answers name the parent by, of the kind with this JSON:API type.
+    pub(super) fn parent_wire(&self, parent_type: &str) -> Option<String> {
+        let inside = self.kind.inside()?;
+        let named = format!("{}{}", singular(parent_type), self.spell("Id"));
+        inside.parent_wire.clone().or_else(|| self.is_ignored(&named).then_some(named))
+    }
+
     /// Whether an attribute is the server's own.
     pub(super) fn is_ignored(&self, wire: &str) -> bool {
         self.ignored_names.contains(&self.normal(wire))
@@ -182,6 +189,14 @@ pub(super) fn normal(wire: &str, naming: Naming) -> String {
         out.push(if letter == '_' { '-' } else { letter.to_ascii_lowercase() });
     }
     out
+}
+
+/// The singular of a JSON:API type.
+pub(super) fn singular(plural: &str) -> String {
+    match plural.strip_suffix("ies") {
+        Some(stem) => format!("{stem}y"),
+        None => plural.strip_suffix('s').unwrap_or(plural).to_owned(),
+    }
 }
 
 /// The kebab-case spelling of a name in snake case.
