@@ -9,8 +9,14 @@ const GET_ONLY: &[&str] = &["recent_versions", "related_items", "authorized_user
 pub(super) fn itglue(kind: &str) -> Option<Documented> {
     let usual = Documented { filters: &["name"], sorts: NAMED, ..Documented::default() };
     Some(match kind {
-        "ConfigurationStatus" | "ConfigurationType" | "ContactType" | "Manufacturer" | "OrganizationStatus"
-        | "OrganizationType" | "OperatingSystem" | "Platform" => usual,
+        "ConfigurationStatus"
+        | "ConfigurationType"
+        | "ContactType"
+        | "Manufacturer"
+        | "OrganizationStatus"
+        | "OrganizationType"
+        | "OperatingSystem"
+        | "Platform" => usual,
         "PasswordCategory" => Documented { sorts: &["name", "created_at", "updated_at"], ..usual },
         "Country" => Documented { filters: &["name", "iso"], ..usual },
         "Region" => Documented { filters: &["name", "iso", "country_id"], ..usual },
@@ -35,11 +41,9 @@ pub(super) fn itglue(kind: &str) -> Option<Documented> {
             includes: &["users", "organizations", "resource_type_restrictions", "my_glue_account"],
             ..usual
         },
-        "FlexibleAssetType" => Documented {
-            filters: &["id", "name", "icon", "enabled"],
-            includes: &["flexible_asset_fields"],
-            ..usual
-        },
+        "FlexibleAssetType" => {
+            Documented { filters: &["id", "name", "icon", "enabled"], includes: &["flexible_asset_fields"], ..usual }
+        }
         "FlexibleAssetField" => Documented {
             filters: &["id"],
             sorts: &["created_at", "updated_at"],

@@ -27,13 +27,9 @@ const SITE: &str = "https://mycompany.itglue.example";
 /// Writable attributes that no sample answer has.
 fn unseen(kind: &str) -> &'static [&'static str] {
     match kind {
-        "Configuration" => &[
-            "contact-id",
-            "default-gateway",
-            "restricted",
-            "mitp-device-expiration-date",
-            "mitp-end-of-life-date",
-        ],
+        "Configuration" => {
+            &["contact-id", "default-gateway", "restricted", "mitp-device-expiration-date", "mitp-end-of-life-date"]
+        }
         "Contact" | "Location" => &["restricted"],
         "Password" => &["archived", "generated-password-type", "shareable"],
         "FlexibleAssetType" => &["enabled"],
@@ -328,9 +324,9 @@ fn show_password(glance: &Glance<'_>, attributes: &mut Fields) {
         let row = glance.store.get(kind, &id);
         let name = row.and_then(|row| glance.simulation.title_of(glance.simulation.shape(kind)?, row));
         attributes.insert("cached-resource-name".into(), name.into());
-        let asset_type = row.filter(|_| kind == "FlexibleAsset").and_then(|row| {
-            glance.store.get("FlexibleAssetType", &row.text("flexible-asset-type-id")?)?.text("name")
-        });
+        let asset_type = row
+            .filter(|_| kind == "FlexibleAsset")
+            .and_then(|row| glance.store.get("FlexibleAssetType", &row.text("flexible-asset-type-id")?)?.text("name"));
         attributes.insert("cached-resource-type-name".into(), asset_type.unwrap_or(word).into());
     }
 }

@@ -6,6 +6,7 @@
 mod answer;
 mod behaviour;
 mod body;
+mod call;
 mod connection;
 mod control;
 mod desk;
@@ -17,8 +18,10 @@ mod interfaces;
 mod itglue;
 mod list;
 mod patch;
+mod removal;
 mod render;
 mod rest;
+mod route;
 mod rules;
 mod seed;
 mod server;

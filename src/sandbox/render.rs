@@ -9,7 +9,8 @@ use super::{
     answer::{Answer, Refusal},
     behaviour::{Glance, View},
     list::{self, Page},
-    shape::{Call, Shape, kebab, singular},
+    route::Call,
+    shape::{Shape, kebab, singular},
     simulation::{Reader, Simulation, time_of},
     store::{Row, Store},
 };

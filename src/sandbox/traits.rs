@@ -21,7 +21,8 @@ pub(super) fn check_field(desk: &mut Desk<'_>, change: &mut Change<'_>) -> Resul
     };
     if old.get("kind") != change.row.get("kind") {
         let key = old.text("name-key").unwrap_or_default();
-        let used = assets(desk.store, old).any(|asset| asset.get("traits").is_some_and(|traits| traits.get(&key).is_some()));
+        let used =
+            assets(desk.store, old).any(|asset| asset.get("traits").is_some_and(|traits| traits.get(&key).is_some()));
         if used {
             let detail = "`kind` cannot be changed: there are traits created for the field.";
             return Err(Refusal::at(pointer(change.shape, "kind"), detail));
@@ -202,7 +203,9 @@ pub(super) fn by_id(desk: &Desk<'_>, asset: &Row, traits: &Value) -> Value {
     let mut out = traits.clone();
     for field in fields(desk.store, asset).iter().filter(|field| field.text("kind").as_deref() == Some("Tag")) {
         let Some(value) = field.text("name-key").and_then(|key| out.get_mut(key)) else { continue };
-        let Some((kind, shape)) = tagged(field).0.and_then(|kind| Some((kind, desk.sim.shape(kind)?))) else { continue };
+        let Some((kind, shape)) = tagged(field).0.and_then(|kind| Some((kind, desk.sim.shape(kind)?))) else {
+            continue;
+        };
         let id = |name: &Value| {
             let found = desk.store.rows(kind).find(|row| desk.sim.title_of(shape, row) == text(name));
             found.map_or_else(|| name.clone(), |row| row.id.clone().into())
@@ -334,7 +337,8 @@ fn shown_tags(glance: &Glance<'_>, field: &Row, value: &Value) -> Value {
             value
         })
         .collect();
-    let word = if asset_type.is_some() { "FlexibleAssets".to_owned() } else { field.text("tag-type").unwrap_or_default() };
+    let word =
+        if asset_type.is_some() { "FlexibleAssets".to_owned() } else { field.text("tag-type").unwrap_or_default() };
     json!({ "type": word, "values": values })
 }
 

@@ -36,7 +36,8 @@ impl Described {
         header: &str,
         value: &str,
     ) -> (u16, HeaderMap, Value) {
-        let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.sandbox.url("desk")) };
+        let url =
+            if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.sandbox.url("desk")) };
         let mut request = self.http.request(method.parse().unwrap(), url).header(header, value);
         if let Some(body) = body {
             request = request.json(&body);
@@ -66,7 +67,8 @@ kinds:
 #[tokio::test]
 async fn a_replaced_object_loses_what_is_left_out_and_a_stale_tag_is_refused() {
     let desk = Described::new(&kind("", "    update: {style: replace, lock: etag}")).await;
-    let (_, _, made) = desk.call("POST", "/tickets", Some(json!({"title": "a", "state": "closed", "details": {"x": 1}}))).await;
+    let (_, _, made) =
+        desk.call("POST", "/tickets", Some(json!({"title": "a", "state": "closed", "details": {"x": 1}}))).await;
     let path = format!("/tickets/{}", made["id"].as_str().unwrap());
     let (_, headers, _) = desk.call("GET", &path, None).await;
     let tag = headers["etag"].to_str().unwrap().to_owned();
@@ -152,7 +154,8 @@ async fn lists_are_paged_by_cursor_offset_link_and_next_address() {
     };
     assert_eq!(follow(&desk, "/tickets?per_page=2", next).await, all);
 
-    let address = kind(&format!("{items}{{style: nextUrl, page: $skip, size: $top, maxSize: 2, next: ['@odata.nextLink']}}"), "");
+    let address =
+        kind(&format!("{items}{{style: nextUrl, page: $skip, size: $top, maxSize: 2, next: ['@odata.nextLink']}}"), "");
     let desk = Described::new(&address).await;
     let next = |_: &HeaderMap, body: &Value| body["@odata.nextLink"].as_str().map(str::to_owned);
     assert_eq!(follow(&desk, "/tickets?$top=2", next).await, all);
@@ -181,7 +184,8 @@ async fn ids_that_are_names_are_unique_within_their_parent() {
     .await;
     for slug in ["a", "b"] {
         desk.call("POST", "/projects", Some(json!({"slug": slug}))).await;
-        let (status, _, body) = desk.call("POST", &format!("/projects/{slug}/boards"), Some(json!({"slug": "main"}))).await;
+        let (status, _, body) =
+            desk.call("POST", &format!("/projects/{slug}/boards"), Some(json!({"slug": "main"}))).await;
         assert_eq!(status, 201, "{body}");
     }
     assert_eq!(desk.call("POST", "/projects/a/boards", Some(json!({"slug": "main"}))).await.0, 409);

@@ -108,12 +108,19 @@ async fn seeds_are_written_like_manifests_and_errors_name_what_is_wrong() {
     .unwrap();
     let world = World::with("itglue", SandboxOptions { seed: Some(seed), ..SandboxOptions::default() }).await;
     assert_eq!(world.get("/locations").await.0, 403, "only the listed credential is valid");
-    let request = world.http.get(format!("{}/locations/795", world.sandbox.url("itglue"))).header("x-api-key", "ITG.only");
+    let request =
+        world.http.get(format!("{}/locations/795", world.sandbox.url("itglue"))).header("x-api-key", "ITG.only");
     let (_, location) = super::answer(request).await;
     let attributes = &location["data"]["attributes"];
     assert_eq!(attributes["organization-id"], 2);
-    assert_eq!((&attributes["region-name"], &attributes["country-name"]), (&json!("California"), &json!("United States")));
-    assert_eq!(world.sandbox.objects("itglue", "FlexibleAssetField")[0]["attributes"]["default-value"], "Office 365\nExchange");
+    assert_eq!(
+        (&attributes["region-name"], &attributes["country-name"]),
+        (&json!("California"), &json!("United States"))
+    );
+    assert_eq!(
+        world.sandbox.objects("itglue", "FlexibleAssetField")[0]["attributes"]["default-value"],
+        "Office 365\nExchange"
+    );
 
     for (text, named) in [
         ("itglue: {Organisation: []}", "Organisation"),
@@ -121,7 +128,8 @@ async fn seeds_are_written_like_manifests_and_errors_name_what_is_wrong() {
         ("itglue: {Organization: [{name: x, organizationType: Kunde}]}", "Kunde"),
     ] {
         let seed = Some(plumb::sandbox::parse_seed(text).unwrap());
-        let started = Sandbox::start(plumb::apis::builtin(), SandboxOptions { seed, ..SandboxOptions::default() }).await;
+        let started =
+            Sandbox::start(plumb::apis::builtin(), SandboxOptions { seed, ..SandboxOptions::default() }).await;
         assert!(started.err().unwrap().to_string().contains(named), "{text}");
     }
 }

@@ -13,9 +13,15 @@ async fn organization(world: &World) -> String {
 async fn wiki(world: &World) -> String {
     let field = |attributes: Value| json!({"type": "flexible_asset_fields", "attributes": attributes});
     let fields = json!([
-        field(json!({"order": 1, "name": "Page Title", "kind": "Text", "required": true, "use-for-title": true, "show-in-list": true})),
-        field(json!({"order": 2, "name": "Servers", "kind": "Tag", "tag-type": "Configurations", "use-for-title": true})),
-        field(json!({"order": 3, "name": "State", "kind": "Select", "default-value": "draft\nfinal", "use-for-title": true})),
+        field(
+            json!({"order": 1, "name": "Page Title", "kind": "Text", "required": true, "use-for-title": true, "show-in-list": true})
+        ),
+        field(
+            json!({"order": 2, "name": "Servers", "kind": "Tag", "tag-type": "Configurations", "use-for-title": true})
+        ),
+        field(
+            json!({"order": 3, "name": "State", "kind": "Select", "default-value": "draft\nfinal", "use-for-title": true})
+        ),
         field(json!({"order": 4, "name": "Admin Login", "kind": "Password"})),
         field(json!({"order": 5, "name": "Logo", "kind": "Upload"})),
     ]);
@@ -34,7 +40,10 @@ async fn an_organization_lives_from_create_to_delete() {
     assert_eq!(status, 201);
     let data = &made["data"];
     let id = data["id"].as_str().unwrap();
-    assert_eq!((&data["type"], &data["attributes"]["organization-type-name"]), (&json!("organizations"), &json!("Customer")));
+    assert_eq!(
+        (&data["type"], &data["attributes"]["organization-type-name"]),
+        (&json!("organizations"), &json!("Customer"))
+    );
     assert_eq!(data["attributes"]["description"], Value::Null, "empty attributes are null");
 
     let (_, list) = world.get("/organizations?page[size]=1000&page[number]=1&sort=id").await;
@@ -45,9 +54,13 @@ async fn an_organization_lives_from_create_to_delete() {
     assert_eq!(got["data"]["attributes"]["quick-notes"].as_str().unwrap().len(), 300);
 
     let path = format!("/organizations/{id}");
-    let (status, changed) = world.resource("PATCH", &path, "organizations", json!({"parent-id": 6, "alert": "!"})).await;
+    let (status, changed) =
+        world.resource("PATCH", &path, "organizations", json!({"parent-id": 6, "alert": "!"})).await;
     assert_eq!(status, 200);
-    assert_eq!((&changed["data"]["attributes"]["parent-id"], &changed["data"]["attributes"]["ancestor-ids"]), (&json!("6"), &json!("[6]")));
+    assert_eq!(
+        (&changed["data"]["attributes"]["parent-id"], &changed["data"]["attributes"]["ancestor-ids"]),
+        (&json!("6"), &json!("[6]"))
+    );
 
     assert_eq!(world.send("DELETE", &path, &Value::Null).await.0, 405, "there is no single delete");
     let gone = json!({"data": [{"type": "organizations", "attributes": {"id": id}}]});
@@ -116,7 +129,11 @@ async fn what_the_tables_do_not_allow_is_refused_with_a_place() {
         assert_eq!(world.get(path).await.0, 400, "{path}");
     }
     assert_eq!(world.get("/flexible_assets").await.0, 422, "the type is needed");
-    assert_eq!(world.get("/flexible_assets?filter[flexible-asset-type-id]=1&sort=id").await.0, 400, "not a documented sort");
+    assert_eq!(
+        world.get("/flexible_assets?filter[flexible-asset-type-id]=1&sort=id").await.0,
+        400,
+        "not a documented sort"
+    );
 }
 
 #[tokio::test]
@@ -145,7 +162,8 @@ async fn synced_records_take_only_what_the_reference_names() {
     assert_eq!((status, details(&body).as_str()), (422, "`name` of an externally synced record cannot be changed."));
     assert_eq!(world.resource("PATCH", &path, "organizations", json!({"alert": "a"})).await.0, 200);
     let (_, list) = world.get("/organizations?include=adapters_resources&sort=id").await;
-    let linked = |index: usize| list["data"][index]["relationships"]["adapters-resources"]["data"].as_array().unwrap().len();
+    let linked =
+        |index: usize| list["data"][index]["relationships"]["adapters-resources"]["data"].as_array().unwrap().len();
     assert_eq!((linked(0), linked(1)), (0, 1));
     let (_, synced) = world.get("/organizations?filter[psa_integration_type]=manage").await;
     assert_eq!(ids(&synced), [id]);
@@ -184,7 +202,9 @@ async fn a_types_fields_come_along_and_obey_their_rules() {
     assert_eq!(world.send("POST", "/flexible_asset_types", &none).await.0, 422);
     assert_eq!(world.get("/flexible_asset_types").await.1["data"].as_array().unwrap().len(), 1);
     let nested = format!("/flexible_asset_types/{id}/relationships/flexible_asset_fields");
-    let (status, body) = world.resource("POST", &nested, "flexible_asset_fields", json!({"name": "S", "order": 9, "kind": "Select"})).await;
+    let (status, body) = world
+        .resource("POST", &nested, "flexible_asset_fields", json!({"name": "S", "order": 9, "kind": "Select"}))
+        .await;
     assert_eq!((status, details(&body).as_str()), (422, "`default-value` is required."));
 }
 
@@ -211,9 +231,13 @@ async fn traits_are_written_in_one_form_and_read_in_another() {
 
     let (_, passwords) = world.get("/passwords").await;
     let password = &passwords["data"][0]["attributes"];
-    assert_eq!((&password["resource-type"], &password["name"]), (&json!("flexible-asset-trait"), &json!("Admin Login")));
+    assert_eq!(
+        (&password["resource-type"], &password["name"]),
+        (&json!("flexible-asset-trait"), &json!("Admin Login"))
+    );
 
-    let update = async |traits: Value| world.resource("PATCH", &path, "flexible_assets", json!({"traits": traits})).await;
+    let update =
+        async |traits: Value| world.resource("PATCH", &path, "flexible_assets", json!({"traits": traits})).await;
     let echo = attributes["traits"]["admin-login"].clone();
     let (status, changed) = update(json!({"page-title": "Start", "admin-login": echo})).await;
     assert_eq!((status, &changed["data"]["attributes"]["name"]), (200, &json!("Start")));
@@ -227,7 +251,10 @@ async fn traits_are_written_in_one_form_and_read_in_another() {
         (json!({"page-title": "a", "colour": "red"}), "`colour` is not the key of a field of this type."),
         (json!({"page-title": "a", "state": "lost"}), "`state` must be one of the options of the field."),
         (json!({"page-title": "a", "servers": [99]}), "`servers` tags 99, which does not exist."),
-        (json!({"page-title": "a", "servers": attributes["traits"]["servers"]}), "`servers` must be an id or an Array of ids."),
+        (
+            json!({"page-title": "a", "servers": attributes["traits"]["servers"]}),
+            "`servers` must be an id or an Array of ids.",
+        ),
     ] {
         let (status, body) = update(traits).await;
         assert_eq!((status, details(&body).as_str()), (422, reason));
@@ -250,7 +277,8 @@ async fn a_field_in_use_keeps_its_kind_and_takes_its_values_along() {
         let found = all.iter().find(|field| field["attributes"]["name-key"] == *key).unwrap();
         format!("/flexible_asset_fields/{}", found["id"].as_str().unwrap())
     };
-    let (status, body) = world.resource("PATCH", &field("state"), "flexible_asset_fields", json!({"kind": "Text"})).await;
+    let (status, body) =
+        world.resource("PATCH", &field("state"), "flexible_asset_fields", json!({"kind": "Text"})).await;
     assert_eq!(status, 422, "{body}");
     assert_eq!(world.resource("PATCH", &field("logo"), "flexible_asset_fields", json!({"kind": "Text"})).await.0, 200);
     assert_eq!(world.send("DELETE", &field("state"), &Value::Null).await.0, 204);
@@ -263,7 +291,8 @@ async fn a_field_in_use_keeps_its_kind_and_takes_its_values_along() {
 async fn a_configuration_and_its_primary_interface_are_one_thing() {
     let world = World::new("itglue").await;
     let organization = organization(&world).await;
-    let interface = json!({"type": "configuration_interfaces", "attributes": {"name": "LAN", "ip-address": "10.0.0.1"}});
+    let interface =
+        json!({"type": "configuration_interfaces", "attributes": {"name": "LAN", "ip-address": "10.0.0.1"}});
     let body = json!({"data": {"type": "configurations",
         "attributes": {"organization-id": organization, "name": "SRV", "configuration-type-id": 65},
         "relationships": {"configuration_interfaces": {"data": [interface]}}}});
@@ -286,7 +315,8 @@ async fn a_configuration_and_its_primary_interface_are_one_thing() {
     assert_eq!(world.resource("POST", &nested, "configuration-interfaces", wlan).await.0, 201);
     let (_, list) = world.get(&format!("/configurations?include=configuration_interfaces&sort=id")).await;
     assert_eq!(list["data"][0]["attributes"]["primary-ip"], "10.0.1.1");
-    let flags: Vec<&Value> = list["included"].as_array().unwrap().iter().map(|one| &one["attributes"]["primary"]).collect();
+    let flags: Vec<&Value> =
+        list["included"].as_array().unwrap().iter().map(|one| &one["attributes"]["primary"]).collect();
     assert_eq!(flags, [false, true]);
     let primary = list["included"][1]["attributes"]["id"].to_string();
     assert_eq!(world.send("DELETE", &format!("/configuration_interfaces/{primary}"), &Value::Null).await.0, 405);
@@ -305,9 +335,7 @@ async fn many_objects_are_written_at_once_or_not_at_all() {
     assert_eq!(status, 201, "{made}");
     let made = ids(&made).into_iter().map(str::to_owned).collect::<Vec<_>>();
 
-    let update = |second: &str, name: Value| {
-        json!({"data": [location(json!({"id": made[0], "city": "Paris"})), location(json!({"id": second, "name": name}))]})
-    };
+    let update = |second: &str, name: Value| json!({"data": [location(json!({"id": made[0], "city": "Paris"})), location(json!({"id": second, "name": name}))]});
     assert_eq!(world.send("PATCH", "/locations", &update(&made[1], Value::Null)).await.0, 422);
     assert_eq!(world.send("PATCH", "/locations", &update("99", json!("C"))).await.0, 404);
     let cities = |objects: Vec<Value>| objects.iter().filter(|one| one["attributes"]["city"] == "Paris").count();
@@ -347,7 +375,8 @@ async fn phones_lose_their_separators_and_gain_a_spelling() {
 async fn a_passwords_value_is_shown_by_the_read_alone() {
     let world = World::new("itglue").await;
     let organization = organization(&world).await;
-    let wanted = json!({"organization-id": organization, "name": "Admin", "password": "p4ssw0rd", "otp_secret": "OTPOTP"});
+    let wanted =
+        json!({"organization-id": organization, "name": "Admin", "password": "p4ssw0rd", "otp_secret": "OTPOTP"});
     let (_, made) = world.resource("POST", "/passwords", "passwords", wanted).await;
     let id = made["data"]["id"].as_str().unwrap();
     let path = format!("/passwords/{id}");
@@ -357,10 +386,12 @@ async fn a_passwords_value_is_shown_by_the_read_alone() {
     assert_eq!(shown(&format!("{path}?show_password=false")).await, None);
     assert!(!world.get("/passwords").await.1.to_string().contains("p4ssw0rd"));
     assert!(!world.get(&path).await.1.to_string().contains("OTPOTP"));
-    let (_, changed) = world.resource("PATCH", &format!("{path}?show_password=true"), "passwords", json!({"password": "n3w"})).await;
+    let (_, changed) =
+        world.resource("PATCH", &format!("{path}?show_password=true"), "passwords", json!({"password": "n3w"})).await;
     assert_eq!(changed["data"]["attributes"]["password"], "n3w");
     assert_ne!(changed["data"]["attributes"]["password-updated-at"], made["data"]["attributes"]["password-updated-at"]);
-    let request = world.http.get(format!("{}{path}", world.sandbox.url("itglue"))).header("x-api-key", "ITG.nopasswords");
+    let request =
+        world.http.get(format!("{}{path}", world.sandbox.url("itglue"))).header("x-api-key", "ITG.nopasswords");
     assert!(answer(request).await.1["data"]["attributes"].get("password").is_none(), "the key has no Password Access");
 
     let half = json!({"organization-id": organization, "name": "x", "password": "y", "resource-id": 1});
@@ -396,10 +427,13 @@ async fn attachments_and_links_come_along_with_their_parent() {
     let organization = organization(&world).await;
     let location = world.make("/locations", json!({"organization-id": organization, "name": "HQ"})).await;
     let file = json!({"attachment": {"content": "R0lGODlh", "file_name": "plan.png"}});
-    let (status, made) = world.resource("POST", &format!("/locations/{location}/relationships/attachments"), "attachments", file).await;
+    let (status, made) =
+        world.resource("POST", &format!("/locations/{location}/relationships/attachments"), "attachments", file).await;
     assert_eq!((status, &made["data"]["attributes"]["name"]), (201, &json!("plan.png")), "{made}");
     let link = json!({"destination_id": organization, "destination_type": "Organization", "notes": "n"});
-    let (status, made) = world.resource("POST", &format!("/locations/{location}/relationships/related_items"), "related_items", link).await;
+    let (status, made) = world
+        .resource("POST", &format!("/locations/{location}/relationships/related_items"), "related_items", link)
+        .await;
     assert_eq!(status, 201, "{made}");
 
     let (_, list) = world.get("/locations?include=attachments").await;
@@ -416,7 +450,10 @@ async fn attachments_and_links_come_along_with_their_parent() {
     assert_eq!(world.send("DELETE", &path, &gone).await.0, 200);
     assert!(world.sandbox.objects("itglue", "RelatedItem").is_empty());
     let orphan = "/locations/99/relationships/attachments";
-    assert_eq!(world.resource("POST", orphan, "attachments", json!({"attachment": {"content": "", "file_name": "a"}})).await.0, 404);
+    assert_eq!(
+        world.resource("POST", orphan, "attachments", json!({"attachment": {"content": "", "file_name": "a"}})).await.0,
+        404
+    );
     let elsewhere = format!("/organizations/{organization}/relationships/attachments");
     assert_eq!(world.resource("POST", &elsewhere, "attachments", json!({})).await.0, 404, "organizations take none");
 }

@@ -22,6 +22,15 @@ const CONTRADICTIONS: &[(&str, &str)] = &[
     ("passwords-update-1", "`name` is not a member of a resource."),
 ];
 
+/// Attributes in which answers differ from the samples of reads, each with the reason.
+const BESIDE_THE_SAMPLES: &[(&str, &str, &[&str])] = &[
+    // The samples of answers to a create and an update have them.
+    ("index", "groups", &["description", "hide-from-my-glue", "my-glue", "my-glue-account-id"]),
+    ("show", "groups", &["description", "hide-from-my-glue", "my-glue", "my-glue-account-id"]),
+    // One of the passwords in the sample of the list has its value; the text promises it to the read only.
+    ("index", "passwords", &["password"]),
+];
+
 fn all(api: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/seeds").join(api).join("examples.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
@@ -270,10 +279,11 @@ async fn answers_have_the_attributes_of_the_sample_answers_and_no_others() {
             assert_eq!(status, 200, "{path}: {body}");
             let shown = resources(&body)[0]["attributes"].clone();
             let shown: BTreeSet<String> = shown.as_object().unwrap().keys().cloned().collect();
-            let more: Vec<_> = shown.difference(&wanted).collect();
-            let less: Vec<_> = wanted.difference(&shown).collect();
-            if !(more.is_empty() && less.is_empty()) {
-                wrong.push(format!("{action} {resource}: beyond the samples {more:?}, lacking {less:?}"));
+            let differ: BTreeSet<&str> = shown.symmetric_difference(&wanted).map(String::as_str).collect();
+            let excused = BESIDE_THE_SAMPLES.iter().find(|(of, name, _)| *of == action && *name == resource);
+            let excused: BTreeSet<&str> = excused.into_iter().flat_map(|(_, _, names)| names.iter().copied()).collect();
+            if differ != excused {
+                wrong.push(format!("{action} {resource}: {differ:?} instead of {excused:?}"));
             }
         }
     }
