@@ -253,7 +253,7 @@ impl Simulation {
 
     fn bulk_update(&self, store: &mut Store, call: &Call, request: &Request<'_>) -> Result<Answer, Refusal> {
         let shape = call.shape.as_ref();
-        self.refuse_filters(request)?;
+        Self::refuse_filters(request)?;
         let Body::Many(items) = self.read_body(call, request)? else {
             return Err(Refusal::new(400, "The body must be an Array of nested elements."));
         };
@@ -288,7 +288,7 @@ impl Simulation {
             let answer = Answer::empty(status(&shape.kind.spec.delete.success, StatusCode::NO_CONTENT));
             return Ok(polled(shape.kind.spec.delete.poll, answer, &request.reader.url));
         }
-        self.refuse_filters(request)?;
+        Self::refuse_filters(request)?;
         let Body::Many(items) = self.read_body(call, request)? else {
             return Err(Refusal::new(400, "The body must be an Array of nested elements."));
         };
@@ -312,7 +312,7 @@ impl Simulation {
     }
 
     /// A filter on a write would change all that matches: no client of ours means that.
-    fn refuse_filters(&self, request: &Request<'_>) -> Result<(), Refusal> {
+    fn refuse_filters(request: &Request<'_>) -> Result<(), Refusal> {
         match request.query.iter().find(|(name, _)| name.starts_with("filter")) {
             Some((name, _)) => Err(Refusal::new(400, format!("`{name}` cannot be combined with a list of objects."))),
             None => Ok(()),

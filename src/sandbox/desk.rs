@@ -129,7 +129,7 @@ impl<'a> Desk<'a> {
         // What the object lacked before is not asked of an update.
         let lacked = change.old.as_ref().map(|old| rules::missing(shape, old)).unwrap_or_default();
         refuse(rules::missing(shape, &change.row).into_iter().filter(|fault| !lacked.contains(fault)).collect())?;
-        self.rename(shape, &mut change.row);
+        Self::rename(shape, &mut change.row);
         rules::unique_key(self.sim, self.store, shape, &change.row)?;
         if change.old.as_ref().is_some_and(|old| old.attributes != change.row.attributes) {
             self.store.put(shape.name(), change.row.clone());
@@ -327,7 +327,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Gives a changed row the id that its fields make.
-    fn rename(&self, shape: &Shape, row: &mut Row) {
+    fn rename(shape: &Shape, row: &mut Row) {
         if let Some(field) = shape.local_id.as_deref().and_then(|name| shape.kind.field(name))
             && let Some(id) = row.text(field.wire_name())
         {

@@ -97,7 +97,7 @@ impl Default for SandboxOptions {
             rng_seed: 1,
             page_size_cap: None,
             deferred_lists: 2,
-            token_lifetime: Duration::from_secs(3600),
+            token_lifetime: Duration::from_hours(1),
         }
     }
 }
@@ -113,11 +113,11 @@ pub fn documented_parameters(api: &str) -> BTreeMap<String, BTreeSet<String>> {
             let named = |word: &'static str, names: &'static [&'static str]| {
                 names.iter().map(move |name| format!("{word} {name}"))
             };
-            let names = named("filter", documented.filters)
+            let all = named("filter", documented.filters)
                 .chain(named("sort", documented.sorts))
                 .chain(named("include", documented.includes))
                 .chain(named("include", documented.get_includes));
-            Some((kind.clone(), names.collect()))
+            Some((kind.clone(), all.collect()))
         })
         .collect()
 }

@@ -7,6 +7,7 @@ use std::{
 
 use regex::Regex;
 
+use super::store::Row;
 use crate::description::{
     Api, Kind,
     compiled::respell,
@@ -148,6 +149,11 @@ impl Shape {
     /// Name of the kind.
     pub(super) fn name(&self) -> &str {
         &self.kind.name
+    }
+
+    /// What people call an object: the last field of its key.
+    pub(super) fn title_of(&self, row: &Row) -> Option<String> {
+        row.text(self.kind.field(self.kind.spec.key.last()?)?.wire_name())
     }
 
     /// Fields whose values must not be seen, each by its attribute.

@@ -15,7 +15,7 @@ use super::{
     desk::Desk,
     route::{self, NoCall, Route},
     shape::{self, Shape},
-    store::{Row, Store, Table},
+    store::{Store, Table},
 };
 use crate::description::{
     Api,
@@ -104,12 +104,6 @@ impl Simulation {
     /// How the ids of a kind are written in bodies.
     pub(super) fn id_wire(&self, kind: &str) -> IdWire {
         self.api.kind(kind).map(|kind| kind.spec.id.wire).unwrap_or_default()
-    }
-
-    /// What people call an object: the last field of its key.
-    pub(super) fn title_of(&self, shape: &Shape, row: &Row) -> Option<String> {
-        let name = shape.kind.spec.key.last()?;
-        row.text(shape.kind.field(name)?.wire_name())
     }
 
     /// Whether a query parameter is one that the description itself sends.

@@ -69,7 +69,7 @@ fn ensure(world: &World, kind: &Kind, id: &str) {
             (FieldType::Map, _) => json!({}),
             (FieldType::List, _) => json!(["resource.created"]),
             _ => match field.allowed.first() {
-                Some(word) if *name != "kind" => word.clone(),
+                Some(first) if *name != "kind" => first.clone(),
                 Some(_) => json!("Text"),
                 None => json!(format!("{} {id}", kind.name)),
             },
