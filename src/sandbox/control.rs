@@ -62,10 +62,8 @@ pub(super) async fn answer(hub: &Hub, request: Request<Body>, path: &str) -> Ans
                     Ok(id) => Answer::new(StatusCode::CREATED, json!({ "id": id })),
                     Err(message) => bad(&message),
                 },
-                ("PATCH", [key @ ..]) if mutate(sim, kind, &key.join("/"), &given) => {
-                    Answer::empty(StatusCode::NO_CONTENT)
-                }
-                ("DELETE", [key @ ..]) if remove(sim, kind, &key.join("/")) => Answer::empty(StatusCode::NO_CONTENT),
+                ("PATCH", key) if mutate(sim, kind, &key.join("/"), &given) => Answer::empty(StatusCode::NO_CONTENT),
+                ("DELETE", key) if remove(sim, kind, &key.join("/")) => Answer::empty(StatusCode::NO_CONTENT),
                 _ => nothing(),
             }
         }

@@ -154,13 +154,11 @@ impl Checker<'_> {
                 .ok()
                 .or_else(|| Some(text.parse::<Timestamp>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).date()))
         });
-        match day {
-            Some(day) => day.to_string().into(),
-            None => {
-                self.fault(at, "must be a date, YYYY-MM-DD");
-                value.clone()
-            }
-        }
+        let Some(day) = day else {
+            self.fault(at, "must be a date, YYYY-MM-DD");
+            return value.clone();
+        };
+        day.to_string().into()
     }
 
     fn instant(&mut self, value: &Value, at: &str) -> Value {
@@ -200,7 +198,7 @@ impl Checker<'_> {
                     let value = self.value(spec, member, &at);
                     kept.insert(spec.wire_name().to_owned(), value);
                 }
-                None if is_open(field) => {
+                None if field.open => {
                     kept.insert(name.clone(), member.clone());
                 }
                 None => self.fault(&at, "is not a known attribute"),
@@ -245,13 +243,11 @@ impl Checker<'_> {
         let content = value.get("content").and_then(Value::as_str);
         let name = value.get("file_name").and_then(Value::as_str).filter(|name| !name.is_empty());
         let bytes = content.and_then(|content| base64::engine::general_purpose::STANDARD.decode(content).ok());
-        match (bytes, name) {
-            (Some(bytes), Some(name)) => json!({ "file_name": name, "size": bytes.len() }),
-            _ => {
-                self.fault(at, "must be a Hash of `content` (strict Base64) and `file_name`");
-                value.clone()
-            }
-        }
+        let (Some(bytes), Some(name)) = (bytes, name) else {
+            self.fault(at, "must be a Hash of `content` (strict Base64) and `file_name`");
+            return value.clone();
+        };
+        json!({ "file_name": name, "size": bytes.len() })
     }
 
     fn reference(&mut self, field: &FieldSpec, value: &Value, at: &str) -> Value {
@@ -327,11 +323,6 @@ impl Checker<'_> {
         }
         value.clone()
     }
-}
-
-/// Whether an object may have members beside the described ones.
-fn is_open(field: &FieldSpec) -> bool {
-    field.fields.is_empty()
 }
 
 /// Whether what a reference names is there.

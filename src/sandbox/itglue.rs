@@ -109,7 +109,10 @@ impl Behaviour for ItGlue {
                 one_primary(desk, change);
                 Ok(())
             }
-            "FlexibleAsset" => traits::keep_passwords(desk, change),
+            "FlexibleAsset" => {
+                traits::keep_passwords(desk, change);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -322,7 +325,7 @@ fn show_password(glance: &Glance<'_>, attributes: &mut Fields) {
             word => word,
         };
         let row = glance.store.get(kind, &id);
-        let name = row.and_then(|row| glance.simulation.title_of(glance.simulation.shape(kind)?, row));
+        let name = row.and_then(|row| glance.simulation.shape(kind)?.title_of(row));
         attributes.insert("cached-resource-name".into(), name.into());
         let asset_type = row
             .filter(|_| kind == "FlexibleAsset")

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::{
     answer::Refusal,
     behaviour::Documented,
-    shape::{Call, Shape},
+    route::Call,
+    shape::Shape,
     simulation::{Simulation, time_of},
     store::{Row, Store},
 };

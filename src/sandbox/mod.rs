@@ -6,6 +6,7 @@
 mod answer;
 mod behaviour;
 mod body;
+mod call;
 mod connection;
 mod control;
 mod desk;
@@ -17,8 +18,10 @@ mod interfaces;
 mod itglue;
 mod list;
 mod patch;
+mod removal;
 mod render;
 mod rest;
+mod route;
 mod rules;
 mod seed;
 mod server;
@@ -27,7 +30,13 @@ mod simulation;
 mod store;
 mod traits;
 
-use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::Ipv4Addr,
+    sync::Arc,
+    time::Duration,
+};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -88,9 +97,29 @@ impl Default for SandboxOptions {
             rng_seed: 1,
             page_size_cap: None,
             deferred_lists: 2,
-            token_lifetime: Duration::from_secs(3600),
+            token_lifetime: Duration::from_hours(1),
         }
     }
+}
+
+/// The query parameters that a simulated API takes because its vendor lists them: by kind, `filter NAME`, `sort NAME`
+/// and `include NAME`.
+pub fn documented_parameters(api: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let behaviour = behaviour::of(api);
+    let kinds = crate::apis::builtin().api(api).into_iter().flat_map(|api| api.kinds.keys());
+    kinds
+        .filter_map(|kind| {
+            let documented = behaviour.documented(kind)?;
+            let named = |word: &'static str, names: &'static [&'static str]| {
+                names.iter().map(move |name| format!("{word} {name}"))
+            };
+            let all = named("filter", documented.filters)
+                .chain(named("sort", documented.sorts))
+                .chain(named("include", documented.includes))
+                .chain(named("include", documented.get_includes));
+            Some((kind.clone(), all.collect()))
+        })
+        .collect()
 }
 
 /// Simulated APIs on loopback; they end with this value.

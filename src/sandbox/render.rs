@@ -9,7 +9,8 @@ use super::{
     answer::{Answer, Refusal},
     behaviour::{Glance, View},
     list::{self, Page},
-    shape::{Call, Shape, kebab},
+    route::Call,
+    shape::{Shape, kebab, singular},
     simulation::{Reader, Simulation, time_of},
     store::{Row, Store},
 };
@@ -42,10 +43,10 @@ impl Renderer<'_> {
     pub(super) fn one(&self, shape: &Shape, row: &Row, view: View, status: StatusCode) -> Result<Answer, Refusal> {
         let includes = self.includes(shape, view)?;
         let body = if self.sim.is_jsonapi() {
-            let mut included = Included::default();
-            let data = self.resource(shape, row, view, &includes, &mut included);
+            let mut along = Included::default();
+            let data = self.resource(shape, row, view, &includes, &mut along);
             let mut body = json!({ "data": data });
-            self.put_included(&mut body, &includes, included);
+            self.put_included(&mut body, &includes, along);
             body
         } else {
             let object = self.object(shape, row, view);
@@ -67,11 +68,11 @@ impl Renderer<'_> {
         let includes = self.includes(shape, View::List)?;
         let mut body;
         if self.sim.is_jsonapi() {
-            let mut included = Included::default();
+            let mut along = Included::default();
             let data: Vec<Value> =
-                page.rows.iter().map(|row| self.resource(shape, row, View::List, &includes, &mut included)).collect();
+                page.rows.iter().map(|row| self.resource(shape, row, View::List, &includes, &mut along)).collect();
             body = json!({ "data": data });
-            self.put_included(&mut body, &includes, included);
+            self.put_included(&mut body, &includes, along);
         } else {
             let items: Vec<Value> = page.rows.iter().map(|row| self.object(shape, row, View::List)).collect();
             let member = shape.kind.spec.list.items.as_deref().or(self.sim.api.spec.envelope.many.as_deref());
@@ -165,7 +166,7 @@ impl Renderer<'_> {
         for name in asked {
             match self.include(shape, view, name) {
                 Some(include) => out.push((true, include)),
-                None => return Err(Refusal::new(400, format!("`{name}` cannot be included."))),
+                None => return Err(Refusal::new(400, format!("`{name}` cannot be along."))),
             }
         }
         Ok(out.into_iter().map(|(_, include)| include).collect())
@@ -192,18 +193,18 @@ impl Renderer<'_> {
         known.then_some(Include::Nothing(wanted))
     }
 
-    fn put_included(&self, body: &mut Value, includes: &[Include], included: Included) {
+    fn put_included(&self, body: &mut Value, includes: &[Include], along: Included) {
         let asked = self.query.iter().any(|(name, value)| name == "include" && !value.is_empty());
         if asked
             && !includes.is_empty()
             && let Value::Object(body) = body
         {
-            body.insert("included".into(), included.resources.into());
+            body.insert("included".into(), along.resources.into());
         }
     }
 
     /// A JSON:API resource.
-    fn resource(&self, shape: &Shape, row: &Row, view: View, includes: &[Include], included: &mut Included) -> Value {
+    fn resource(&self, shape: &Shape, row: &Row, view: View, includes: &[Include], along: &mut Included) -> Value {
         let mut attributes = self.attributes(shape, row, view);
         let mut resource = Map::new();
         if self.sim.behaviour.id_among_attributes(shape.name()) {
@@ -215,17 +216,14 @@ impl Renderer<'_> {
         resource.insert("attributes".into(), attributes.into());
         let mut relationships = Map::new();
         for include in includes {
-            let (name, data) = self.related(shape, row, include, included);
+            let (name, data) = self.related(shape, row, include, along);
             relationships.insert(name, json!({ "data": data }));
         }
         if let Some((kind, id)) = &row.parent
-            && shape.kind.inside().is_some_and(|inside| inside.parent_wire.is_some())
-            && !self.sim.behaviour.id_among_attributes(shape.name())
-            && let Some(parent) = self.sim.shape(kind)
+            && let Some(parent) = self.sim.shape(kind).map(Shape::wire_type)
+            && shape.parent_wire(&parent).is_some()
         {
-            let wire_type = parent.wire_type();
-            let name = wire_type.strip_suffix('s').unwrap_or(&wire_type).to_owned();
-            relationships.insert(name, json!({ "data": { "id": id, "type": wire_type } }));
+            relationships.insert(singular(&parent), json!({ "data": { "id": id, "type": parent } }));
         }
         if !relationships.is_empty() {
             resource.insert("relationships".into(), relationships.into());
@@ -233,12 +231,12 @@ impl Renderer<'_> {
         resource.into()
     }
 
-    fn related(&self, shape: &Shape, row: &Row, include: &Include, included: &mut Included) -> (String, Value) {
+    fn related(&self, shape: &Shape, row: &Row, include: &Include, along: &mut Included) -> (String, Value) {
         match include {
             Include::Nothing(name) => (name.clone(), self.sim.behaviour.linked(name, row).into()),
             Include::Entries(name, entry) => {
                 let rows = self.store.inside(entry.name(), (shape.name(), &row.id));
-                (name.clone(), rows.map(|row| self.pointer(entry, row, included)).collect())
+                (name.clone(), rows.map(|row| self.pointer(entry, row, along)).collect())
             }
             Include::Relation(name, field) => {
                 let Some(field) = shape.kind.field(field) else { return (name.clone(), Value::Null) };
@@ -246,7 +244,7 @@ impl Renderer<'_> {
                 let Some(target) = target else { return (name.clone(), Value::Null) };
                 let mut point = |id: &Value| {
                     let row = self.store.get(target.name(), &text(id)?)?;
-                    Some(self.pointer(target, row, included))
+                    Some(self.pointer(target, row, along))
                 };
                 let data = match row.get(field.wire_name()) {
                     Some(Value::Array(ids)) => ids.iter().filter_map(&mut point).collect(),
@@ -259,14 +257,14 @@ impl Renderer<'_> {
         }
     }
 
-    /// The pointer to an included object, which is added once.
-    fn pointer(&self, shape: &Shape, row: &Row, included: &mut Included) -> Value {
-        if included.seen.insert((shape.name().to_owned(), row.key.clone())) {
+    /// The pointer to an along object, which is added once.
+    fn pointer(&self, shape: &Shape, row: &Row, along: &mut Included) -> Value {
+        if along.seen.insert((shape.name().to_owned(), row.key.clone())) {
             let mut resource = self.resource(shape, row, View::List, &[], &mut Included::default());
             if self.sim.behaviour.numeric_when_included(shape.name()) {
                 resource["id"] = number_or_text(&row.id);
             }
-            included.resources.push(resource);
+            along.resources.push(resource);
         }
         json!({ "id": row.id, "type": shape.wire_type() })
     }
@@ -314,12 +312,11 @@ impl Renderer<'_> {
                 out.insert(shown, row.get(wire).cloned().unwrap_or_default());
             }
         }
-        if let (Some((_, id)), Some(wire)) =
-            (&row.parent, shape.kind.inside().and_then(|inside| inside.parent_wire.as_deref()))
-            && jsonapi
-            && !self.sim.behaviour.id_among_attributes(shape.name())
+        if let Some((kind, id)) = &row.parent
+            && let Some(wire) = self.sim.shape(kind).and_then(|parent| shape.parent_wire(&parent.wire_type()))
         {
-            out.insert(wire.to_owned(), number_or_text(id));
+            let number = self.sim.id_wire(kind) == IdWire::Number;
+            out.insert(wire, if number { number_or_text(id) } else { id.clone().into() });
         }
         for (named, field) in &shape.names {
             out.insert(named.clone(), self.name_of(shape, row, field));
@@ -372,7 +369,7 @@ impl Renderer<'_> {
             let field = shape.kind.field(field)?;
             let target = self.sim.shape(field.reference.as_ref()?.kind.as_deref()?)?;
             let other = self.store.get(target.name(), &row.text(field.wire_name())?)?;
-            self.sim.title_of(target, other)
+            target.title_of(other)
         };
         named().map_or(Value::Null, Value::from)
     }

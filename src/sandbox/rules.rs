@@ -12,7 +12,7 @@ use super::{
     store::{Row, Store},
 };
 use crate::{
-    description::format::Condition,
+    description::format::{Condition, FieldSpec},
     value::{is_empty, text},
 };
 
@@ -103,7 +103,7 @@ pub(super) fn entries(store: &Store, shape: &Shape, parent: (&str, &str)) -> Res
     }
     let rows: Vec<&Row> = store.inside(shape.name(), parent).collect();
     for name in &inside.unique {
-        let Some(wire) = shape.kind.field(name).map(|field| field.wire_name()) else { continue };
+        let Some(wire) = shape.kind.field(name).map(FieldSpec::wire_name) else { continue };
         let mut seen = HashSet::new();
         for row in &rows {
             if let Some(value) = row.text(wire)

@@ -166,7 +166,7 @@ fn sow(
             if holds_references(field) && !is_word(field, value) {
                 references.push((name.clone(), value.clone()));
             } else {
-                set_path(&mut row.attributes, field.wire_name(), encode(field, &spelled(shape, field, value)));
+                set_path(&mut row.attributes, field.wire_name(), encode(field, &spelled(field, value)));
             }
         } else if name == "synced" {
             row.synced = value.as_str().map(str::to_owned);
@@ -217,13 +217,13 @@ fn is_word(field: &FieldSpec, value: &Value) -> bool {
 }
 
 /// A natural value with the members of its objects spelled as on the wire.
-fn spelled(shape: &Shape, field: &FieldSpec, value: &Value) -> Value {
+fn spelled(field: &FieldSpec, value: &Value) -> Value {
     match (field.ty, value) {
         (FieldType::Object, Value::Object(members)) => {
             let mut out = Map::new();
             for (name, member) in members {
                 match field.fields.get(name) {
-                    Some(spec) => out.insert(spec.wire_name().to_owned(), encode(spec, &spelled(shape, spec, member))),
+                    Some(spec) => out.insert(spec.wire_name().to_owned(), encode(spec, &spelled(spec, member))),
                     None => out.insert(name.clone(), member.clone()),
                 };
             }
@@ -235,7 +235,7 @@ fn spelled(shape: &Shape, field: &FieldSpec, value: &Value) -> Value {
             out.into()
         }
         (FieldType::List, Value::Array(items)) => match &field.items {
-            Some(spec) => items.iter().map(|item| spelled(shape, spec, item)).collect(),
+            Some(spec) => items.iter().map(|item| spelled(spec, item)).collect(),
             None => value.clone(),
         },
         _ => value.clone(),
@@ -293,27 +293,23 @@ fn resolve(
         return Some((found.collect::<Option<Vec<_>>>()?.into(), None));
     }
     let reference = field.reference.as_ref()?;
-    let mut written = text(value)?;
-    let mut word = None;
-    let kind = if let Some(kind) = &reference.kind {
-        written = written.strip_prefix(&format!("{kind}/")).map(str::to_owned).unwrap_or(written);
-        kind.clone()
+    let text = text(value)?;
+    let (kind, written, word) = if let Some(kind) = &reference.kind {
+        (kind.as_str(), text.strip_prefix(&format!("{kind}/")).unwrap_or(&text), None)
     } else {
-        let (kind, rest) = written.split_once('/')?;
-        word = reference.kinds.iter().find(|(_, target)| *target == kind).map(|(word, _)| word.clone());
-        let kind = kind.to_owned();
-        written = rest.to_owned();
-        kind
+        let (kind, rest) = text.split_once('/')?;
+        let word = reference.kinds.iter().find(|(_, target)| *target == kind).map(|(word, _)| word.clone());
+        (kind, rest, word)
     };
-    let target = seek(sim, store, &kind, reference, shape, row, &written)?;
+    let target = seek(sim, store, kind, reference, shape, row, written)?;
     let id = match &reference.by {
-        Some(by) => target.text(sim.shape(&kind)?.kind.field(by)?.wire_name())?,
+        Some(by) => target.text(sim.shape(kind)?.kind.field(by)?.wire_name())?,
         None => target.id.clone(),
     };
     if let Some(prefix) = &reference.wire_prefix {
         return Some((format!("{prefix}{id}").into(), None));
     }
-    let number = reference.wire.unwrap_or_else(|| sim.id_wire(&kind)) == IdWire::Number && reference.by.is_none();
+    let number = reference.wire.unwrap_or_else(|| sim.id_wire(kind)) == IdWire::Number && reference.by.is_none();
     let value = if number { id.parse::<u64>().map_or_else(|_| id.clone().into(), Value::from) } else { id.into() };
     Some((value, word))
 }
@@ -356,7 +352,7 @@ fn seek<'a>(
                     let above = field.reference.as_ref().and_then(|reference| reference.kind.as_deref());
                     match above {
                         Some(kind) => store.get(kind, &value).is_some_and(|above| {
-                            sim.shape(kind).and_then(|shape| sim.title_of(shape, above)).as_deref() == Some(*part)
+                            sim.shape(kind).and_then(|shape| shape.title_of(above)).as_deref() == Some(*part)
                         }),
                         None => value == *part,
                     }

@@ -16,7 +16,7 @@ use axum::{
     http::{Request as HttpRequest, Response, StatusCode, header},
 };
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt, stream};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
@@ -159,12 +159,12 @@ async fn serve(
         |(first, rest)| (first.to_owned(), format!("/{rest}")),
     );
     if first == "_sandbox" {
-        return respond(control::answer(&hub, request, &rest).await);
+        return respond(&control::answer(&hub, request, &rest).await);
     }
     let Some(site) = hub.sites.get(&first) else {
         let names: Vec<&str> = hub.sites.keys().map(String::as_str).collect();
         let text = format!("No API is simulated here. There are: {}.", names.join(", "));
-        return respond(Answer::new(StatusCode::NOT_FOUND, serde_json::json!({ "error": text })));
+        return respond(&Answer::new(StatusCode::NOT_FOUND, serde_json::json!({ "error": text })));
     };
     let now = hub.busy.0.fetch_add(1, Ordering::SeqCst) + 1;
     hub.busy.1.fetch_max(now, Ordering::SeqCst);
@@ -200,7 +200,7 @@ async fn visit(hub: &Hub, site: &Site, path: &str, request: HttpRequest<Body>, s
     let Ok(bytes) = axum::body::to_bytes(body, MAX_BODY).await else {
         entry.status = 413;
         hub.note(entry);
-        return respond(Refusal::new(413, "The body is too large.").answer(&site.sim.api));
+        return respond(&Refusal::new(413, "The body is too large.").answer(&site.sim.api));
     };
     let answer = enter(hub, site, path, &parts, bytes, fault, &mut entry);
     entry.status = answer.status.as_u16();
@@ -213,8 +213,8 @@ async fn visit(hub: &Hub, site: &Site, path: &str, request: HttpRequest<Body>, s
             scissors.cut();
             Response::new(Body::empty())
         }
-        Some(FaultKind::Truncate) => truncated(answer),
-        _ => respond(answer),
+        Some(FaultKind::Truncate) => truncated(&answer),
+        _ => respond(&answer),
     }
 }
 
@@ -334,11 +334,11 @@ pub(super) fn mask(value: &mut Value, names: &[String]) {
 }
 
 /// An answer as HTTP.
-fn respond(answer: Answer) -> Response<Body> {
+fn respond(answer: &Answer) -> Response<Body> {
     let body = answer.body.as_ref().map(|body| serde_json::to_vec(body).unwrap_or_default());
     let mut response = Response::new(body.map_or_else(Body::empty, Body::from));
     *response.status_mut() = answer.status;
-    fill_headers(&answer, &mut response);
+    fill_headers(answer, &mut response);
     response
 }
 
@@ -352,13 +352,17 @@ fn fill_headers(answer: &Answer, response: &mut Response<Body>) {
 }
 
 /// An answer that breaks off in the middle.
-fn truncated(answer: Answer) -> Response<Body> {
+fn truncated(answer: &Answer) -> Response<Body> {
     let bytes = answer.body.as_ref().map(|body| serde_json::to_vec(body).unwrap_or_default()).unwrap_or_default();
     let half = Bytes::copy_from_slice(bytes.get(..bytes.len() / 2).unwrap_or_default());
-    let broken: Vec<Result<Bytes, io::Error>> = vec![Ok(half), Err(io::ErrorKind::ConnectionReset.into())];
-    let mut response = Response::new(Body::from_stream(stream::iter(broken)));
+    // The break comes after the first half has left, else nothing at all would be sent.
+    let broken = stream::once(async move { Ok(half) }).chain(stream::once(async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err::<Bytes, io::Error>(io::ErrorKind::ConnectionReset.into())
+    }));
+    let mut response = Response::new(Body::from_stream(broken));
     *response.status_mut() = answer.status;
-    fill_headers(&answer, &mut response);
+    fill_headers(answer, &mut response);
     response.headers_mut().insert(header::CONTENT_LENGTH, bytes.len().into());
     response
 }

@@ -207,7 +207,7 @@ pub(super) fn by_id(desk: &Desk<'_>, asset: &Row, traits: &Value) -> Value {
             continue;
         };
         let id = |name: &Value| {
-            let found = desk.store.rows(kind).find(|row| desk.sim.title_of(shape, row) == text(name));
+            let found = desk.store.rows(kind).find(|row| shape.title_of(row) == text(name));
             found.map_or_else(|| name.clone(), |row| row.id.clone().into())
         };
         *value = match &*value {
@@ -219,11 +219,11 @@ pub(super) fn by_id(desk: &Desk<'_>, asset: &Row, traits: &Value) -> Value {
 }
 
 /// Turns the texts of Password traits into passwords, and removes the passwords of traits that are gone.
-pub(super) fn keep_passwords(desk: &mut Desk<'_>, change: &Change<'_>) -> Result<(), Refusal> {
+pub(super) fn keep_passwords(desk: &mut Desk<'_>, change: &Change<'_>) {
     if !change.gives("traits") {
-        return Ok(());
+        return;
     }
-    let Some(mut row) = desk.store.get("FlexibleAsset", &change.row.key).cloned() else { return Ok(()) };
+    let Some(mut row) = desk.store.get("FlexibleAsset", &change.row.key).cloned() else { return };
     let before = change.old.as_ref().and_then(|old| old.get("traits")).cloned().unwrap_or_default();
     let mut traits = row.get("traits").and_then(Value::as_object).cloned().unwrap_or_default();
     let mut gone = Vec::new();
@@ -244,7 +244,6 @@ pub(super) fn keep_passwords(desk: &mut Desk<'_>, change: &Change<'_>) -> Result
     if let (false, Some(shape)) = (gone.is_empty(), desk.sim.shape("Password")) {
         desk.remove(shape, &gone);
     }
-    Ok(())
 }
 
 fn password_id(kept: &Value) -> Option<String> {
@@ -329,7 +328,7 @@ fn shown_tags(glance: &Glance<'_>, field: &Row, value: &Value) -> Value {
         .map(|id| {
             let row = kind.zip(text(id)).and_then(|(kind, id)| glance.store.get(kind, &id));
             let shape = kind.and_then(|kind| glance.simulation.shape(kind));
-            let name = row.zip(shape).and_then(|(row, shape)| glance.simulation.title_of(shape, row));
+            let name = row.zip(shape).and_then(|(row, shape)| shape.title_of(row));
             let mut value = json!({ "id": id, "name": name });
             if let (Some(row), "Configuration", Value::Object(value)) = (row, kind.unwrap_or_default(), &mut value) {
                 value.insert("hostname".into(), row.get("hostname").cloned().unwrap_or_default());

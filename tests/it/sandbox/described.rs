@@ -89,8 +89,8 @@ async fn a_merge_patch_changes_members_and_a_json_patch_carries_out_operations()
     let desk = Described::new(&kind("", "    update: {style: jsonPatch}")).await;
     let (_, _, made) = desk.call("POST", "/tickets", Some(json!({"title": "a", "details": {"x": 1}}))).await;
     let path = format!("/tickets/{}", made["id"].as_str().unwrap());
-    let patch = json!([{"op": "add", "path": "/details/y", "value": 2}, {"op": "replace", "path": "/state", "value": "closed"}]);
-    let (status, _, patched) = desk.call("PATCH", &path, Some(patch)).await;
+    let operations = json!([{"op": "add", "path": "/details/y", "value": 2}, {"op": "replace", "path": "/state", "value": "closed"}]);
+    let (status, _, patched) = desk.call("PATCH", &path, Some(operations)).await;
     assert_eq!((status, &patched["details"], &patched["state"]), (200, &json!({"x": 1, "y": 2}), &json!("closed")));
 }
 

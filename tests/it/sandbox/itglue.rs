@@ -185,17 +185,17 @@ async fn a_types_fields_come_along_and_obey_their_rules() {
     assert!(plain.get("included").is_none() && plain["data"][0]["relationships"].is_object());
 
     let path = |id: &Value| format!("/flexible_asset_fields/{id}");
-    let patch = async |id: &Value, attributes: Value| {
+    let change = async |id: &Value, attributes: Value| {
         world.resource("PATCH", &path(id), "flexible_asset_fields", attributes).await
     };
     let (first, second) = (&fields[0]["id"], &fields[1]["id"]);
-    assert_eq!(patch(first, json!({"order": 2})).await.0, 422, "orders are unique");
+    assert_eq!(change(first, json!({"order": 2})).await.0, 422, "orders are unique");
     let swapped = json!({"data": [
         {"type": "flexible-asset-fields", "attributes": {"id": first, "order": 2}},
         {"type": "flexible-asset-fields", "attributes": {"id": second, "order": 1}},
     ]});
     assert_eq!(world.send("PATCH", "/flexible_asset_fields", &swapped).await.0, 200, "but can be swapped at once");
-    let (status, body) = patch(first, json!({"show-in-list": false})).await;
+    let (status, body) = change(first, json!({"show-in-list": false})).await;
     assert_eq!((status, details(&body).as_str()), (422, "At least one must have `show-in-list` set."));
     assert_eq!(world.send("DELETE", &path(first), &Value::Null).await.0, 422, "nor may the last one go");
     let none = json!({"data": {"type": "flexible_asset_types", "attributes": {"name": "Empty"}}});
