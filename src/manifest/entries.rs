@@ -76,12 +76,7 @@ pub(super) fn read<'t>(member: &Member<'t>, kind: &Arc<Kind>, convert: &mut Conv
     entries
 }
 
-fn item_spec<'t>(
-    item: &Node<'t>,
-    kind: &Arc<Kind>,
-    path: &Path<'_>,
-    convert: &mut Convert<'_, 't>,
-) -> Option<Fields> {
+fn item_spec<'t>(item: &Node<'t>, kind: &Arc<Kind>, path: &Path<'_>, convert: &mut Convert<'_, 't>) -> Option<Fields> {
     let Some(members) = item.as_map() else {
         let message = format!("`{path}` has to be a map of the fields of a {}; it is {}.", kind.name, item.describe());
         convert.faults.error("PL0105", message, item.at);

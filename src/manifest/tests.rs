@@ -195,7 +195,10 @@ tags: {colour: red, size: 4}
                 "shop/Product/one#parts/A~1B ~0".to_owned(),
                 json!({"name": "A/B ~", "kind": "Text", "order": 1, "shown": true})
             ),
-            ("shop/Product/one#parts/s1".to_owned(), json!({"serial": "s1", "kind": "Tag", "tagType": "Product/x", "renamedFrom": "old"})),
+            (
+                "shop/Product/one#parts/s1".to_owned(),
+                json!({"serial": "s1", "kind": "Tag", "tagType": "Product/x", "renamedFrom": "old"})
+            ),
             ("shop/Product/one#variables/URL".to_owned(), json!({"name": "URL", "value": "8080"})),
             (
                 "shop/Product/one#variables/TOKEN".to_owned(),
