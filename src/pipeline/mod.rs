@@ -219,6 +219,12 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         observe,
         report::to_documents(&all, &snapshot.sources),
     );
+    let mut document = document;
+    for change in document.actions.iter_mut().flat_map(|action| &mut action.changes) {
+        for side in [&mut change.before, &mut change.after].into_iter().flatten() {
+            mask_leaves(side, &vault);
+        }
+    }
     let notes = notes(&plan, &connected.remotes);
     options.progress.event(&ProgressEvent::Finished);
     Ok(Planned {
@@ -262,6 +268,20 @@ fn mask(diagnostics: &mut [Diagnostic], vault: &Vault) {
         for hint in &mut diagnostic.hints {
             *hint = vault.mask(hint).into_owned();
         }
+    }
+}
+
+/// Masks what a text in a plan may quote of a secret, wherever it stands.
+fn mask_leaves(value: &mut serde_json::Value, vault: &Vault) {
+    match value {
+        serde_json::Value::String(text) => {
+            if let std::borrow::Cow::Owned(masked) = vault.mask(text) {
+                *text = masked;
+            }
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| mask_leaves(item, vault)),
+        serde_json::Value::Object(map) => map.values_mut().for_each(|item| mask_leaves(item, vault)),
+        _ => {}
     }
 }
 

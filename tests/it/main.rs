@@ -10,6 +10,7 @@ mod flow;
 mod http;
 mod inventory;
 mod layers;
+mod properties;
 mod report;
 mod sandbox;
 mod seeds;
