@@ -149,7 +149,7 @@ fn dotted(pointer: &str) -> String {
     let mut out = String::new();
     for part in pointer.split('/').skip(1) {
         if part.bytes().all(|byte| byte.is_ascii_digit()) {
-            out.push_str(&format!("[{part}]"));
+            out.extend(["[", part, "]"]);
         } else {
             if !out.is_empty() {
                 out.push('.');
@@ -172,16 +172,12 @@ impl Rest {
     fn original(&self, pointer: &str) -> String {
         let mut out = String::new();
         for part in pointer.split('/').skip(1) {
-            match (self.removed.get(&out), part.parse::<usize>()) {
-                (Some(removed), Ok(index)) => {
-                    let index = removed.iter().fold(index, |index, gone| index + usize::from(*gone <= index));
-                    out.push_str(&format!("/{index}"));
-                }
-                _ => {
-                    out.push('/');
-                    out.push_str(part);
-                }
+            let mut part = part.to_owned();
+            if let (Some(removed), Ok(index)) = (self.removed.get(&out), part.parse::<usize>()) {
+                part = removed.iter().fold(index, |index, gone| index + usize::from(*gone <= index)).to_string();
             }
+            out.push('/');
+            out.push_str(&part);
         }
         out
     }
@@ -189,14 +185,14 @@ impl Rest {
     /// Takes a value out, or else what it is in; whether there was one.
     fn remove(&mut self, pointer: &str) -> bool {
         let Some((parent, last)) = pointer.rsplit_once('/') else { return false };
-        let (list, original) = (self.original(parent), self.original(pointer));
+        let (in_list, original) = (self.original(parent), self.original(pointer));
         match self.value.pointer_mut(parent) {
             Some(Value::Object(map)) => map.shift_remove(&unescape(last)).is_some() || self.remove(parent),
             Some(Value::Array(items)) => match last.parse() {
                 Ok(index) if index < items.len() => {
                     items.remove(index);
                     let number = original.rsplit('/').next().and_then(|number| number.parse::<usize>().ok());
-                    let removed = self.removed.entry(list).or_default();
+                    let removed = self.removed.entry(in_list).or_default();
                     removed.extend(number);
                     removed.sort_unstable();
                     true

@@ -9,7 +9,7 @@ use super::{
     node::{Mark, Member, Node, Scalar, Shape},
     reference,
     scalar::{self, Patterns},
-    sensitive::Plaintexts,
+    sensitive::{Plaintexts, is_source},
 };
 use crate::{
     description::{
@@ -42,6 +42,16 @@ struct Around {
     inner: bool,
     /// It is in a list that is sent whole, so that what is required has to be there.
     whole: bool,
+}
+
+/// What a map of one member in a free map means.
+enum Marked {
+    /// A placeholder.
+    As(Value),
+    /// One that is wrong, and reported.
+    Wrong,
+    /// Nothing but itself.
+    Not,
 }
 
 /// The fields that members may name.
@@ -229,7 +239,7 @@ impl<'t> Convert<'_, 't> {
             match lower.as_str() {
                 "yes" | "on" | "y" | "true" => diagnostic = diagnostic.hint(format!("Write `{}: true`.", path.name())),
                 "no" | "off" | "n" | "false" => {
-                    diagnostic = diagnostic.hint(format!("Write `{}: false`.", path.name()))
+                    diagnostic = diagnostic.hint(format!("Write `{}: false`.", path.name()));
                 }
                 _ => {}
             }
@@ -367,10 +377,12 @@ impl<'t> Convert<'_, 't> {
                     .collect(),
             )),
             Shape::Map(members) => {
-                if let [only] = members.as_slice()
-                    && let Some(value) = self.marked(only, path, sensitive)
-                {
-                    return value;
+                if let [only] = members.as_slice() {
+                    match self.marked(only, path, sensitive) {
+                        Marked::As(value) => return Some(value),
+                        Marked::Wrong => return None,
+                        Marked::Not => {}
+                    }
                 }
                 let mut out = Map::with_capacity(members.len());
                 for member in members {
@@ -384,31 +396,30 @@ impl<'t> Convert<'_, 't> {
         }
     }
 
-    /// The meaning of a map of one member in a free map, where it has one.
-    fn marked(&mut self, only: &Member<'t>, path: &Path<'_>, sensitive: Option<Sensitivity>) -> Option<Option<Value>> {
+    /// The meaning of a map of one member in a free map.
+    fn marked(&mut self, only: &Member<'t>, path: &Path<'_>, sensitive: Option<Sensitivity>) -> Marked {
+        let or_wrong = |value: Option<Value>| value.map_or(Marked::Wrong, Marked::As);
         match (&*only.key, &only.value.shape) {
             ("valueFrom", _) if sensitive.is_some() => {
                 let source = self.value_from(&only.value, only.at, path);
-                Some(source.map(|source| json!({ "$valueFrom": source })))
+                or_wrong(source.map(|source| json!({ "$valueFrom": source })))
             }
-            ("valueFrom", Shape::Map(source))
-                if source.iter().any(|member| super::sensitive::is_source(&member.key)) =>
-            {
+            ("valueFrom", Shape::Map(source)) if source.iter().any(|member| is_source(&member.key)) => {
                 self.not_sensitive(path, only.at);
-                Some(None)
+                Marked::Wrong
             }
             ("value", Shape::Scalar(scalar)) if sensitive.is_some() => {
-                Some(self.plaintext(scalar, only.value.at, path, false))
+                or_wrong(self.plaintext(scalar, only.value.at, path, false))
             }
             ("file", Shape::Scalar(scalar)) if self.files_in_maps && !scalar.text.is_empty() => {
-                Some(Some(json!({ "$file": { "path": scalar.text } })))
+                Marked::As(json!({ "$file": { "path": scalar.text } }))
             }
             ("$secret" | "$valueFrom" | "$ref" | "$file", _) => {
                 let message = format!("`{path}` cannot be a map of `{}` alone: plumb uses that itself.", only.key);
                 self.faults.error("PL0105", message, only.at);
-                Some(None)
+                Marked::Wrong
             }
-            _ => None,
+            _ => Marked::Not,
         }
     }
 

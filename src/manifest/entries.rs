@@ -124,7 +124,6 @@ fn pair_spec<'t>(
     Some(spec)
 }
 
-#[expect(clippy::too_many_arguments, reason = "an entry is what all of these say")]
 fn finish<'t>(
     spec: Fields,
     at: Mark,
@@ -136,7 +135,7 @@ fn finish<'t>(
 ) -> Option<Entry> {
     let Some(key) = key(kind, &spec) else {
         let alternatives = std::iter::once(&kind.spec.key).chain(&kind.spec.key_fallbacks);
-        let words: Vec<String> = alternatives.map(|names| listed(names)).collect();
+        let words: Vec<String> = alternatives.map(listed).collect();
         let message = format!("`{path}` needs {}: it tells one entry from another.", words.join(", or "));
         convert.faults.error("PL0108", message, at);
         return None;

@@ -1,19 +1,20 @@
 //! A snapshot → all its manifests: APIs first, then stack and connections, then the objects that need both.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry as Slot},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
 use super::{
+    accounts::Accounts,
     annotations,
-    condition::describe,
-    connection::{self, Defaults},
+    claims::{Claimant, Claims},
+    connection,
     convert::Convert,
     faults::{Faults, listed},
     header::{self, CORE_KINDS, Header, Owner},
-    model::{Annotations, DocumentRef, Manifest, Manifests, Plaintexts},
-    node::{Mark, Node},
+    model::{DocumentRef, Manifest, Manifests, Plaintexts},
+    node::{Member, Node, Shape},
     object, parse,
     scalar::Patterns,
     stack,
@@ -69,11 +70,13 @@ pub fn load(snapshot: &mut Snapshot, builtins: &Catalog, options: &LoadOptions) 
     let documents = loader.flatten(documents);
     loader.apis(&documents);
     let objects = loader.sort_out(&documents, &texts);
-    loader.check_overrides();
+    let overrides = loader.accounts.check_overrides(&options.connection_overrides);
+    loader.manifests.diagnostics.extend(overrides);
     for (document, api) in objects {
         loader.object(document, &api);
     }
-    let Loader { mut manifests, plaintexts, .. } = loader;
+    let Loader { mut manifests, plaintexts, accounts, .. } = loader;
+    manifests.connections = accounts.connections;
     manifests.diagnostics.sort_by_key(|diagnostic| diagnostic.place);
     plaintexts.strike_out(&mut snapshot.sources);
     manifests.plaintexts = plaintexts;
@@ -97,19 +100,10 @@ struct Loader<'o> {
     patterns: Patterns,
     plaintexts: Plaintexts,
     stack_at: Option<Place>,
-    /// Names of connections, by their API.
-    by_api: HashMap<String, Vec<String>>,
-    /// Connections whose manifests are wrong: what uses them is not told off for it.
-    broken_connections: HashSet<String>,
-    connection_places: HashMap<String, Place>,
-    defaults: HashMap<String, Defaults>,
+    accounts: Accounts,
     /// APIs whose descriptions are wrong.
     broken_apis: HashSet<String>,
-    addresses: HashMap<Address, Place>,
-    /// By connection, kind and natural key.
-    owners: HashMap<(String, Arc<str>, String), (Address, Place)>,
-    /// By connection, kind and scope: what only one object may be.
-    exclusive: HashMap<(String, Arc<str>, String), (Address, Place)>,
+    claims: Claims,
     names: HashMap<String, Arc<str>>,
 }
 
@@ -122,14 +116,9 @@ impl<'o> Loader<'o> {
             patterns: Patterns::default(),
             plaintexts: Plaintexts::default(),
             stack_at: None,
-            by_api: HashMap::new(),
-            broken_connections: HashSet::new(),
-            connection_places: HashMap::new(),
-            defaults: HashMap::new(),
+            accounts: Accounts::default(),
             broken_apis: HashSet::new(),
-            addresses: HashMap::new(),
-            owners: HashMap::new(),
-            exclusive: HashMap::new(),
+            claims: Claims::default(),
             names: HashMap::new(),
         }
     }
@@ -172,9 +161,9 @@ impl<'o> Loader<'o> {
                 out.push(document);
                 continue;
             };
-            let super::node::Shape::Map(members) = &mut document.root.shape else { continue };
+            let Shape::Map(members) = &mut document.root.shape else { continue };
             let items = members.iter_mut().find(|member| member.key == "items");
-            let Some(super::node::Shape::List(items)) = items.map(|items| &mut items.value.shape) else { continue };
+            let Some(Shape::List(items)) = items.map(|items| &mut items.value.shape) else { continue };
             let items = std::mem::take(items).into_iter().map(|root| Document {
                 at: DocumentRef { item: Some(root.at.start), ..document.at },
                 source: document.source,
@@ -272,7 +261,8 @@ impl<'o> Loader<'o> {
             faults.error("PL0105", format!("`spec` has to be a map; it is {}.", spec.value.describe()), spec.at);
         }
         match &*header.kind {
-            "Api" => return,
+            // It was read before.
+            "Api" => {}
             "Stack" => self.stack(&header, faults),
             "Connection" => self.connection(document, &header, faults),
             kind => {
@@ -307,12 +297,12 @@ impl<'o> Loader<'o> {
 
     fn connection(&mut self, document: &Document<'_>, header: &Header<'_, '_>, mut faults: Faults<'_>) {
         let place = faults.place(header.name_at);
-        if let Some(first) = self.connection_places.get(&header.name) {
+        if let Err(first) = self.accounts.claim(&header.name, place) {
             let message = format!("There are two connections `{}`.", header.name);
-            faults.add(Diagnostic::error("PL0110", message).see(Some(*first), "the other one is here"), header.name_at);
+            let diagnostic = Diagnostic::error("PL0110", message).see(Some(first), "the other one is here");
+            faults.add(diagnostic, header.name_at);
             return self.finish(faults);
         }
-        self.connection_places.insert(header.name.clone(), place);
         let overridden = self.options.connection_overrides.contains(&header.name);
         let catalog = self.manifests.catalog.clone();
         let mut convert = self.convert(faults, None);
@@ -326,25 +316,9 @@ impl<'o> Loader<'o> {
             &mut convert,
         );
         let faults = convert.faults;
-        if faults.any_error() || document.broken {
-            self.broken_connections.insert(header.name.clone());
-        }
-        if !connection.api.is_empty() {
-            self.by_api.entry(connection.api.clone()).or_default().push(header.name.clone());
-            self.defaults.insert(header.name.clone(), defaults);
-            self.manifests.connections.insert(header.name.clone(), connection);
-        }
+        let broken = faults.any_error() || document.broken;
+        self.accounts.add(connection, defaults, broken);
         self.finish(faults);
-    }
-
-    fn check_overrides(&mut self) {
-        for name in &self.options.connection_overrides {
-            if !self.connection_places.contains_key(name) {
-                let diagnostic = Diagnostic::error("PL0301", format!("There is no connection `{name}` to override."));
-                let diagnostic = unknown_connection(diagnostic, name, self.connection_places.keys());
-                self.manifests.diagnostics.push(diagnostic);
-            }
-        }
     }
 
     /// Reads an object and the entries inside it.
@@ -362,16 +336,9 @@ impl<'o> Loader<'o> {
             entry: None,
         };
         faults.about(&address);
-        let place = faults.place(header.name_at);
-        match self.addresses.entry(address.clone()) {
-            Slot::Occupied(first) => {
-                let message = format!("There are two manifests `{address}`.");
-                let diagnostic = Diagnostic::error("PL0110", message).see(Some(*first.get()), "the other one is here");
-                faults.add(diagnostic.hint("Give one of them another `metadata.name`."), header.name_at);
-                return self.finish(faults);
-            }
-            Slot::Vacant(slot) => slot.insert(place),
-        };
+        if !self.claims.address(&address, header.name_at, &mut faults) {
+            return self.finish(faults);
+        }
         // A description that is wrong is reported where it stands.
         let Some(api) = self.manifests.catalog.api(api_name).cloned() else {
             self.manifests.broken.push(address);
@@ -387,23 +354,20 @@ impl<'o> Loader<'o> {
             }
         };
         let annotations = annotations::read(&header, Some(&kind), &mut faults);
-        let all_defaults = std::mem::take(&mut self.defaults);
-        let only = self.only_connection(api_name);
+        let accounts = std::mem::take(&mut self.accounts);
         let mut convert = self.convert(faults, Some(&kind));
-        let defaults = |named: Option<&super::node::Member<'_>>| {
-            let name = named.and_then(|member| member.value.as_text()).or(only.as_deref())?;
-            all_defaults.get(name)?.get(&kind.name).cloned()
-        };
+        let defaults = |named: Option<&Member<'_>>| accounts.defaults(api_name, &kind.name, named);
         let object = object::read(&header, &api, &kind, &annotations, defaults, &mut convert);
         let Convert { mut faults, missing, .. } = convert;
-        self.defaults = all_defaults;
-        let at = header.spec.map_or(header.name_at, |spec| spec.at);
-        let connection = self.choose_connection(api_name, object.connection, header.name_at, &mut faults);
-        if let (Some(connection), Some(key)) = (&connection, object.key) {
-            self.claim(connection, key, &annotations, &address, faults.place(at), &mut faults, header.name_at);
-        }
-        if let (Some(connection), Some(scope)) = (&connection, object.exclusive) {
-            self.claim_exclusive(connection, scope, &kind, &address, &mut faults, at);
+        self.accounts = accounts;
+        let connection =
+            self.accounts.choose(api_name, &self.manifests.catalog, object.connection, header.name_at, &mut faults);
+        if let Some(connection) = &connection {
+            let claimant = Claimant { address: &address, kind: &kind, connection, at: header.name_at };
+            self.claims.object(&claimant, annotations.external_id.as_deref(), object.key, &mut faults);
+            if let Some(scope) = object.exclusive {
+                self.claims.place(&claimant, scope, &mut faults);
+            }
         }
         let broken = faults.any_error() || document.broken;
         self.finish(faults);
@@ -441,174 +405,6 @@ impl<'o> Loader<'o> {
             });
         }
     }
-
-    fn only_connection(&self, api: &str) -> Option<String> {
-        match self.by_api.get(api).map(Vec::as_slice) {
-            Some([only]) => Some(only.clone()),
-            _ => None,
-        }
-    }
-
-    /// The connection of an object: the one that it names, or the only one of its API.
-    fn choose_connection(
-        &self,
-        api: &str,
-        named: Option<&super::node::Member<'_>>,
-        at: Mark,
-        faults: &mut Faults<'_>,
-    ) -> Option<String> {
-        let of_api = self.by_api.get(api).map(Vec::as_slice).unwrap_or_default();
-        let Some(member) = named.filter(|member| !member.value.is_null()) else {
-            return match of_api {
-                [only] => Some(only.clone()),
-                [] if !self.broken_connections.is_empty() => None,
-                [] => {
-                    let example = format!(
-                        "Write one:\napiVersion: plumb.dev/{VERSION}\nkind: Connection\nmetadata: {{name: {api}}}\n\
-                         spec:\n  api: {api}{}",
-                        auth_example(self.manifests.catalog.api(api)),
-                    );
-                    let message = format!("There is no connection for the API `{api}`.");
-                    faults.add(Diagnostic::error("PL0302", message).hint(example), at);
-                    None
-                }
-                several => {
-                    let message = format!(
-                        "The API `{api}` has {} connections, {}: the manifest has to name one.",
-                        several.len(),
-                        listed(several)
-                    );
-                    let hint = format!("Write `connection: {}` under `spec`.", several.first().map_or("", |s| s));
-                    faults.add(Diagnostic::error("PL0303", message).hint(hint), at);
-                    None
-                }
-            };
-        };
-        let at = member.value.best(member.at);
-        let Some(name) = member.value.as_text() else {
-            faults.error("PL0301", "`connection` has to be the name of a connection.", at);
-            return None;
-        };
-        match self.manifests.connections.get(name) {
-            Some(connection) if connection.api == api => Some(name.to_owned()),
-            Some(connection) => {
-                let message =
-                    format!("The connection `{name}` is one of the API `{}`, not of `{api}`.", connection.api);
-                let diagnostic = Diagnostic::error("PL0301", message);
-                faults.add(
-                    if of_api.is_empty() {
-                        diagnostic
-                    } else {
-                        diagnostic.hint(format!("`{api}` has {}.", listed(of_api)))
-                    },
-                    at,
-                );
-                None
-            }
-            None if self.broken_connections.contains(name) => None,
-            None => {
-                let diagnostic = Diagnostic::error("PL0301", format!("There is no connection `{name}`."));
-                faults.add(unknown_connection(diagnostic, name, of_api), at);
-                None
-            }
-        }
-    }
-
-    /// Refuses a second manifest for the same live object.
-    #[expect(clippy::too_many_arguments, reason = "a claim is what all of these say")]
-    fn claim(
-        &mut self,
-        connection: &str,
-        key: String,
-        annotations: &Annotations,
-        address: &Address,
-        place: Place,
-        faults: &mut Faults<'_>,
-        at: Mark,
-    ) {
-        let twins_allowed =
-            self.manifests.catalog.kind(&address.api, &address.kind).is_none_or(|kind| kind.spec.key_not_unique);
-        let key = match &annotations.external_id {
-            Some(id) => format!("id\u{1f}{id}"),
-            None if twins_allowed => return,
-            None => key,
-        };
-        match self.owners.entry((connection.to_owned(), address.kind.clone(), key)) {
-            Slot::Vacant(slot) => {
-                slot.insert((address.clone(), place));
-            }
-            Slot::Occupied(first) => {
-                let (other, place) = first.get();
-                let message = format!("`{address}` and `{other}` are the same object of the API: it has one owner.");
-                let diagnostic = Diagnostic::error("PL0111", message).see(Some(*place), "the other one is here");
-                let hint = "Two objects that share a key are told apart by `plumb.dev/external-id`.";
-                faults.add(diagnostic.hint(hint), at);
-            }
-        }
-    }
-}
-
-impl Loader<'_> {
-    /// Refuses a second manifest that is what only one of a scope may be.
-    fn claim_exclusive(
-        &mut self,
-        connection: &str,
-        scope: String,
-        kind: &Kind,
-        address: &Address,
-        faults: &mut Faults<'_>,
-        at: Mark,
-    ) {
-        let place = faults.place(at);
-        match self.exclusive.entry((connection.to_owned(), address.kind.clone(), scope)) {
-            Slot::Vacant(slot) => {
-                slot.insert((address.clone(), place));
-            }
-            Slot::Occupied(first) => {
-                let (other, place) = first.get();
-                let condition = kind.spec.at_most_one.as_ref().map(|rule| describe(&rule.condition));
-                let message = format!(
-                    "Only one `{}` can be such that {}: `{address}` and `{other}` both are.",
-                    kind.name,
-                    condition.unwrap_or_default()
-                );
-                faults.add(Diagnostic::error("PL0125", message).see(Some(*place), "the other one is here"), at);
-            }
-        }
-    }
-}
-
-fn unknown_connection<'n>(
-    diagnostic: Diagnostic,
-    name: &str,
-    names: impl IntoIterator<Item = &'n String>,
-) -> Diagnostic {
-    let mut names: Vec<&str> = names.into_iter().map(String::as_str).collect();
-    names.sort_unstable();
-    match nearest(name, names.iter().copied()) {
-        Some(near) => diagnostic.hint(format!("Did you mean `{near}`?")),
-        None if names.is_empty() => diagnostic,
-        None => diagnostic.hint(format!("There are {}.", listed(names))),
-    }
-}
-
-fn auth_example(api: Option<&Arc<Api>>) -> String {
-    use crate::description::format::AuthScheme;
-    let Some(api) = api else { return String::new() };
-    let variable = api.name.to_uppercase().replace('-', "_");
-    let secret = |name: &str| format!("{{valueFrom: {{env: {variable}_{name}}}}}");
-    let url = if api.spec.url.is_none() { "\n  url: https://HOST" } else { "" };
-    let auth = match api.spec.auth.first() {
-        None => return url.to_owned(),
-        Some(AuthScheme::ApiKey(_)) => format!("{{apiKey: {}}}", secret("API_KEY")),
-        Some(AuthScheme::Bearer(_)) => format!("{{bearer: {}}}", secret("TOKEN")),
-        Some(AuthScheme::Basic(_)) => format!("{{basic: {{username: NAME, password: {}}}}}", secret("PASSWORD")),
-        Some(AuthScheme::Login(_)) => format!("{{login: {{email: EMAIL, password: {}}}}}", secret("PASSWORD")),
-        Some(AuthScheme::Oauth2(_)) => {
-            format!("{{oauth2: {{clientId: ID, clientSecret: {}}}}}", secret("CLIENT_SECRET"))
-        }
-    };
-    format!("{url}\n  auth: {auth}")
 }
 
 /// The kind of an object that stands on its own.
@@ -616,18 +412,13 @@ fn find_kind<'a>(api: &'a Api, name: &str) -> Result<&'a Arc<Kind>, Diagnostic> 
     let group = format!("{}{GROUP_SUFFIX}", api.name);
     match api.kind(name) {
         Some(kind) if kind.is_declarable() => Ok(kind),
-        Some(kind) => Err(match kind.inside() {
-            Some(inside) => {
-                let parents: Vec<&String> = inside.parents.keys().collect();
-                let message = format!("An object of kind `{name}` has no manifest of its own.");
-                let hint = format!("Write it under `spec.{}` of {}.", inside.field, listed(parents));
-                Diagnostic::error("PL0123", message).hint(hint)
-            }
-            None => {
-                let message =
-                    format!("`{name}` can be referred to, but not declared: the API does not let it be made.");
-                Diagnostic::error("PL0123", message)
-            }
+        Some(kind) => Err(if let Some(inside) = kind.inside() {
+            let message = format!("An object of kind `{name}` has no manifest of its own.");
+            let hint = format!("Write it under `spec.{}` of {}.", inside.field, listed(inside.parents.keys()));
+            Diagnostic::error("PL0123", message).hint(hint)
+        } else {
+            let message = format!("`{name}` can be referred to, but not declared: the API does not let it be made.");
+            Diagnostic::error("PL0123", message)
         }),
         None => {
             let kinds = api.kinds.values().filter(|kind| kind.is_declarable()).map(|kind| kind.name.as_str());

@@ -1,7 +1,9 @@
 //! Bytes → checked manifests with spans. Does no I/O.
 
+mod accounts;
 mod annotations;
 mod api;
+mod claims;
 mod condition;
 mod connection;
 mod convert;

@@ -393,3 +393,30 @@ fn windows_line_ends_change_nothing() {
     );
     assert_eq!(place.map(|place| (place.line, place.column, place.length)), Some((10, 9, 3)));
 }
+
+#[test]
+fn a_missing_connection_is_told_once_and_everything_that_needs_it_is_broken() {
+    let text = format!("{}---\n{}", document("Customer", "alert: a\n"), document("CustomerType", "name: b\n"));
+    let manifests = load_all(&[SHOP, &text]);
+    assert_eq!(messages(&manifests), ["PL0302 There is no connection for the API `shop`."]);
+    assert_eq!((manifests.objects.len(), manifests.broken.len()), (0, 2));
+}
+
+#[test]
+fn overrides_of_unknown_connections_are_errors() {
+    let options = LoadOptions { connection_overrides: vec!["shpo".into()], ..LoadOptions::default() };
+    let (_, manifests) = load_with(&[SHOP, CONNECTION], &options);
+    assert_eq!(messages(&manifests), ["PL0301 There is no connection `shpo` to override."]);
+    assert_eq!(manifests.diagnostics[0].hints, ["Did you mean `shop`?"]);
+}
+
+#[test]
+fn one_external_id_has_one_owner_and_twins_have_two() {
+    let twin = |name: &str, id: &str| {
+        let annotations = format!("{{name: {name}, annotations: {{plumb.dev/external-id: '{id}'}}}}");
+        document("Customer", "name: Same\n").replace("{name: one}", &annotations)
+    };
+    assert_eq!(good(&format!("{}---\n{}", twin("a", "1"), twin("b", "2"))).objects.len(), 2);
+    let manifests = load_all(&[SHOP, CONNECTION, &format!("{}---\n{}", twin("a", "1"), twin("b", "1"))]);
+    assert!(messages(&manifests)[0].starts_with("PL0111"), "{:?}", messages(&manifests));
+}

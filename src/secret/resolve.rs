@@ -68,12 +68,12 @@ pub fn resolve_with(
         let Some(document) = connection.document else { continue };
         if let Some(auth) = &mut connection.auth {
             for (pointer, value) in auth_values(auth) {
-                resolver.value(value, &Owner { document, address: None, title: &title }, pointer.to_owned());
+                resolver.value(value, &Owner { document, address: None, title: &title }, pointer);
             }
         }
         for (name, value) in &mut connection.defaults {
             let pointer = format!("/spec/defaults/{}", escape(name));
-            resolver.value(value, &Owner { document, address: None, title: &title }, pointer);
+            resolver.value(value, &Owner { document, address: None, title: &title }, &pointer);
         }
     }
     for object in &mut manifests.objects {
@@ -84,7 +84,7 @@ pub fn resolve_with(
                 continue;
             }
             let owner = Owner { document: object.document, address: Some(&address), title: &title };
-            resolver.value(value, &owner, format!("{}/{}", object.pointer, escape(name)));
+            resolver.value(value, &owner, &format!("{}/{}", object.pointer, escape(name)));
         }
     }
     resolver.findings.into_values().map(Finding::tell).collect()
@@ -144,22 +144,22 @@ struct Resolver<'r> {
 }
 
 impl Resolver<'_> {
-    fn value(&mut self, value: &mut Value, owner: &Owner<'_>, pointer: String) {
+    fn value(&mut self, value: &mut Value, owner: &Owner<'_>, pointer: &str) {
         let resolved = if let Some(source) = value::value_from(value) {
-            self.source(&source.clone(), owner, &pointer)
+            self.source(&source.clone(), owner, pointer)
         } else if let Some(file) = value::file(value).filter(|file| file.get("sha256").is_none()) {
             let path = file.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
-            self.file(&path, owner, &pointer)
+            self.file(&path, owner, pointer)
         } else {
             match value {
                 Value::Object(map) => {
                     for (name, value) in map {
-                        self.value(value, owner, format!("{pointer}/{}", escape(name)));
+                        self.value(value, owner, &format!("{pointer}/{}", escape(name)));
                     }
                 }
                 Value::Array(items) => {
                     for (index, item) in items.iter_mut().enumerate() {
-                        self.value(item, owner, format!("{pointer}/{index}"));
+                        self.value(item, owner, &format!("{pointer}/{index}"));
                     }
                 }
                 _ => {}

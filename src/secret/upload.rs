@@ -9,6 +9,8 @@ use std::{
 use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
+use super::vault::hex;
+
 /// Describes a file in canonical form.
 pub(super) fn describe(path: &Path) -> io::Result<Value> {
     let mut file = File::open(path)?;
@@ -24,7 +26,7 @@ pub(super) fn describe(path: &Path) -> io::Result<Value> {
         hash.update(bytes);
         size += bytes.len() as u64;
     }
-    let sha256: String = hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex(hash.finish().as_ref());
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(json!({ "$file": { "path": path.to_string_lossy(), "name": name, "size": size, "sha256": sha256 } }))
 }

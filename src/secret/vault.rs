@@ -37,18 +37,14 @@ impl fmt::Debug for Vault {
 
 impl Vault {
     /// An empty vault whose hashes are made with a key.
+    #[expect(clippy::needless_pass_by_value, reason = "the key ends here")]
     pub fn new(key: HashKey) -> Self {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()), inner: RwLock::default() }
     }
 
     /// The keyed hash of a text, in hex; the text is not kept.
     pub fn hash(&self, text: &str) -> String {
-        hmac::sign(&self.key, text.as_bytes()).as_ref().iter().fold(String::with_capacity(64), |mut out, byte| {
-            for half in [byte >> 4, byte & 15] {
-                out.extend(char::from_digit(u32::from(half), 16));
-            }
-            out
-        })
+        hex(hmac::sign(&self.key, text.as_bytes()).as_ref())
     }
 
     /// Keeps a secret, and gives the placeholder that stands for it everywhere else.
@@ -90,6 +86,12 @@ impl Vault {
     pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner).needles.mask(text)
     }
+}
+
+/// Bytes in hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    halves.filter_map(|half| char::from_digit(u32::from(half), 16)).collect()
 }
 
 #[cfg(test)]

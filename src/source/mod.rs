@@ -198,7 +198,8 @@ fn revision(texts: &[SourceText]) -> Option<String> {
             hash.update(part);
         }
     }
-    Some(hash.finish().as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect())
+    let halves = hash.finish().as_ref().iter().take(6).flat_map(|byte| [byte >> 4, byte & 15]).collect::<Vec<_>>();
+    Some(halves.into_iter().filter_map(|half| char::from_digit(u32::from(half), 16)).collect())
 }
 
 #[cfg(test)]
