@@ -321,7 +321,7 @@ async fn a_configuration_and_its_primary_interface_are_one_thing() {
 
     let wlan = json!({"name": "WLAN", "ip-address": "10.0.1.1", "primary": true});
     assert_eq!(world.resource("POST", &nested, "configuration-interfaces", wlan).await.0, 201);
-    let (_, list) = world.get(&format!("/configurations?include=configuration_interfaces&sort=id")).await;
+    let (_, list) = world.get("/configurations?include=configuration_interfaces&sort=id").await;
     assert_eq!(list["data"][0]["attributes"]["primary-ip"], "10.0.1.1");
     let flags: Vec<&Value> =
         list["included"].as_array().unwrap().iter().map(|one| &one["attributes"]["primary"]).collect();
