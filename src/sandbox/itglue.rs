@@ -9,7 +9,7 @@ use super::{
     answer::Refusal,
     behaviour::{Behaviour, Documented, Glance, View},
     desk::{Change, Desk},
-    documented, interfaces,
+    documented, interfaces, links,
     render::stamp,
     rules::pointer,
     shape::Shape,
@@ -111,6 +111,7 @@ impl Behaviour for ItGlue {
             }
             "FlexibleAsset" => {
                 traits::keep_passwords(desk, change);
+                links::follow_tags(desk, change);
                 Ok(())
             }
             _ => Ok(()),

@@ -16,6 +16,7 @@ mod faults;
 mod field;
 mod interfaces;
 mod itglue;
+mod links;
 mod list;
 mod patch;
 mod removal;

@@ -51,7 +51,7 @@ fn assets<'a>(store: &'a Store, field: &Row) -> impl Iterator<Item = &'a Row> {
 }
 
 /// The fields of an asset's type in their order.
-fn fields(store: &Store, asset: &Row) -> Vec<Row> {
+pub(super) fn fields(store: &Store, asset: &Row) -> Vec<Row> {
     let of = asset.text("flexible-asset-type-id").unwrap_or_default();
     let mut fields: Vec<Row> = store.inside("FlexibleAssetField", ("FlexibleAssetType", &of)).cloned().collect();
     fields.sort_by_key(|field| field.get("order").and_then(Value::as_i64).unwrap_or_default());
@@ -156,7 +156,7 @@ fn upload(value: &Value, before: Option<&Value>) -> Result<Value, String> {
 }
 
 /// What a Tag field's values are: the kind, and the type of flexible assets where it is one.
-fn tagged(field: &Row) -> (Option<&'static str>, Option<String>) {
+pub(super) fn tagged(field: &Row) -> (Option<&'static str>, Option<String>) {
     let word = field.text("tag-type").unwrap_or_default();
     let kind = match word.as_str() {
         "AccountsUsers" => "User",
@@ -325,15 +325,19 @@ fn shown_tags(glance: &Glance<'_>, field: &Row, value: &Value) -> Value {
     let (kind, asset_type) = tagged(field);
     let ids = value.as_array().into_iter().flatten();
     let values: Vec<Value> = ids
-        .map(|id| {
+        .filter_map(|id| {
             let row = kind.zip(text(id)).and_then(|(kind, id)| glance.store.get(kind, &id));
+            // A tag of something that is gone is gone too.
+            if kind.is_some() && row.is_none() {
+                return None;
+            }
             let shape = kind.and_then(|kind| glance.simulation.shape(kind));
             let name = row.zip(shape).and_then(|(row, shape)| shape.title_of(row));
             let mut value = json!({ "id": id, "name": name });
             if let (Some(row), "Configuration", Value::Object(value)) = (row, kind.unwrap_or_default(), &mut value) {
                 value.insert("hostname".into(), row.get("hostname").cloned().unwrap_or_default());
             }
-            value
+            Some(value)
         })
         .collect();
     let word =

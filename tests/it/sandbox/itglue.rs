@@ -229,6 +229,13 @@ async fn traits_are_written_in_one_form_and_read_in_another() {
     let log = world.sandbox.log();
     assert!(!format!("{log:?}").contains("p4ssw0rd"), "the log masks Password traits");
 
+    let links = async || {
+        let (_, got) = world.get(&format!("{path}?include=related_items")).await;
+        let links = got["included"].as_array().unwrap().iter();
+        links.map(|link| link["attributes"]["destination-id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(links().await, [json!(server)], "a tag makes a link");
+
     let (_, passwords) = world.get("/passwords").await;
     let password = &passwords["data"][0]["attributes"];
     assert_eq!(
@@ -242,6 +249,7 @@ async fn traits_are_written_in_one_form_and_read_in_another() {
     let (status, changed) = update(json!({"page-title": "Start", "admin-login": echo})).await;
     assert_eq!((status, &changed["data"]["attributes"]["name"]), (200, &json!("Start")));
     assert!(changed["data"]["attributes"]["traits"].get("servers").is_none(), "traits left out are deleted");
+    assert!(links().await.is_empty());
     assert_eq!(world.sandbox.objects("itglue", "Password").len(), 1);
     update(json!({"page-title": "Start"})).await;
     assert!(world.sandbox.objects("itglue", "Password").is_empty(), "and so is the password of one");
@@ -313,7 +321,7 @@ async fn a_configuration_and_its_primary_interface_are_one_thing() {
 
     let wlan = json!({"name": "WLAN", "ip-address": "10.0.1.1", "primary": true});
     assert_eq!(world.resource("POST", &nested, "configuration-interfaces", wlan).await.0, 201);
-    let (_, list) = world.get(&format!("/configurations?include=configuration_interfaces&sort=id")).await;
+    let (_, list) = world.get("/configurations?include=configuration_interfaces&sort=id").await;
     assert_eq!(list["data"][0]["attributes"]["primary-ip"], "10.0.1.1");
     let flags: Vec<&Value> =
         list["included"].as_array().unwrap().iter().map(|one| &one["attributes"]["primary"]).collect();

@@ -114,7 +114,7 @@ async fn every_sample_request_of_it_glue_is_taken() {
     let mut count = 0;
     for (id, endpoint, body) in samples("itglue") {
         let (method, path) = endpoint.split_once(' ').unwrap();
-        let collection = path.split('/').filter(|part| !part.starts_with(':')).next_back().unwrap();
+        let collection = path.split('/').rfind(|part| !part.starts_with(':')).unwrap();
         let kind = catalog
             .api("itglue")
             .unwrap()
