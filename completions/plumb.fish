@@ -31,7 +31,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_needs_command" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_needs_command" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_needs_command" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_needs_command" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_needs_command" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_needs_command" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -68,7 +68,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand validate" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand validate" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand validate" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand validate" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand validate" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -92,7 +92,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand plan" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l detailed-exitcode -d 'Exit with 2 if changes are pending'
@@ -119,7 +119,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand diff" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l detailed-exitcode -d 'Exit with 2 if changes are pending'
@@ -145,7 +145,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand apply" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand apply" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand apply" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand apply" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand apply" -s y -l yes -d 'Ask no question; required where there is no terminal'
@@ -171,7 +171,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand destroy" -s y -l yes -d 'Ask no question; required where there is no terminal'
@@ -195,7 +195,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand drift" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand drift" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand drift" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand drift" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand drift" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -211,7 +211,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand import" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand import" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand import" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand import" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand import" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand import" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -227,7 +227,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand forget" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand forget" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand forget" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand forget" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand forget" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -244,7 +244,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -266,7 +266,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -283,7 +283,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -300,7 +300,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l as-created -d 'Record the objects as created by plumb rather than adopted: they may be deleted again'
@@ -318,7 +318,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -344,7 +344,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand graph" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand graph" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand graph" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand graph" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand graph" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -361,7 +361,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand doctor" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -378,7 +378,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand explain" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand explain" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand explain" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand explain" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand explain" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -394,7 +394,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand schema" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand schema" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand schema" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand schema" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand schema" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -411,7 +411,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand apis" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand apis" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand apis" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand apis" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand apis" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -433,7 +433,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -449,7 +449,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand demo" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand demo" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand demo" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand demo" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand demo" -l serve -d 'Keep the simulated APIs and the tour\'s folder until interrupted'
@@ -466,7 +466,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand completions" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand completions" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand completions" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand completions" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand completions" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
@@ -483,7 +483,7 @@ always\t'Always'
 never\t'Never'"
 complete -c plumb -n "__fish_plumb_using_subcommand man" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
 json\t'One JSON object a line'"
-complete -c plumb -n "__fish_plumb_using_subcommand man" -l inventory -d 'Where the ownership record is: a path, or a URL such as s3://BUCKET/KEY [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand man" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
 complete -c plumb -n "__fish_plumb_using_subcommand man" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand man" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand man" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'

@@ -35,6 +35,14 @@ pub(super) fn catalog_with(subject: &str, global: &Global, console: &mut Console
     catalog(global, console)
 }
 
+/// The kinds of plumb's own, but for `Api`.
+pub(super) const CORE: [&str; 2] = ["Connection", "Stack"];
+
+/// The name of a kind of plumb's own, however its letters are written.
+pub(super) fn core(name: &str) -> Option<&'static str> {
+    CORE.into_iter().find(|kind| kind.eq_ignore_ascii_case(name))
+}
+
 /// A kind, and the field of it that a name goes on to.
 #[derive(Debug)]
 pub(super) struct Subject<'a> {

@@ -7,15 +7,16 @@ use clap::Args;
 
 use super::{
     args::Global,
-    catalog::{catalog_with, find, listed},
+    catalog::{catalog_with, core, find, listed},
     console::Console,
     exit::Exit,
     output::{Output, TextOrJson},
     prose::wrap,
 };
 use crate::{
-    description::{self, Explained, Explanation},
+    description::{self, Explained, Explanation, NoField},
     failure::Failure,
+    manifest::core_kind,
 };
 
 /// Explain a kind or a field: what can be declared
@@ -24,6 +25,7 @@ use crate::{
 Examples:
   plumb explain itglue.Password          a kind and its fields
   plumb explain Password.organization    a field
+  plumb explain Connection.auth          plumb's own kinds
   plumb explain Server -f api.yaml       a kind that a manifest describes")]
 pub struct ExplainArgs {
     /// Kind, with its API before it where several have it, and a field after it: `[API.]KIND[.FIELD]`
@@ -39,21 +41,34 @@ const NAME: Style = Style::new().bold();
 
 /// Prints what there is to know of a kind or a field.
 pub(super) fn run(global: &Global, args: &ExplainArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let (first, path) =
+        args.subject.split_once('.').map_or((args.subject.as_str(), None), |(kind, path)| (kind, Some(path)));
+    if let Some((kind, (description, fields))) = core(first).and_then(|kind| Some((kind, core_kind(kind)?))) {
+        let path: Vec<&str> = path.into_iter().flat_map(|path| path.split('.')).collect();
+        let explanation = description::explain_core(kind, description, &fields, &path);
+        return print(&explanation.map_err(|error| no_field(&error))?, args, console);
+    }
     let catalog = catalog_with(&args.subject, global, console)?;
     let subject = find(&catalog, &args.subject)?;
-    let explanation = description::explain(subject.api, subject.kind, &subject.path).map_err(|error| {
-        let failure = Failure::user(format!("{error}."));
-        match &error.nearest {
-            Some(near) => failure.hint(format!("Did you mean `{near}`?")),
-            None if error.known.is_empty() => failure,
-            None => failure.hint(format!("Its fields are {}.", listed(error.known.iter().map(String::as_str)))),
-        }
-    })?;
+    let explanation = description::explain(subject.api, subject.kind, &subject.path);
+    print(&explanation.map_err(|error| no_field(&error))?, args, console)
+}
+
+fn print(explanation: &Explanation, args: &ExplainArgs, console: &mut Console) -> Result<Exit, Failure> {
     match args.output.format {
-        TextOrJson::Json => console.print_json(&explanation)?,
-        TextOrJson::Text => console.print(text(&explanation, console.width())),
+        TextOrJson::Json => console.print_json(explanation)?,
+        TextOrJson::Text => console.print(text(explanation, console.width())),
     }
     Ok(Exit::Done)
+}
+
+fn no_field(error: &NoField) -> Failure {
+    let failure = Failure::user(format!("{error}."));
+    match &error.nearest {
+        Some(near) => failure.hint(format!("Did you mean `{near}`?")),
+        None if error.known.is_empty() => failure,
+        None => failure.hint(format!("Its fields are {}.", listed(error.known.iter().map(String::as_str)))),
+    }
 }
 
 fn text(explanation: &Explanation, width: usize) -> String {

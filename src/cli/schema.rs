@@ -5,13 +5,14 @@ use serde_json::{Map, Value, json};
 
 use super::{
     args::Global,
-    catalog::{catalog, catalog_with, find},
+    catalog::{CORE, catalog, catalog_with, core, find},
     console::Console,
     exit::Exit,
 };
 use crate::{
-    description::{Api, Catalog, format_schema, kind_schema},
+    description::{Api, Catalog, core_schema, format_schema, kind_schema},
     failure::Failure,
+    manifest::core_kind,
     report,
 };
 
@@ -21,12 +22,12 @@ use crate::{
 Examples:
   plumb schema > plumb.schema.json    every kind, told apart by apiVersion and kind
   plumb schema itglue.Password        one kind
-  plumb schema Api                    descriptions of APIs
+  plumb schema Connection             plumb's own kinds: Connection, Stack, Api
   plumb schema plan                   the plan of `-o json`
 
 A first line `# yaml-language-server: $schema=plumb.schema.json` makes editors check a manifest.")]
 pub struct SchemaArgs {
-    /// Kind, with its API before it where several have it; `Api` for descriptions, `plan` for the plan as JSON
+    /// Kind, with its API before it where several have it; `plan` for the plan as JSON
     #[arg(value_name = "KIND")]
     pub kind: Option<String>,
 }
@@ -36,6 +37,7 @@ pub(super) fn run(global: &Global, args: &SchemaArgs, console: &mut Console) -> 
     let schema = match args.kind.as_deref() {
         Some("Api" | "api") => format_schema(),
         Some("plan") => report::json::plan_schema(),
+        Some(name) if let Some(schema) = core(name).and_then(own) => schema,
         Some(name) => {
             let catalog = catalog_with(name, global, console)?;
             let subject = find(&catalog, name)?;
@@ -51,9 +53,16 @@ pub(super) fn run(global: &Global, args: &SchemaArgs, console: &mut Console) -> 
     Ok(Exit::Done)
 }
 
+/// The schema of a kind of plumb's own.
+fn own(kind: &str) -> Option<Value> {
+    let (description, fields) = core_kind(kind)?;
+    Some(core_schema(kind, description, &fields))
+}
+
 /// The schema of any manifest: which kind it is decides.
 pub(super) fn all(catalog: &Catalog) -> Value {
-    let mut schemas = vec![("Api".to_owned(), format_schema())];
+    let mut schemas: Vec<_> = CORE.iter().filter_map(|kind| Some(((*kind).to_owned(), own(kind)?))).collect();
+    schemas.push(("Api".to_owned(), format_schema()));
     schemas.extend(catalog.apis.values().flat_map(|api| kinds(api)));
     combined("plumb manifests", schemas)
 }

@@ -13,6 +13,8 @@ use super::format::{
 pub const GROUP_SUFFIX: &str = ".plumb.dev";
 /// The version of every built-in and described kind.
 pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of plumb's own kinds.
+pub const CORE_VERSION: &str = "plumb.dev/v1alpha1";
 /// Objects in a bulk call, where a description says nothing.
 pub const DEFAULT_BULK: u32 = 100;
 

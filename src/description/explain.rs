@@ -1,10 +1,11 @@
 //! Descriptions → what `explain KIND[.field]` prints, as data.
 
+use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    compiled::{Api, Kind},
+    compiled::{Api, CORE_VERSION, Kind},
     format::FieldSpec,
     words::{form_words, kind_notes, notes, targets, type_words},
 };
@@ -71,14 +72,40 @@ pub struct NoField {
 
 /// Explains a kind, or what is at a path of field names below its `spec`.
 pub fn explain(api: &Api, kind: &Kind, path: &[&str]) -> Result<Explanation, NoField> {
-    let mut title = format!("{} {}", api.api_version(), kind.name);
-    let mut fields = kind_fields(api, kind, 0);
+    let whole = Explanation {
+        title: format!("{} {}", api.api_version(), kind.name),
+        description: kind.spec.description.clone(),
+        docs: kind.spec.docs.clone(),
+        facts: kind_notes(&kind.spec).into_iter().map(|(name, fact)| (name.to_owned(), fact)).collect(),
+        fields: kind_fields(api, kind, 0),
+    };
+    follow(whole, &kind.name, path)
+}
+
+/// Explains a kind of plumb's own, or what is at a path of field names below its `spec`.
+pub fn explain_core(
+    kind: &str,
+    description: &str,
+    fields: &IndexMap<String, FieldSpec>,
+    path: &[&str],
+) -> Result<Explanation, NoField> {
+    let whole = Explanation {
+        title: format!("{CORE_VERSION} {kind}"),
+        description: Some(description.to_owned()),
+        docs: None,
+        facts: Vec::new(),
+        fields: fields.iter().map(|(name, field)| explained(name, field)).collect(),
+    };
+    follow(whole, kind, path)
+}
+
+/// Goes from a whole kind to what is at a path of field names.
+fn follow(whole: Explanation, kind: &str, path: &[&str]) -> Result<Explanation, NoField> {
     if path.is_empty() {
-        let facts = kind_notes(&kind.spec).into_iter().map(|(name, fact)| (name.to_owned(), fact)).collect();
-        let (description, docs) = (kind.spec.description.clone(), kind.spec.docs.clone());
-        return Ok(Explanation { title, description, docs, facts, fields });
+        return Ok(whole);
     }
-    let mut of = kind.name.clone();
+    let Explanation { mut title, mut fields, .. } = whole;
+    let mut of = kind.to_owned();
     let mut found: Option<Explained> = None;
     for name in path {
         let Some(at) = fields.iter().position(|field| field.name == *name) else {

@@ -12,9 +12,9 @@ mod words;
 
 pub use compiled::{Api, Catalog, Fault, Kind, contained_by};
 pub use equal::{equal, plain};
-pub use explain::{Explained, Explanation, NoField, explain};
+pub use explain::{Explained, Explanation, NoField, explain, explain_core};
 pub use reference::reference_page;
-pub use schema::{format_schema, kind_schema};
+pub use schema::{core_schema, format_schema, kind_schema};
 
 /// The fields of an object: of its kind, with what hooks know about this very object.
 pub type Specs = indexmap::IndexMap<String, format::FieldSpec>;

@@ -3,10 +3,11 @@
 //! A schema refuses nothing that plumb takes: what is needed only to create an object is said in words, because an
 //! object that exists already does without it, and a connection's `defaults` may have it.
 
+use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    compiled::{Api, Kind},
+    compiled::{Api, CORE_VERSION, Kind},
     format::{ApiSpec, Condition, FieldSpec, FieldType, Format, InsideForm, Sensitivity},
     words::notes,
 };
@@ -42,6 +43,29 @@ pub fn kind_schema(api: &Api, kind: &Kind) -> Value {
     })
 }
 
+/// The schema of manifests of a kind of plumb's own.
+pub fn core_schema(kind: &str, description: &str, fields: &IndexMap<String, FieldSpec>) -> Value {
+    let properties: Map<String, Value> =
+        fields.iter().map(|(name, field)| (name.clone(), field_schema(field))).collect();
+    let required: Vec<&String> = fields.iter().filter(|(_, field)| field.required).map(|(name, _)| name).collect();
+    json!({
+        "$schema": DRAFT,
+        "title": format!("{CORE_VERSION} {kind}"),
+        "description": description,
+        "type": "object",
+        "required": ["apiVersion", "kind", "metadata"],
+        "additionalProperties": false,
+        "properties": {
+            "apiVersion": {"const": CORE_VERSION},
+            "kind": {"const": kind},
+            "metadata": metadata(false),
+            "spec": {"type": "object", "required": required, "additionalProperties": false, "properties": properties},
+            "status": {"description": "Written by Kubernetes; ignored."},
+        },
+        "$defs": {"sensitive": sensitive()},
+    })
+}
+
 /// The schema of `kind: Api` manifests: the format of descriptions.
 pub fn format_schema() -> Value {
     let mut spec = schemars::schema_for!(ApiSpec).to_value();
@@ -60,7 +84,7 @@ pub fn format_schema() -> Value {
         "required": ["apiVersion", "kind", "metadata", "spec"],
         "additionalProperties": false,
         "properties": {
-            "apiVersion": {"const": "plumb.dev/v1alpha1"},
+            "apiVersion": {"const": CORE_VERSION},
             "kind": {"const": "Api"},
             "metadata": metadata(false),
             "spec": spec,

@@ -248,46 +248,84 @@ fn read_defaults<'t>(
     out
 }
 
-/// The fields of a connection's `spec`, but for `defaults`.
-fn fields() -> IndexMap<String, FieldSpec> {
-    let text = FieldSpec::default;
-    let secret = || FieldSpec { sensitive: Some(Sensitivity::Always), required: true, ..text() };
-    let user = |required| FieldSpec { sensitive: Some(Sensitivity::Allowed), required, ..text() };
-    let number = |minimum: f64, maximum: f64| FieldSpec {
+/// The fields of a connection's `spec`; `defaults` is read by itself.
+pub(super) fn fields() -> IndexMap<String, FieldSpec> {
+    let text = |description: &str| FieldSpec { description: Some(description.to_owned()), ..FieldSpec::default() };
+    let secret = |description| FieldSpec { sensitive: Some(Sensitivity::Always), ..text(description) };
+    let user = |description| FieldSpec { sensitive: Some(Sensitivity::Allowed), ..text(description) };
+    let needed = |field| FieldSpec { required: true, ..field };
+    let number = |minimum: f64, maximum: f64, description| FieldSpec {
         ty: FieldType::Integer,
         minimum: Some(minimum),
         maximum: Some(maximum),
-        ..text()
+        ..text(description)
     };
-    let object = |fields: Vec<(&str, FieldSpec)>| FieldSpec {
+    let object = |description, fields: Vec<(&str, FieldSpec)>| FieldSpec {
         ty: FieldType::Object,
         fields: fields.into_iter().map(|(name, field)| (name.to_owned(), field)).collect(),
-        ..text()
+        ..text(description)
     };
-    let scopes = FieldSpec { ty: FieldType::List, items: Some(Box::default()), ..text() };
-    let auth = object(vec![
-        ("apiKey", FieldSpec { required: false, ..secret() }),
-        ("bearer", FieldSpec { required: false, ..secret() }),
-        ("basic", object(vec![("username", user(true)), ("password", secret())])),
-        ("login", object(vec![("email", user(false)), ("username", user(false)), ("password", secret())])),
-        (
-            "oauth2",
-            object(vec![
-                ("clientId", user(true)),
-                ("clientSecret", secret()),
-                ("tokenUrl", FieldSpec { format: Some(Format::Url), ..text() }),
-                ("scopes", scopes),
-            ]),
-        ),
-    ]);
-    let limits = object(vec![
-        ("requests", number(1.0, 1_000_000.0)),
-        ("window", number(1.0, 86_400.0)),
-        ("concurrency", number(1.0, 256.0)),
-        ("reserve", number(0.0, 90.0)),
-    ]);
-    [("api", FieldSpec { required: true, ..text() }), ("url", text()), ("auth", auth), ("limits", limits)]
-        .into_iter()
-        .map(|(name, field)| (name.to_owned(), field))
-        .collect()
+    let scopes = FieldSpec { ty: FieldType::List, items: Some(Box::default()), ..text("Scopes that are asked for.") };
+    let password = || needed(secret("The password."));
+    let auth = object(
+        "How to authenticate; one of them.",
+        vec![
+            ("apiKey", secret("A key.")),
+            ("bearer", secret("A bearer token.")),
+            (
+                "basic",
+                object(
+                    "A user name and a password.",
+                    vec![("username", needed(user("The user."))), ("password", password())],
+                ),
+            ),
+            (
+                "login",
+                object(
+                    "A login, whose token is refreshed; `email` or `username`.",
+                    vec![
+                        ("email", user("E-mail address.")),
+                        ("username", user("User name.")),
+                        ("password", password()),
+                    ],
+                ),
+            ),
+            (
+                "oauth2",
+                object(
+                    "OAuth 2.0 client credentials.",
+                    vec![
+                        ("clientId", needed(user("Id of the client."))),
+                        ("clientSecret", needed(secret("Secret of the client."))),
+                        (
+                            "tokenUrl",
+                            FieldSpec {
+                                format: Some(Format::Url),
+                                ..text("Token endpoint, where it is not the API's.")
+                            },
+                        ),
+                        ("scopes", scopes),
+                    ],
+                ),
+            ),
+        ],
+    );
+    let limits = object(
+        "Limits that replace those of the API.",
+        vec![
+            ("requests", number(1.0, 1_000_000.0, "Requests allowed in a window.")),
+            ("window", number(1.0, 86_400.0, "Length of the window in seconds.")),
+            ("concurrency", number(1.0, 256.0, "Requests at the same time.")),
+            ("reserve", number(0.0, 90.0, "Share of the budget that is left for people, in percent; 20 unless given.")),
+        ],
+    );
+    [
+        ("api", needed(text("A built-in API, or the name of an `Api` manifest."))),
+        ("url", text("Base URL, where it is not the API's own.")),
+        ("auth", auth),
+        ("limits", limits),
+    ]
+    .into_iter()
+    .map(|(name, field)| (name.to_owned(), field))
+    .collect()
 }

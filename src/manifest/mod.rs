@@ -22,7 +22,28 @@ pub use self::{
     load::{LoadOptions, load},
     model::*,
 };
-use crate::diagnostic::{Place, Sources};
+use crate::{
+    description::{
+        Specs,
+        format::{FieldSpec, FieldType},
+    },
+    diagnostic::{Place, Sources},
+};
+
+/// A sentence about a kind of plumb's own, `Connection` or `Stack`, and the fields of its `spec`.
+pub fn core_kind(name: &str) -> Option<(&'static str, Specs)> {
+    match name {
+        "Connection" => {
+            let mut fields = connection::fields();
+            let description = Some("Fields of every manifest of this connection.".to_owned());
+            let defaults = FieldSpec { ty: FieldType::Map, description, ..FieldSpec::default() };
+            fields.insert("defaults".to_owned(), defaults);
+            Some(("One account of one API: where it is and how to authenticate.", fields))
+        }
+        "Stack" => Some(("Settings of the manifests that are reconciled together.", stack::fields())),
+        _ => None,
+    }
+}
 
 /// Finds the place of a JSON pointer in a document, or of its nearest ancestor that is there.
 pub fn locate(sources: &Sources, document: DocumentRef, pointer: &str) -> Option<Place> {

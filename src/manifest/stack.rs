@@ -36,14 +36,18 @@ pub(super) fn read<'t>(name: &str, spec: Option<&Member<'t>>, at: Mark, convert:
     }
 }
 
-fn fields() -> IndexMap<String, FieldSpec> {
+/// The fields of a stack's `spec`.
+pub(super) fn fields() -> IndexMap<String, FieldSpec> {
+    let text = |description: &str| FieldSpec { description: Some(description.to_owned()), ..FieldSpec::default() };
+    let max_deletes = text("How much a run may delete: a number, or a share of each kind such as `50%`.");
     let limits = FieldSpec {
         ty: FieldType::Object,
-        fields: [("maxDeletes".to_owned(), FieldSpec::default())].into_iter().collect(),
-        ..FieldSpec::default()
+        fields: [("maxDeletes".to_owned(), max_deletes)].into_iter().collect(),
+        ..text("Limits of a run.")
     };
-    let prune = FieldSpec { ty: FieldType::Boolean, ..FieldSpec::default() };
-    [("inventory", FieldSpec::default()), ("prune", prune), ("limits", limits)]
+    let prune =
+        FieldSpec { ty: FieldType::Boolean, ..text("Whether what is owned and no longer declared is deleted.") };
+    [("inventory", text("Where the ownership record is: a path or a URL.")), ("prune", prune), ("limits", limits)]
         .into_iter()
         .map(|(name, field)| (name.to_owned(), field))
         .collect()
