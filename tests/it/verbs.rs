@@ -1,12 +1,17 @@
 //! The verbs as processes, against a sandbox: what they print, leave behind and exit with.
 
 use std::{
+    io::Write,
     path::Path,
     process::{Command, Output, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use plumb::sandbox::SandboxOptions;
+use plumb::{
+    cli::{self, Console, Exit},
+    sandbox::SandboxOptions,
+};
 use serde_json::{Value, json};
 
 use crate::support::stack::Stack;
@@ -280,6 +285,35 @@ async fn graphs_are_drawn_in_every_form() {
     assert!(verbs.expect(0, &["graph", "-o", "svg"]).out.starts_with("<svg"));
     assert!(verbs.expect(0, &["plan", "-o", "html"]).out.starts_with("<!DOCTYPE html>"));
     assert!(verbs.expect(0, &["plan", "-o", "markdown"]).out.contains("rest/Webhook/hook"));
+}
+
+/// What a verb says on a console of our own.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_asked_and_only_yes_goes_on() {
+    let verbs = Verbs::start().await;
+    for (answer, exit, writes) in [("y\n", Exit::Error, 0), ("", Exit::Error, 0), ("yes\n", Exit::Done, 3)] {
+        let said = Said::default();
+        let mut console = Console::new(std::io::sink(), said.clone(), std::io::Cursor::new(answer)).interactive();
+        let folder = verbs.stack.folder.path().display().to_string();
+        let args = ["plumb", "apply", "-o", "json", "-f", &folder].map(str::to_owned);
+        let ended = cli::run_on(args.iter().chain(&verbs.flags).map(Into::into), &mut console).await;
+        let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+        assert_eq!((ended, verbs.writes()), (exit, writes), "{answer:?}: {said}");
+        assert!(said.contains("3 to create") && said.contains("Only `yes` goes on"), "{said}");
+    }
 }
 
 /// Sends a signal to a process of ours.
