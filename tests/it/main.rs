@@ -5,6 +5,7 @@
 mod bad_input;
 mod cli;
 mod custom_api;
+mod examples;
 mod flow;
 mod http;
 mod inventory;
