@@ -90,6 +90,10 @@ pub fn at_path(value: &Value, path: &str) -> Option<Value> {
     if path.is_empty() {
         return Some(value.clone());
     }
+    // A member's own name may have dots (`@odata.nextLink`).
+    if let Some(whole) = value.get(path) {
+        return Some(whole.clone());
+    }
     let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
     if let Some(name) = head.strip_suffix("[*]") {
         let list = if name.is_empty() { value } else { value.get(name)? };
@@ -108,7 +112,15 @@ pub fn at_path(value: &Value, path: &str) -> Option<Value> {
 
 /// Borrows what is at a dotted path without `[*]`.
 pub fn get_path<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').filter(|part| !part.is_empty()).try_fold(value, |value, part| value.get(part))
+    if path.is_empty() {
+        return Some(value);
+    }
+    // A member's own name may have dots (`@odata.nextLink`).
+    if let Some(whole) = value.get(path) {
+        return Some(whole);
+    }
+    let (head, rest) = path.split_once('.')?;
+    get_path(value.get(head)?, rest)
 }
 
 /// Puts a value at a dotted path, making the objects on the way.
@@ -160,6 +172,7 @@ mod tests {
         assert_eq!(at_path(&value, "relationships.users.data[*].id"), Some(json!(["1", "2"])));
         assert_eq!(at_path(&value, "meta.total"), Some(json!(3)));
         assert_eq!(at_path(&value, "meta.none"), None);
+        assert_eq!(get_path(&json!({"@odata.nextLink": "x"}), "@odata.nextLink"), Some(&json!("x")));
         let mut fields = Fields::new();
         set_path(&mut fields, "profile.first_name", json!("Jane"));
         assert_eq!(Value::Object(fields), json!({"profile": {"first_name": "Jane"}}));

@@ -330,7 +330,7 @@ fn fate(inputs: &Inputs<'_>, address: &Address, record: &Record, kind: &Kind, li
     }
     if kind.spec.contains {
         return Fate::Forget(format!(
-            "a {} contains other objects and is deleted only with `plumb.dev/deletion-policy: delete`",
+            "objects of kind `{}` contain others and are deleted only with `plumb.dev/deletion-policy: delete`",
             kind.name
         ));
     }
