@@ -1,4 +1,4 @@
-//! plumb keeps SaaS accounts true to Git.
+//! `plumb` keeps SaaS accounts true to Git.
 //!
 //! `source → manifest → graph → live → diff → plan → apply → report`: one module a stage, in this order. A stage uses
 //! the types of earlier stages only. `manifest`, `graph`, `diff`, `plan` and `report` do no I/O.

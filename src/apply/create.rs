@@ -279,18 +279,15 @@ impl Shared<'_> {
             let step = &self.plan.steps[*index];
             let desired = self.made.resolve(&step.desired);
             let found = self.matching(step, &desired, Some(id), &rows).unwrap_or_default();
-            match found.into_iter().next() {
-                Some(decoded) => {
-                    self.verify(step, &decoded);
-                    let id = self.settle(step, &Done::Present(Box::new(decoded)), &mut edits);
-                    edits.push(Edit::End(self.intent_id(*index)));
-                    edits.extend(self.old_intents.get(step.address()).into_iter().flatten().cloned().map(Edit::End));
-                    out.push((*index, StepResult { outcome: Outcome::Done, error: None, id }));
-                }
-                None => {
-                    edits.push(Edit::End(self.intent_id(*index)));
-                    out.push((*index, failed("it was sent along with its parent, and the API did not make it")));
-                }
+            if let Some(decoded) = found.into_iter().next() {
+                self.verify(step, &decoded);
+                let id = self.settle(step, &Done::Present(Box::new(decoded)), &mut edits);
+                edits.push(Edit::End(self.intent_id(*index)));
+                edits.extend(self.old_intents.get(step.address()).into_iter().flatten().cloned().map(Edit::End));
+                out.push((*index, StepResult { outcome: Outcome::Done, error: None, id }));
+            } else {
+                edits.push(Edit::End(self.intent_id(*index)));
+                out.push((*index, failed("it was sent along with its parent, and the API did not make it")));
             }
         }
         if let Err(error) = self.context.inventory.commit(edits).await {

@@ -20,10 +20,7 @@ impl Shared<'_> {
     pub(super) async fn find(&self, step: &Step) -> Result<Option<Vec<Decoded>>, HttpError> {
         let Some(remote) = self.remote(&step.action.connection) else { return Ok(None) };
         let parent = self.parent_id(step);
-        let rows = match self.collection(remote, step, parent.as_deref()).await? {
-            Some(rows) => rows,
-            None => return Ok(None),
-        };
+        let Some(rows) = self.collection(remote, step, parent.as_deref()).await? else { return Ok(None) };
         let desired = self.made.resolve(&step.desired);
         Ok(self.matching(step, &desired, parent.as_deref(), &rows))
     }
@@ -132,7 +129,7 @@ impl Shared<'_> {
         };
         let vars = |name: &str| (name == "id").then(|| parent.to_owned());
         let Some((row, more)) = remote.get(parent_kind, &vars, &[include.to_owned()]).await? else { return Ok(None) };
-        let along = more
+        let along: std::collections::HashMap<(String, String), &Value> = more
             .iter()
             .filter_map(|row| {
                 let id = row.get("id").and_then(text).or_else(|| text(get_path(row, "attributes.id")?))?;

@@ -25,6 +25,7 @@ use serde_json::Value;
 pub use self::run::{Policies, apply};
 use crate::{
     diagnostic::Diagnostic,
+    dialect::ReadFile,
     inventory::Inventory,
     live::Remote,
     plan::Outcome,
@@ -42,7 +43,7 @@ pub struct Context<'a> {
     /// Makes the placeholder of a secret.
     pub seal: &'a (dyn Fn(&str) -> Value + Sync),
     /// The content of a file, by path and expected SHA-256.
-    pub read: &'a (dyn Fn(&str, &str) -> Result<Vec<u8>, String> + Sync),
+    pub read: &'a ReadFile,
     /// Set by Ctrl-C: what is in flight is finished and recorded, nothing new is started.
     pub stop: &'a AtomicBool,
     /// Told of each action when it starts (no outcome) and ends.

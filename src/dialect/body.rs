@@ -10,8 +10,14 @@ use crate::{
     value::{Fields, set_path},
 };
 
+/// Entries sent along in a create: their kind, the path of the body that takes them, their attributes.
+pub type Embedded<'k> = (&'k Kind, &'k str, Vec<Fields>);
+
+/// One object of a bulk body: its id, where it has one, its attributes, and what is sent along.
+pub type BulkRow<'k> = (Option<String>, Fields, Vec<Embedded<'k>>);
+
 /// A body that creates one object; `embedded` holds children's attributes by path of the body.
-pub fn create_body(api: &Api, kind: &Kind, attributes: Fields, embedded: &[(&Kind, &str, Vec<Fields>)]) -> Value {
+pub fn create_body(api: &Api, kind: &Kind, attributes: Fields, embedded: &[Embedded<'_>]) -> Value {
     match kind.dialect {
         DialectName::Jsonapi => json!({ "data": resource(kind, attributes, embedded) }),
         DialectName::Rest => {
@@ -33,11 +39,7 @@ pub fn update_body(api: &Api, kind: &Kind, attributes: Fields) -> Value {
 }
 
 /// A body that creates or updates many objects; `ids` are written into updates.
-pub fn bulk_body(
-    api: &Api,
-    kind: &Kind,
-    rows: Vec<(Option<String>, Fields, Vec<(&Kind, &str, Vec<Fields>)>)>,
-) -> Value {
+pub fn bulk_body(api: &Api, kind: &Kind, rows: Vec<BulkRow<'_>>) -> Value {
     let items = rows
         .into_iter()
         .map(|(id, attributes, embedded)| {
@@ -72,7 +74,7 @@ fn with_id(kind: &Kind, id: Option<String>, attributes: Fields) -> Fields {
 }
 
 /// A JSON:API resource object; attributes whose path starts with `relationships.` go there.
-fn resource(kind: &Kind, mut attributes: Fields, embedded: &[(&Kind, &str, Vec<Fields>)]) -> Value {
+fn resource(kind: &Kind, mut attributes: Fields, embedded: &[Embedded<'_>]) -> Value {
     let mut relationships = match attributes.remove("relationships") {
         Some(Value::Object(map)) => map.into_iter().map(|(name, value)| (name, relationship(value))).collect(),
         _ => Map::new(),

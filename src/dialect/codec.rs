@@ -173,6 +173,9 @@ pub enum EncodeError {
     File(String),
 }
 
+/// Reads a file's content, by path and expected SHA-256; the error says what is wrong.
+pub type ReadFile = dyn Fn(&str, &str) -> Result<Vec<u8>, String> + Sync;
+
 /// What encoding needs to know.
 pub struct Encoder<'a> {
     /// The id of an object made in this run, by address.
@@ -180,7 +183,7 @@ pub struct Encoder<'a> {
     /// The text of a secret, by hash.
     pub open: &'a dyn Fn(&str) -> Option<String>,
     /// The content of a file, by path and expected SHA-256.
-    pub read: &'a dyn Fn(&str, &str) -> Result<Vec<u8>, String>,
+    pub read: &'a ReadFile,
 }
 
 /// Writes a canonical value in wire form.

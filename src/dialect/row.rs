@@ -58,13 +58,13 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, body: &Value) -> Result<Pag
         paths.iter().filter_map(|path| get_path(body, path)).find_map(|value| text(value)?.parse::<u64>().ok())
     };
     let mut next = None;
-    let mut last = false;
+    let mut ended = false;
     for path in &paging.next {
         match get_path(body, path) {
-            Some(Value::Null) => last = true,
+            Some(Value::Null) => ended = true,
             Some(value) => {
                 next = text(value).filter(|next| !next.is_empty());
-                last = next.is_none();
+                ended = next.is_none();
             }
             None => continue,
         }
@@ -77,7 +77,14 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, body: &Value) -> Result<Pag
             included.extend(more.iter().cloned());
         }
     }
-    Ok(Page { total: number(&paging.total), total_pages: number(&paging.total_pages), rows, included, next, last })
+    Ok(Page {
+        total: number(&paging.total),
+        total_pages: number(&paging.total_pages),
+        rows,
+        included,
+        next,
+        last: ended,
+    })
 }
 
 /// Reads an answer that holds one object; the error says what was expected.
@@ -237,12 +244,12 @@ fn decode_typed_ref(
 }
 
 /// The included rows that a row's relationships name, by included type and id, for a child kind.
-pub fn included<'a>(
+pub fn included<'a, S: std::hash::BuildHasher>(
     parent: &Kind,
     child: &Kind,
     row: &Value,
     include: &str,
-    included: &'a std::collections::HashMap<(String, String), &'a Value>,
+    included: &'a std::collections::HashMap<(String, String), &'a Value, S>,
 ) -> Option<Vec<&'a Value>> {
     let data = attribute(parent, row, &format!("relationships.{}.data", include.replace('_', "-")))
         .or_else(|| attribute(parent, row, &format!("relationships.{include}.data")))?;

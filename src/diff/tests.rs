@@ -35,13 +35,13 @@ fn specs() -> Specs {
     .collect()
 }
 
-fn fields(value: Value) -> Fields {
+fn fields(value: &Value) -> Fields {
     value.as_object().cloned().unwrap()
 }
 
 fn compare(desired: &Value, applied: Option<&Value>, live: Option<&Value>) -> Differences {
     let specs = specs();
-    let (desired, applied, live) = (fields(desired.clone()), applied.cloned().map(fields), live.cloned().map(fields));
+    let (desired, applied, live) = (fields(desired), applied.map(fields), live.map(fields));
     diff(Sides {
         specs: &specs,
         desired: &desired,
@@ -168,7 +168,7 @@ proptest! {
     fn an_applied_difference_is_gone(desired in object(), live in object(), applied in proptest::option::of(object())) {
         let specs = specs();
         let found = compare(&desired, applied.as_ref(), Some(&live));
-        let mut after = fields(live.clone());
+        let mut after = fields(&live);
         for change in &found.changes {
             let part = |side: Option<&Value>| side.and_then(|side| side.get(&change.field)).cloned();
             let sent = compose(

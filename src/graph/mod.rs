@@ -57,24 +57,24 @@ pub struct Graph {
 /// Finds declared objects by handle, key and address.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
-    by_handle: HashMap<(String, String, String), usize>,
-    by_key: HashMap<(String, String, String), Vec<usize>>,
-    by_address: HashMap<Address, usize>,
+    handles_of_kinds: HashMap<(String, String, String), usize>,
+    keys_of_kinds: HashMap<(String, String, String), Vec<usize>>,
+    addresses: HashMap<Address, usize>,
 }
 
 impl Names {
     fn new(objects: &[Manifest]) -> Self {
         let mut names = Self::default();
         for (index, object) in objects.iter().enumerate() {
-            names.by_address.insert(object.address.clone(), index);
+            names.addresses.insert(object.address.clone(), index);
             if object.parent.is_some() {
                 continue;
             }
             let name = |word: &str| (object.kind.api.clone(), object.kind.name.clone(), word.to_owned());
-            names.by_handle.insert(name(&object.address.name), index);
+            names.handles_of_kinds.insert(name(&object.address.name), index);
             let key = object.kind.spec.name_field.as_ref().and_then(|field| object.spec.get(field)).and_then(text);
             if let Some(key) = key {
-                names.by_key.entry(name(&key)).or_default().push(index);
+                names.keys_of_kinds.entry(name(&key)).or_default().push(index);
             }
         }
         names
@@ -82,17 +82,17 @@ impl Names {
 
     /// The object with this address.
     pub fn address(&self, address: &Address) -> Option<usize> {
-        self.by_address.get(address).copied()
+        self.addresses.get(address).copied()
     }
 
     /// The object of a kind with this handle.
     pub fn handle(&self, api: &str, kind: &str, name: &str) -> Option<usize> {
-        self.by_handle.get(&(api.to_owned(), kind.to_owned(), name.to_owned())).copied()
+        self.handles_of_kinds.get(&(api.to_owned(), kind.to_owned(), name.to_owned())).copied()
     }
 
     /// The only object of a kind whose name-like key field has this value.
     pub fn key(&self, api: &str, kind: &str, name: &str) -> Option<usize> {
-        match self.by_key.get(&(api.to_owned(), kind.to_owned(), name.to_owned())).map(Vec::as_slice) {
+        match self.keys_of_kinds.get(&(api.to_owned(), kind.to_owned(), name.to_owned())).map(Vec::as_slice) {
             Some([only]) => Some(*only),
             _ => None,
         }
@@ -100,7 +100,7 @@ impl Names {
 
     /// Handles of a kind, for suggestions.
     fn handles<'a>(&'a self, api: &'a str, kind: &'a str) -> impl Iterator<Item = &'a str> {
-        self.by_handle.keys().filter(move |(a, k, _)| a == api && k == kind).map(|(_, _, name)| name.as_str())
+        self.handles_of_kinds.keys().filter(move |(a, k, _)| a == api && k == kind).map(|(_, _, name)| name.as_str())
     }
 }
 
@@ -210,11 +210,11 @@ pub fn uses_of(
             Selector::Handle(name) | Selector::Plain(name) => names.handle(api, &spoken.kind, name),
             Selector::Id(_) | Selector::Key(_) => None,
         };
-        let by_key = || match &spoken.selector {
+        let keys_of_kinds = || match &spoken.selector {
             Selector::Plain(name) => names.key(api, &spoken.kind, name),
             _ => None,
         };
-        let target = match (declared.or_else(by_key), &spoken.selector) {
+        let target = match (declared.or_else(keys_of_kinds), &spoken.selector) {
             (Some(index), _) => Meaning::Declared(index),
             (None, Selector::Handle(name)) => {
                 let mut wrong = Diagnostic::error(

@@ -24,6 +24,9 @@ use crate::{
     value::{Fields, secret_hash, value_from},
 };
 
+/// What reading one live object for one declared one gave.
+type Detail = (usize, usize, Result<Option<(Value, Vec<Value>)>, HttpError>);
+
 impl Observer<'_> {
     /// Reads object by object where a declared field is not in the list's items, or cut there.
     pub(super) async fn read_details(&mut self) {
@@ -40,7 +43,7 @@ impl Observer<'_> {
             }
         }
         let this = &*self;
-        let results: Vec<(usize, usize, Result<Option<(Value, Vec<Value>)>, HttpError>)> = stream::iter(wanted)
+        let results: Vec<Detail> = stream::iter(wanted)
             .map(|(live, index)| async move {
                 let object = &this.out.objects[live];
                 let Some(remote) = this.remotes.get(&*object.connection) else { return (live, index, Ok(None)) };

@@ -70,7 +70,7 @@ impl Observer<'_> {
                 .await
         };
         let mut results = results;
-        results.sort_by(|(a, _), (b, _)| a.collection().cmp(&b.collection()));
+        results.sort_by_key(|(job, _)| job.collection());
         for (job, answers) in results {
             self.take(&job, answers);
         }

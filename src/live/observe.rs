@@ -35,6 +35,9 @@ pub struct ObserveOptions {
     pub only: Option<HashSet<usize>>,
 }
 
+/// Live objects by key.
+type ByKey = HashMap<String, Vec<usize>>;
+
 /// Observes the live side of a stack.
 pub struct Observer<'a> {
     pub(super) manifests: &'a Manifests,
@@ -56,7 +59,7 @@ pub struct Observer<'a> {
     pub(super) along: HashMap<(Arc<str>, String), Vec<Arc<Kind>>>,
     pub(super) connections: HashMap<String, Arc<str>>,
     pub(super) scopes: Vec<Option<Value>>,
-    pub(super) hook_keys: HashMap<(Arc<str>, String, Value), HashMap<String, Vec<usize>>>,
+    pub(super) hook_keys: HashMap<(Arc<str>, String, Value), ByKey>,
     pub(super) entries: HashMap<usize, Vec<usize>>,
 }
 
@@ -479,6 +482,7 @@ impl<'a> Observer<'a> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "what is known of one object")]
+    #[expect(clippy::too_many_lines, reason = "one way of finding it after another")]
     pub(super) fn find_live(
         &mut self,
         index: usize,

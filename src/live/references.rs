@@ -148,6 +148,7 @@ impl Observer<'_> {
     }
 
     /// Finds the live object that a spoken key names.
+    #[expect(clippy::too_many_lines, reason = "what limits the list, what narrows it, what is left")]
     pub(super) fn look_up(
         &mut self,
         object: &Manifest,

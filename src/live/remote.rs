@@ -109,7 +109,7 @@ impl Remote {
 
     async fn list_once(&self, kind: &Kind, asked: &ListQuery, limit: usize) -> Result<Option<Listing>, HttpError> {
         let paging = kind.spec.list.paging.as_ref().unwrap_or(&self.api.spec.paging);
-        let start = self.list_call(kind, paging, asked);
+        let start = Self::list_call(kind, paging, asked);
         let mut listing = Collected::default();
         match paging.style {
             PagingStyle::None => {
@@ -154,7 +154,7 @@ impl Remote {
             (Some(pages), _) => Some(pages),
             (None, Some(0)) => Some(1),
             (None, Some(total)) if size > 0 => Some(total.div_ceil(size.max(1))),
-            (None, Some(_)) | (None, None) => None,
+            (None, Some(_) | None) => None,
         };
         let ended = page.last || size == 0;
         let has_next = page.next.is_some();
@@ -215,17 +215,16 @@ impl Remote {
             if !seen.insert(next.clone()) {
                 return Err(answer.unusable(format!("the next page `{next}` again"), "a list that ends"));
             }
-            call = match (paging.style, &paging.page) {
-                (PagingStyle::Cursor, Some(name)) => start.clone().query(name.clone(), next),
-                _ => {
-                    let (path, query) = self.client.resolve_next(&start.path, &next)?;
-                    Call { path, query, ..start.clone() }
-                }
+            call = if let (PagingStyle::Cursor, Some(name)) = (paging.style, &paging.page) {
+                start.clone().query(name.clone(), next)
+            } else {
+                let (path, query) = self.client.resolve_next(&start.path, &next)?;
+                Call { path, query, ..start.clone() }
             };
         }
     }
 
-    fn list_call(&self, kind: &Kind, paging: &Paging, asked: &ListQuery) -> Call {
+    fn list_call(kind: &Kind, paging: &Paging, asked: &ListQuery) -> Call {
         let template = kind.spec.list.path.as_deref().unwrap_or(&kind.spec.path);
         let vars = |name: &str| asked.vars.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         let path = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());

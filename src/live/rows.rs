@@ -84,7 +84,7 @@ impl Observer<'_> {
             connection: connection.clone(),
             id: decoded.id,
             raw: keep.then(|| row.clone()),
-            parent: parent.map(str::to_owned).or_else(|| self.scope_id(kind, &decoded.fields)),
+            parent: parent.map(str::to_owned).or_else(|| Self::scope_id(kind, &decoded.fields)),
             synced: kind.spec.synced.as_ref().is_some_and(|synced| {
                 synced.detect.iter().any(|condition| dialect::wire_condition(kind, row, condition))
             }),
@@ -103,7 +103,7 @@ impl Observer<'_> {
         Some(index)
     }
 
-    pub(super) fn scope_id(&self, kind: &Kind, fields: &Fields) -> Option<String> {
+    fn scope_id(kind: &Kind, fields: &Fields) -> Option<String> {
         let scope = kind.spec.scope.as_ref()?;
         match as_reference(fields.get(&scope.field)?)? {
             (_, Target::Id(id)) => Some(id),

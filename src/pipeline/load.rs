@@ -86,13 +86,14 @@ impl Loaded {
     }
 
     /// The key of the inventory's hashes: beside a local inventory, from the environment for a remote one.
-    pub(super) fn hash_key(&self, inventory: &Inventory, options: &Options) -> Result<HashKey, Failure> {
+    pub(super) fn hash_key(inventory: &Inventory, options: &Options) -> Result<HashKey, Failure> {
         let wrong = |error: &crate::inventory::InventoryError| super::account::inventory_failure(error);
         if let Ok(text) = std::env::var("PLUMB_INVENTORY_KEY")
             && !text.trim().is_empty()
         {
             return HashKey::from_text(&text).ok_or_else(|| {
-                Failure::config("`PLUMB_INVENTORY_KEY` is too short to be a key.").hint("Give it 32 characters or more.")
+                Failure::config("`PLUMB_INVENTORY_KEY` is too short to be a key.")
+                    .hint("Give it 32 characters or more.")
             });
         }
         match inventory.key_file() {

@@ -46,6 +46,7 @@ const GRACE: Duration = Duration::from_secs(15);
 
 /// What a run is asked to do.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Options {
     /// Paths to read manifests from, as given to `-f`.
     pub inputs: Vec<String>,
@@ -155,7 +156,7 @@ pub struct Applied {
 pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let mut loaded = load(options)?;
     let inventory = loaded.open_inventory(options).await?;
-    let key = loaded.hash_key(&inventory, options)?;
+    let key = Loaded::hash_key(&inventory, options)?;
     let vault = Arc::new(Vault::new(key));
     let mut diagnostics = loaded.resolve_secrets(&vault, options);
     let (graph, wrong) = crate::graph::build(&loaded.manifests, &loaded.snapshot.sources);

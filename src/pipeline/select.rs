@@ -48,7 +48,7 @@ impl Selection {
             chosen.extend(0..manifests.objects.len());
         }
         for target in &self.targets {
-            chosen.extend(self.find(target, manifests, "--target", diagnostics)?);
+            chosen.extend(Self::find(target, manifests, "--target", diagnostics)?);
         }
         if let Some(labels) = &self.labels {
             chosen.extend(
@@ -64,7 +64,7 @@ impl Selection {
             chosen = with_dependencies(&chosen, graph, manifests);
         }
         for exclude in &self.excludes {
-            for index in self.find(exclude, manifests, "--exclude", diagnostics)? {
+            for index in Self::find(exclude, manifests, "--exclude", diagnostics)? {
                 chosen.remove(&index);
             }
         }
@@ -72,7 +72,6 @@ impl Selection {
     }
 
     fn find(
-        &self,
         text: &str,
         manifests: &Manifests,
         flag: &str,

@@ -166,8 +166,7 @@ fn group(step: &Step) -> Option<(String, String, Operation, usize, String)> {
 pub(super) fn batches(steps: &mut [Step]) -> Vec<Batch> {
     let mut groups: BTreeMap<(usize, usize), Batch> = BTreeMap::new();
     let mut open: HashMap<(String, String, Operation, usize, String), usize> = HashMap::new();
-    for index in 0..steps.len() {
-        let step = &steps[index];
+    for (index, step) in steps.iter().enumerate() {
         if step.embedded {
             continue;
         }

@@ -399,7 +399,7 @@ impl Builder<'_> {
         if !changed {
             self.out.unchanged += 1;
             if let Some((address, record)) = record {
-                self.note_record(object, address, record, &desired);
+                self.note_record(object, address, &record, &desired);
             }
             return;
         }
@@ -410,7 +410,7 @@ impl Builder<'_> {
                     .hint("Undo the change, or take `plumb.dev/protect` away and apply that first.");
             self.tell(object, &differences.changes[0].path.clone(), told);
         }
-        let dependency = differences.changes.iter().all(|change| self.only_dependency(change, &desired, inputs, index));
+        let dependency = differences.changes.iter().all(|change| only_dependency(change, &desired, inputs, index));
         let reason = if dependency {
             Reason::Dependency
         } else if differences.changes.iter().all(|change| change.drift && change.unchanged_manifest) {
@@ -426,14 +426,8 @@ impl Builder<'_> {
         self.push(index, step);
     }
 
-    /// Whether a change exists only because something else is replaced.
-    fn only_dependency(&self, change: &Difference, desired: &Fields, inputs: &Inputs<'_>, index: usize) -> bool {
-        let before = inputs.observed.canonical[index].get(&change.field);
-        before != desired.get(&change.field) && !change.drift
-    }
-
     /// Keeps what can change in a record without a call: address, policy, protection, what it depends on.
-    fn note_record(&mut self, object: &Manifest, address: String, record: Record, desired: &Fields) {
+    fn note_record(&mut self, object: &Manifest, address: String, record: &Record, desired: &Fields) {
         let mut now = record.clone();
         now.deletion_policy = object.annotations.deletion_policy;
         now.protect = object.annotations.protect;
@@ -442,7 +436,7 @@ impl Builder<'_> {
             now.depends_on = self.depends_on(index);
         }
         let own = object.address.to_string();
-        if now != record || own != address {
+        if now != *record || own != address {
             self.out.moved.push((own, now, address));
         }
     }
@@ -724,6 +718,12 @@ impl Builder<'_> {
             list.dedup();
         }
     }
+}
+
+/// Whether a change exists only because something else is replaced.
+fn only_dependency(change: &Difference, desired: &Fields, inputs: &Inputs<'_>, index: usize) -> bool {
+    let before = inputs.observed.canonical[index].get(&change.field);
+    before != desired.get(&change.field) && !change.drift
 }
 
 /// Addresses of objects that fields refer to and that are not there yet.

@@ -23,6 +23,7 @@ pub fn needs_caller(steps: &[Step]) -> BTreeSet<String> {
 }
 
 /// Refusals for steps that take something away which must stay. `callers` has the id of each connection's caller.
+#[expect(clippy::implicit_hasher, reason = "the program has one kind of map")]
 pub fn refusals(inputs: &Inputs<'_>, steps: &[Step], callers: &HashMap<String, String>) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     let mut parents: HashMap<(String, String, String), (usize, String)> = HashMap::new();

@@ -42,7 +42,11 @@ enum Fate {
     Refuse(Diagnostic),
 }
 
+/// An owned object, and what becomes of it.
+type Fated = (Address, Record, Arc<Kind>, Fate, Option<LiveObject>);
+
 /// Adds the steps of what is no longer declared.
+#[expect(clippy::too_many_lines, reason = "one fate after another, each a rule of its own")]
 pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize, usize>, to: &mut Removed<'_>) {
     let undeclared = undeclared(inputs);
     if undeclared.is_empty() {
@@ -66,7 +70,7 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
     }
     let mut made: HashMap<String, usize> = HashMap::new();
     let mut kept: HashSet<String> = HashSet::new();
-    let mut fates: Vec<(Address, Record, Arc<Kind>, Fate, Option<LiveObject>)> = Vec::new();
+    let mut fates: Vec<Fated> = Vec::new();
     for (address, record) in undeclared {
         let Some(kind) = kind_of(inputs.manifests, &address) else {
             to.out.diagnostics.push(
@@ -406,7 +410,7 @@ fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, made: &HashMap<String, 
     let mut refused = Vec::new();
     let mut owned: HashMap<(&str, String, &str), &str> = HashMap::new();
     for (address, record) in &inputs.state.objects {
-        let kind: String = address.splitn(3, '/').nth(1).unwrap_or_default().to_owned();
+        let kind: String = address.split('/').nth(1).unwrap_or_default().to_owned();
         owned.insert((record.connection.as_str(), kind, record.id.as_str()), address.as_str());
     }
     let deleted: HashMap<(Arc<str>, String, String), usize> = made
@@ -430,8 +434,8 @@ fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, made: &HashMap<String, 
             let Some(field) = contained_by(&live.kind, &container) else { continue };
             let Some((_, Target::Id(id))) = live.fields.get(field).and_then(as_reference) else { continue };
             let Some(step) = deleted.get(&(live.connection.clone(), container.clone(), id)) else { continue };
-            let owner = owned.get(&(&*live.connection, live.kind.name.clone(), live.id.as_str()));
-            let goes = owner.is_some_and(|owner| made.contains_key(*owner) || !kept.contains(*owner));
+            let keeper = owned.get(&(&*live.connection, live.kind.name.clone(), live.id.as_str()));
+            let goes = keeper.is_some_and(|owner| made.contains_key(*owner) || !kept.contains(*owner));
             if !goes {
                 let name = live.fields.get("name").and_then(Value::as_str).unwrap_or(&live.id);
                 strangers.entry(*step).or_default().push(format!("{} `{name}`", live.kind.name));

@@ -27,6 +27,7 @@ pub enum Operation {
 
 /// One action with everything that carrying it out needs.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one step")]
 pub struct Step {
     /// What people see of it.
     pub action: Action,

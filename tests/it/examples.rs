@@ -40,9 +40,13 @@ async fn itglue_shows_every_kind_and_is_kept_true() {
     let asset = example.id("FlexibleAsset", "name", "Servers to the cloud");
     example.mutate("Password", &password, &json!({"password": "guessed"}));
     example.mutate("Organization", &organization, &json!({"quick-notes": "No patch window."}));
-    example.mutate("Contact", &contact, &json!({"contact-emails": [
+    example.mutate(
+        "Contact",
+        &contact,
+        &json!({"contact-emails": [
         {"value": "jackie@happyfrog.example", "label-name": "Work", "primary": true},
-        {"value": "jackie.tilds@home.example", "label-name": "Private", "primary": false}]}));
+        {"value": "jackie.tilds@home.example", "label-name": "Private", "primary": false}]}),
+    );
     example.mutate("FlexibleAsset", &asset, &json!({"traits": {"schedule": "Weekly"}}));
     example.mutate("Group", &example.id("Group", "name", "Service Desk"), &json!({"accounts_user_ids": [35]}));
     let field = example.id("FlexibleAssetField", "name", "Spam filter");
@@ -105,7 +109,10 @@ async fn rest_shows_every_kind_and_is_kept_true() {
     );
     // The map is written whole, with the keys that no manifest declares.
     let metadata = example.attribute("Resource", &website, "metadata");
-    assert_eq!((&metadata["tier"], &metadata["added"], &metadata["team"]), (&json!(1), &json!("by hand"), &json!("web")));
+    assert_eq!(
+        (&metadata["tier"], &metadata["added"], &metadata["team"]),
+        (&json!(1), &json!("by hand"), &json!("web"))
+    );
     example.assert_inventory_has_no_secret();
 
     let destroyed = example.document(0, &["destroy", "--yes"]);
@@ -214,7 +221,9 @@ fn commands(text: &str) -> Vec<Vec<String>> {
         let start = if line.starts_with("plumb ") { 0 } else { line.find("| plumb ")? + 2 };
         line[start..].split([';', '|', '>', '#', '&']).next()
     });
-    calls.map(|call| call.split_whitespace().skip(1).map(|word| word.trim_matches(['"', '\'']).to_owned()).collect()).collect()
+    calls
+        .map(|call| call.split_whitespace().skip(1).map(|word| word.trim_matches(['"', '\'']).to_owned()).collect())
+        .collect()
 }
 
 /// Files of a folder and below.

@@ -145,10 +145,10 @@ async fn it_glue_objects_come_stay_drift_and_go() {
         ]
     );
     let applied = stack.try_apply().await.unwrap();
-    let outcomes: Vec<_> = applied.document.actions.iter().map(|action| (&action.address, &action.error)).collect();
-    let told: Vec<_> = applied.diagnostics.iter().map(|told| told.message.clone()).collect();
-    eprintln!("{outcomes:#?}\n{told:#?}");
-    let announced = planned.document.requests.apply;
-    eprintln!("announced {announced} sent {}", applied.document.requests.apply);
+    for action in &applied.document.actions {
+        assert_eq!(action.error, None, "{}", action.address);
+    }
+    assert_eq!(applied.diagnostics.iter().map(|told| &told.message).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!(planned.document.requests.apply, applied.document.requests.apply, "announced and sent");
     stack.assert_empty().await;
 }

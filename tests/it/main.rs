@@ -1,6 +1,8 @@
 //! All integration tests, as one program.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test that cannot run says why")]
+#![expect(clippy::format_push_string, clippy::format_collect, reason = "texts of tests are short")]
 
 mod bad_input;
 mod cli;

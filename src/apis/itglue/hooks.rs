@@ -113,31 +113,30 @@ fn member(field: &Fields, name: String, key: String) -> Option<FieldSpec> {
 /// What a Tag refers to. Types that cannot be declared or listed are referred to by id.
 fn tagged(tag_type: &Value) -> FieldSpec {
     let by_id = Some(IdWire::Number);
-    let reference = match as_reference(tag_type) {
-        Some(_) => RefSpec {
+    let reference = if as_reference(tag_type).is_some() {
+        RefSpec {
             kind: Some("FlexibleAsset".into()),
             wire: by_id,
             fixed: [("flexibleAssetType".to_owned(), tag_type.clone())].into_iter().collect(),
             ..RefSpec::default()
-        },
-        None => {
-            let kind = match text(tag_type).as_deref() {
-                Some("AccountsUsers") => "User",
-                Some("Contacts") => "Contact",
-                Some("Configurations") => "Configuration",
-                Some("Domains") => "Domain",
-                Some("Passwords") => "Password",
-                Some("Locations") => "Location",
-                Some("Organizations") => "Organization",
-                Some("Checklists") => "Checklist",
-                Some("ChecklistTemplates") => "Checklist Template",
-                Some("Documents") => "Document",
-                Some("SslCertificates") => "SSL Certificate",
-                Some("Tickets") => "Ticket",
-                _ => "Object",
-            };
-            RefSpec { kind: Some(kind.into()), wire: by_id, ..RefSpec::default() }
         }
+    } else {
+        let kind = match text(tag_type).as_deref() {
+            Some("AccountsUsers") => "User",
+            Some("Contacts") => "Contact",
+            Some("Configurations") => "Configuration",
+            Some("Domains") => "Domain",
+            Some("Passwords") => "Password",
+            Some("Locations") => "Location",
+            Some("Organizations") => "Organization",
+            Some("Checklists") => "Checklist",
+            Some("ChecklistTemplates") => "Checklist Template",
+            Some("Documents") => "Document",
+            Some("SslCertificates") => "SSL Certificate",
+            Some("Tickets") => "Ticket",
+            _ => "Object",
+        };
+        RefSpec { kind: Some(kind.into()), wire: by_id, ..RefSpec::default() }
     };
     FieldSpec { ty: FieldType::Ref, reference: Some(reference), ..FieldSpec::default() }
 }
