@@ -92,7 +92,8 @@ impl Loaded {
             && !text.trim().is_empty()
         {
             return HashKey::from_text(&text).ok_or_else(|| {
-                Failure::config("`PLUMB_INVENTORY_KEY` is too short to be a key.").hint("Give it 32 characters or more.")
+                Failure::config("`PLUMB_INVENTORY_KEY` is too short to be a key.")
+                    .hint("Give it 32 characters or more.")
             });
         }
         match inventory.key_file() {
