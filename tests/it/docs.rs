@@ -42,8 +42,8 @@ fn fences(text: &str, language: &str) -> (String, Vec<String>) {
                 }
                 block = None;
             }
-            (Some((_, lines)), None) => lines.push_str(&format!("{line}\n")),
-            (None, None) => plain.push_str(&format!("{line}\n")),
+            (Some((_, lines)), None) => lines.extend([line, "\n"]),
+            (None, None) => plain.extend([line, "\n"]),
         }
     }
     (plain, blocks)
