@@ -36,7 +36,8 @@ fn messages(manifests: &Manifests) -> Vec<String> {
 }
 
 fn document(kind: &str, spec: &str) -> String {
-    let spec = spec.trim_matches('\n').lines().map(|line| format!("  {line}\n")).collect::<String>();
+    let spec: Vec<String> = spec.trim_matches('\n').lines().map(|line| format!("  {line}\n")).collect();
+    let spec = spec.concat();
     format!("apiVersion: shop.plumb.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: one}}\nspec:\n{spec}")
 }
 

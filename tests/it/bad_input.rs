@@ -122,7 +122,7 @@ fn bombs_are_refused_before_they_cost_anything() {
     let brackets = "[".repeat(100_000);
     let braces = "{a: ".repeat(100_000);
     let dashes = "- ".repeat(100_000);
-    let indented: String = (0..2_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    let indented = (0..2_000).map(|depth| format!("{}a:", " ".repeat(depth))).collect::<Vec<_>>().join("\n");
     let mut aliases = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..60 {
         writeln!(aliases, "a{level}: &a{level} [{}]", vec![format!("*a{}", level - 1); 10].join(", ")).unwrap();
