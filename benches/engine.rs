@@ -103,6 +103,7 @@ fn make_plan(world: &World) -> plan::Plan {
         only: None,
         roots: &[],
         empty_source: false,
+        hashes_kept: true,
         seal: &seal,
     })
 }

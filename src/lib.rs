@@ -1,4 +1,4 @@
-//! `plumb` keeps SaaS accounts true to Git.
+//! Keeps the accounts that people have at other people's services true to what Git declares.
 //!
 //! `source → manifest → graph → live → diff → plan → apply → report`: one module a stage, in this order. A stage uses
 //! the types of earlier stages only. `manifest`, `graph`, `diff`, `plan` and `report` do no I/O.

@@ -34,6 +34,28 @@ pub fn file(value: &Value) -> Option<&Value> {
     value.as_object().filter(|map| map.len() == 1)?.get("$file")
 }
 
+/// A value without the places of files, which differ from one machine to another; their names and hashes stay.
+pub fn without_places(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let is_file = file(value).is_some();
+            Value::Object(
+                map.iter()
+                    .map(|(name, inner)| {
+                        let mut inner = without_places(inner);
+                        if is_file && let Value::Object(upload) = &mut inner {
+                            upload.shift_remove("path");
+                        }
+                        (name.clone(), inner)
+                    })
+                    .collect(),
+            )
+        }
+        Value::Array(items) => Value::Array(items.iter().map(without_places).collect()),
+        other => other.clone(),
+    }
+}
+
 /// Whether a secret, resolved or not, is anywhere in a value.
 pub fn has_secret(value: &Value) -> bool {
     match value {
@@ -41,6 +63,15 @@ pub fn has_secret(value: &Value) -> bool {
             secret_hash(value).is_some() || value_from(value).is_some() || map.values().any(has_secret)
         }
         Value::Array(items) => items.iter().any(has_secret),
+        _ => false,
+    }
+}
+
+/// Whether a sensitive value that is not resolved is anywhere in a value.
+pub fn has_unresolved(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => value_from(value).is_some() || map.values().any(has_unresolved),
+        Value::Array(items) => items.iter().any(has_unresolved),
         _ => false,
     }
 }

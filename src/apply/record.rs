@@ -76,7 +76,7 @@ impl Shared<'_> {
             id: id.clone(),
             parent: self.parent_id(step),
             inside: step.kind.inside().map(|_| step.address().split('#').next().unwrap_or_default().to_owned()),
-            applied: self.made.resolve(&step.desired),
+            applied: crate::plan::stored(&self.made.resolve(&step.desired)),
             key: crate::live::shown_key(&step.kind, &fields, &|_, _| None),
             adopted: match step.action.action {
                 ActionKind::Adopt => !step.ours,
@@ -160,7 +160,7 @@ impl Shared<'_> {
                 kind: step.kind.name.clone(),
                 id: step.action.id.clone(),
                 parent: self.parent_id(step),
-                sent: self.made.resolve(&step.desired),
+                sent: crate::plan::stored(&self.made.resolve(&step.desired)),
                 seen: step.seen.clone(),
                 at: format_instant(begun),
                 deadline: format_instant(deadline),

@@ -77,8 +77,10 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
     }
     let results = run(&shared).await;
     report.interrupted = shared.stopped();
-    report.results =
-        results.into_iter().map(|result| result.unwrap_or_else(|| write::skipped("the run was interrupted"))).collect();
+    report.results = results
+        .into_iter()
+        .map(|result| result.unwrap_or_else(|| write::skipped(why_not(report.interrupted))))
+        .collect();
     report.diagnostics = shared.diagnostics.into_inner().unwrap_or_default();
     report
 }
@@ -161,6 +163,10 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
     results
 }
 
+fn why_not(interrupted: bool) -> &'static str {
+    if interrupted { "the run was interrupted" } else { "what it waits for waits for it" }
+}
+
 /// Why a step cannot go: something that it needs failed or was skipped.
 fn blocked_by(
     shared: &Shared<'_>,
@@ -179,7 +185,7 @@ fn blocked_by(
             Some(Outcome::Done | Outcome::Waiting) => None,
             Some(Outcome::Failed) => Some(format!("`{needed}` failed")),
             Some(Outcome::Skipped) => Some(format!("`{needed}` was skipped")),
-            None => Some("the run was interrupted".to_owned()),
+            None => Some(why_not(shared.stopped()).to_owned()),
         }
     })
 }

@@ -49,7 +49,12 @@ pub(super) async fn execute(
         let style = report::Style { color: console.is_talk_colored(), ..show::style(global, console) };
         console.tell(report::text::plan(&planned.document, &planned.notes, style));
     }
-    planned.barrier(options)?;
+    if let Err(failure) = planned.barrier(options) {
+        if !text {
+            show::plan(&planned.document, &planned.notes, manner.format, global, console)?;
+        }
+        return Err(failure);
+    }
     if !manner.yes && !nothing && !console.confirm(manner.question) {
         return Err(Failure::user("Nothing was written, because the answer was not `yes`."));
     }

@@ -193,13 +193,7 @@ fn walk(
             let free = FieldSpec { ty: FieldType::Any, ..FieldSpec::default() };
             let items = spec.items.as_deref().unwrap_or(&free);
             for (name, value) in members {
-                // A map that is read shows every key that it has: one that it lacks is not there.
-                let known = match live {
-                    Some(Value::Object(map)) => Some(map.get(name).unwrap_or(&Value::Null)),
-                    Some(_) => Some(&Value::Null),
-                    None => None,
-                };
-                walk(sides, items, &at.member(name, None), value, inside(applied, name), known, out);
+                walk(sides, items, &at.member(name, None), value, inside(applied, name), inside_live(live, name), out);
             }
             release_members(at, members, applied, out);
         }
@@ -214,13 +208,9 @@ fn inside<'a>(value: Option<&'a Value>, name: &str) -> Option<&'a Value> {
     value.and_then(|value| value.get(name))
 }
 
-/// A member of a live object; an object that is null or cleared has none, and says so.
+/// A member of a live object: one that was read shows every member that it has, so that what it lacks is not there.
 fn inside_live<'a>(live: Option<&'a Value>, name: &str) -> Option<&'a Value> {
-    match live {
-        None => None,
-        Some(Value::Object(map)) => map.get(name),
-        Some(_) => Some(&Value::Null),
-    }
+    live.map(|live| live.get(name).unwrap_or(&Value::Null))
 }
 
 fn release_members(at: &At<'_>, members: &Map<String, Value>, applied: Option<&Value>, out: &mut Differences) {
@@ -338,7 +328,7 @@ fn leaf(
     } else if desired.is_null() {
         return;
     }
-    let drift = live.is_some_and(|live| applied.is_some_and(|applied| !equal(spec, applied, live)));
+    let drift = live.is_some_and(|live| applied.is_some_and(|applied| drifted(spec, applied, live)));
     if drift && unchanged_manifest && sides.ignore_drift.iter().any(|path| covers(path, &at.dotted)) {
         return;
     }
@@ -362,6 +352,23 @@ fn leaf(
         unchanged_manifest,
         immutable: at.immutable,
     });
+}
+
+/// Whether a live value is not what was applied; of maps and objects only what was declared counts.
+fn drifted(spec: &FieldSpec, applied: &Value, live: &Value) -> bool {
+    match (spec.ty, applied) {
+        (FieldType::Map | FieldType::Object, Value::Object(members)) => {
+            let free = FieldSpec { ty: FieldType::Any, ..FieldSpec::default() };
+            members.iter().any(|(name, value)| {
+                let member = match spec.ty {
+                    FieldType::Object => spec.fields.get(name),
+                    _ => spec.items.as_deref(),
+                };
+                drifted(member.unwrap_or(&free), value, live.get(name).unwrap_or(&Value::Null))
+            })
+        }
+        _ => !equal(spec, applied, live),
+    }
 }
 
 /// Whether an `ignore-drift` path names a field or something above it.

@@ -6,7 +6,7 @@ mod order;
 mod reference;
 mod walk;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub use self::{
     order::{cycle_through, topological},
@@ -60,11 +60,19 @@ pub struct Names {
     handles_of_kinds: HashMap<(String, String, String), usize>,
     keys_of_kinds: HashMap<(String, String, String), Vec<usize>>,
     addresses: HashMap<Address, usize>,
+    /// Texts of the key's fields, by object.
+    keys: Vec<Vec<(String, String)>>,
+    /// Objects whose manifests could not be understood.
+    broken: HashSet<(String, String, String)>,
 }
 
 impl Names {
-    fn new(objects: &[Manifest]) -> Self {
+    fn new(objects: &[Manifest], broken: &[Address]) -> Self {
         let mut names = Self::default();
+        for address in broken.iter().filter(|address| address.entry.is_none()) {
+            names.broken.insert((address.api.to_string(), address.kind.to_string(), address.name.to_string()));
+        }
+        names.keys = objects.iter().map(key_texts).collect();
         for (index, object) in objects.iter().enumerate() {
             names.addresses.insert(object.address.clone(), index);
             if object.parent.is_some() {
@@ -90,12 +98,43 @@ impl Names {
         self.handles_of_kinds.get(&(api.to_owned(), kind.to_owned(), name.to_owned())).copied()
     }
 
-    /// The only object of a kind whose name-like key field has this value.
-    pub fn key(&self, api: &str, kind: &str, name: &str) -> Option<usize> {
-        match self.keys_of_kinds.get(&(api.to_owned(), kind.to_owned(), name.to_owned())).map(Vec::as_slice) {
-            Some([only]) => Some(*only),
+    /// The only object of a kind whose name-like key field has this value, and whose other key fields are what stands
+    /// beside the reference: a configuration's `location: HQ` means the HQ of its own organization.
+    pub fn key(&self, api: &str, kind: &str, name: &str, beside: &dyn Fn(&str) -> Option<String>) -> Option<usize> {
+        let found = self.keys_of_kinds.get(&(api.to_owned(), kind.to_owned(), name.to_owned()))?;
+        let mut fitting = found.iter().copied().filter(|index| {
+            self.keys.get(*index).is_some_and(|fields| {
+                fields.iter().all(|(field, own)| beside(field).is_none_or(|other| self.same(api, own, &other)))
+            })
+        });
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => Some(only),
             _ => None,
         }
+    }
+
+    /// Whether two texts may mean one object: equal, or both names of one declared object of any kind.
+    fn same(&self, api: &str, one: &str, other: &str) -> bool {
+        let plain = |text: &str| text.strip_prefix("ref:").unwrap_or(text).to_owned();
+        let (one, other) = (plain(one), plain(other));
+        if one == other {
+            return true;
+        }
+        let explicit = |text: &str| text.starts_with("id:") || text.starts_with("key:");
+        if explicit(&one) || explicit(&other) {
+            return true;
+        }
+        let kinds: HashSet<&String> =
+            self.handles_of_kinds.keys().filter(|(known, ..)| known == api).map(|(_, kind, _)| kind).collect();
+        kinds.into_iter().any(|kind| {
+            let find = |text: &str| {
+                self.handle(api, kind, text).or_else(|| {
+                    let slot = (api.to_owned(), kind.clone(), text.to_owned());
+                    self.keys_of_kinds.get(&slot).filter(|list| list.len() == 1).map(|list| list[0])
+                })
+            };
+            matches!((find(&one), find(&other)), (Some(a), Some(b)) if a == b)
+        })
     }
 
     /// Handles of a kind, for suggestions.
@@ -108,7 +147,7 @@ impl Names {
 pub fn build(manifests: &Manifests, sources: &Sources) -> (Graph, Vec<Diagnostic>) {
     let objects = &manifests.objects;
     let mut diagnostics = Vec::new();
-    let names = Names::new(objects);
+    let names = Names::new(objects, &manifests.broken);
     let mut uses = Vec::with_capacity(objects.len());
     let mut extra = Vec::with_capacity(objects.len());
     for object in objects {
@@ -210,12 +249,24 @@ pub fn uses_of(
             Selector::Handle(name) | Selector::Plain(name) => names.handle(api, &spoken.kind, name),
             Selector::Id(_) | Selector::Key(_) => None,
         };
-        let keys_of_kinds = || match &spoken.selector {
-            Selector::Plain(name) => names.key(api, &spoken.kind, name),
+        let complete = site.spec.reference.as_ref().map(|target| &target.complete);
+        let beside = |field: &str| {
+            let own = complete.and_then(|complete| complete.get(field)).map_or(field, String::as_str);
+            object.spec.get(own).and_then(text)
+        };
+        let by_key = || match &spoken.selector {
+            Selector::Plain(name) => names.key(api, &spoken.kind, name, &beside),
             _ => None,
         };
-        let target = match (declared.or_else(keys_of_kinds), &spoken.selector) {
+        let target = match (declared.or_else(by_key), &spoken.selector) {
             (Some(index), _) => Meaning::Declared(index),
+            (None, Selector::Handle(name) | Selector::Plain(name))
+                if names.broken.contains(&(api.to_owned(), spoken.kind.clone(), name.clone())) =>
+            {
+                let message = format!("It refers to `{name}`, a {} whose manifest is broken.", spoken.kind);
+                diagnostics.push(Diagnostic::error("PL0211", message).at(place()).about(&object.address));
+                continue;
+            }
             (None, Selector::Handle(name)) => {
                 let mut wrong = Diagnostic::error(
                     "PL0201",
@@ -233,6 +284,21 @@ pub fn uses_of(
         };
         out.push(Use { pointer: site.pointer, kind: spoken.kind, target });
     }
+    out
+}
+
+/// Texts of the fields that an object's key has besides its name.
+fn key_texts(object: &Manifest) -> Vec<(String, String)> {
+    let spec = &object.kind.spec;
+    let scope = spec.scope.as_ref().map(|scope| &scope.field);
+    let mut out: Vec<(String, String)> = spec
+        .key
+        .iter()
+        .chain(scope)
+        .filter(|field| spec.name_field.as_ref() != Some(field))
+        .filter_map(|field| Some((field.clone(), text(object.spec.get(field)?)?)))
+        .collect();
+    out.dedup();
     out
 }
 

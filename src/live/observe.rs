@@ -266,6 +266,10 @@ impl<'a> Observer<'a> {
                 self.contents(&connection, &kind, &record.id, &mut needs);
             }
             if let (Some(_), Some(parent)) = (kind.inside(), &record.parent) {
+                // Entries of a parent that is gone went with it.
+                if !self.out.by_id.contains_key(&(connection.clone(), parent_kind.clone(), parent.clone())) {
+                    continue;
+                }
                 needs.push(Need::Children(connection, kind.name.clone(), parent_kind, parent.clone()));
             } else if can_list(&kind) {
                 needs.push(Need::Kind(connection, kind.name.clone(), record.parent.clone()));
@@ -358,8 +362,8 @@ impl<'a> Observer<'a> {
         self.scopes[index] = Some(scope.clone().unwrap_or(Value::Null));
         let record = self.record(object).cloned();
         let paths_parent = parent_id.clone().or_else(|| scope_id.clone());
-        // Nothing can be below a parent that is not there yet.
-        let known = if (parent_new || scope_new) && record.is_none() && object.annotations.external_id.is_none() {
+        // Nothing can be below a parent that is not there: what was there went with it.
+        let known = if parent_new || (scope_new && object.annotations.external_id.is_none()) {
             None
         } else {
             self.collection_of(index, &kind, &connection, parent_id.as_deref(), scope_id.as_deref(), record.as_ref())?;

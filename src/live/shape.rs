@@ -132,7 +132,9 @@ impl Observer<'_> {
         let only: Specs =
             specs.get_key_value(hook.field()).map(|(name, spec)| (name.clone(), spec.clone())).into_iter().collect();
         let mut diagnostics = Vec::new();
-        let as_manifest = Manifest { spec: own.clone(), ..object.clone() };
+        let mut spec = object.spec.clone();
+        spec.extend(own.clone());
+        let as_manifest = Manifest { spec, ..object.clone() };
         let uses = uses_of(&as_manifest, &only, &self.graph.names, self.sources, &mut diagnostics);
         if !diagnostics.is_empty() {
             return Err(Stop::Fail(diagnostics));

@@ -264,6 +264,16 @@ fn natural_key(spec: &Fields, kind: &Kind, at: Mark, convert: &mut Convert<'_, '
         convert.faults.error("PL0108", message, at);
         return None;
     };
+    let plain: Vec<&String> = names
+        .iter()
+        .filter(|name| kind.field(name).is_some_and(|field| field.reference.is_none() && !field.read_only))
+        .collect();
+    if !plain.is_empty() && plain.iter().all(|name| spec.get(*name).is_none_or(Value::is_null)) {
+        let words: Vec<String> = plain.iter().map(|name| format!("`{name}`")).collect();
+        let message = format!("A {} needs {}, which tells it from others.", kind.name, words.join(" or "));
+        convert.faults.error("PL0108", message, at);
+        return None;
+    }
     let mut key = number.to_string();
     for name in names.iter().chain(kind.spec.key_extra.iter().filter(|name| spec.contains_key(*name))) {
         let field = kind.field(name)?;

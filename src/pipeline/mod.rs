@@ -156,6 +156,7 @@ pub struct Applied {
 pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let mut loaded = load(options)?;
     let inventory = loaded.open_inventory(options).await?;
+    let hashes_kept = options.keep_key || inventory.key_file().is_none_or(|file| file.exists());
     let key = Loaded::hash_key(&inventory, options)?;
     let vault = Arc::new(Vault::new(key));
     let mut diagnostics = loaded.resolve_secrets(&vault, options);
@@ -201,6 +202,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         only: only.as_ref(),
         roots: &snapshot.roots,
         empty_source: manifests.objects.is_empty() && manifests.broken.is_empty(),
+        hashes_kept,
         seal: &seal,
     };
     let mut plan = plan::plan(&inputs);

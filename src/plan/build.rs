@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     Action, ActionKind, Change, Reason, Summary,
     removed::{self, Removed},
+    sequence::pending,
     show::Shown,
     step::{Operation, Step, operation},
 };
@@ -24,7 +25,7 @@ use crate::{
     inventory::{IntentVerb, Record, State},
     live::{Found, LiveObject, Observed, Standing, record_of},
     manifest::{Manifest, Manifests, MaxDeletes, Reconcile, locate},
-    value::{Fields, Target, as_reference, reference, secret_hash, text},
+    value::{Fields, Target, as_reference, has_unresolved, reference, secret_hash, text, without_places},
 };
 
 /// What a plan is for.
@@ -63,6 +64,8 @@ pub struct Inputs<'a> {
     pub roots: &'a [String],
     /// The source had no manifests at all.
     pub empty_source: bool,
+    /// The key of secrets' hashes is kept, so that they mean something to a later run.
+    pub hashes_kept: bool,
     /// Makes the placeholder of a secret's text.
     pub seal: &'a dyn Fn(&str) -> Value,
 }
@@ -142,15 +145,15 @@ fn list_of(address: &str) -> String {
     }
 }
 
-struct Builder<'a> {
-    inputs: &'a Inputs<'a>,
-    shown: Shown,
-    out: Draft,
-    step_of: HashMap<usize, usize>,
+pub(super) struct Builder<'a> {
+    pub(super) inputs: &'a Inputs<'a>,
+    pub(super) shown: Shown,
+    pub(super) out: Draft,
+    pub(super) step_of: HashMap<usize, usize>,
     /// Objects that are replaced, by kind and old id.
-    replaced: HashMap<(String, String), String>,
-    live_owner: HashMap<(String, String, String, Option<String>), usize>,
-    owners: HashMap<(String, String, String, Option<String>), String>,
+    pub(super) replaced: HashMap<(String, String), String>,
+    pub(super) live_owner: HashMap<(String, String, String, Option<String>), usize>,
+    pub(super) owners: HashMap<(String, String, String, Option<String>), String>,
 }
 
 impl Builder<'_> {
@@ -160,7 +163,7 @@ impl Builder<'_> {
             .about(&object.address)
     }
 
-    fn tell(&mut self, object: &Manifest, pointer: &str, diagnostic: Diagnostic) {
+    pub(super) fn tell(&mut self, object: &Manifest, pointer: &str, diagnostic: Diagnostic) {
         let told = self.about(object, pointer, diagnostic);
         self.out.diagnostics.push(told);
     }
@@ -183,6 +186,10 @@ impl Builder<'_> {
         let live = known.filter(|_| !parent_replaced).and_then(|live| inputs.observed.objects.get(live));
         let record =
             record_of(inputs.state, object, inputs.manifests).map(|(address, record)| (address, record.clone()));
+        // A secret that could not be had was told already: nothing can be said of the object.
+        if inputs.observed.canonical[index].values().any(has_unresolved) {
+            return;
+        }
         let specs = inputs.observed.specs(index, &object.kind);
         let desired = self.with_replaced(&inputs.observed.canonical[index]);
         match live {
@@ -270,7 +277,8 @@ impl Builder<'_> {
             step.parent_new = Some(inputs.manifests.objects[parent].address.to_string());
             step.parent = None;
             let embeds = kind.inside().is_some_and(|inside| inside.embed.is_some());
-            step.embedded = embeds && parent_step.operation == Operation::Create;
+            // What it refers to may be made later, even by this very parent: it then follows on its own.
+            step.embedded = embeds && parent_step.operation == Operation::Create && pending(&step.desired).is_empty();
         }
         self.push(index, step);
     }
@@ -431,7 +439,7 @@ impl Builder<'_> {
         let mut now = record.clone();
         now.deletion_policy = object.annotations.deletion_policy;
         now.protect = object.annotations.protect;
-        now.applied.clone_from(desired);
+        now.applied = stored(desired);
         if let Some(index) = self.inputs.graph.names.address(&object.address) {
             now.depends_on = self.depends_on(index);
         }
@@ -605,119 +613,6 @@ impl Builder<'_> {
         self.step_of.insert(index, self.out.steps.len());
         self.out.steps.push(step);
     }
-
-    /// Drops steps that refer to an object which nothing makes in this run.
-    fn drop_dangling(&mut self) {
-        loop {
-            let made: HashSet<&str> = self
-                .out
-                .steps
-                .iter()
-                .filter(|step| matches!(step.operation, Operation::Create | Operation::Replace))
-                .map(Step::address)
-                .collect();
-            let dangling: Vec<(usize, String)> = self
-                .out
-                .steps
-                .iter()
-                .enumerate()
-                .filter_map(|(number, step)| {
-                    let missing = pending(&step.desired)
-                        .into_iter()
-                        .chain(step.parent_new.clone())
-                        .find(|address| !made.contains(address.as_str()))?;
-                    Some((number, missing))
-                })
-                .collect();
-            if dangling.is_empty() {
-                return;
-            }
-            for (number, missing) in &dangling {
-                let Some(index) = self.out.steps[*number].object else { continue };
-                let object = &self.inputs.manifests.objects[index];
-                let told = Diagnostic::error(
-                    "PL0517",
-                    format!(
-                        "`{}` needs `{missing}`, which does not exist and is not made in this run.",
-                        object.address
-                    ),
-                )
-                .hint("Take it into the run too, or see why it is left out.");
-                self.tell(object, "", told);
-            }
-            let gone: HashSet<usize> = dangling.into_iter().map(|(number, _)| number).collect();
-            let steps = std::mem::take(&mut self.out.steps);
-            self.step_of.clear();
-            for (number, step) in steps.into_iter().enumerate() {
-                if gone.contains(&number) {
-                    continue;
-                }
-                if let Some(index) = step.object {
-                    self.step_of.insert(index, self.out.steps.len());
-                }
-                self.out.steps.push(step);
-            }
-        }
-    }
-
-    /// What must come before what, among the declared objects.
-    fn order_declared(&mut self) {
-        let inputs = self.inputs;
-        let mut after: Vec<Vec<usize>> = vec![Vec::new(); self.out.steps.len()];
-        for (index, step) in &self.step_of {
-            let graph = inputs.graph;
-            let mut to: Vec<usize> = graph.extra.get(*index).into_iter().flatten().copied().collect();
-            for found in graph.uses.get(*index).into_iter().flatten() {
-                if let Meaning::Declared(target) = found.target {
-                    to.push(target);
-                }
-            }
-            to.extend(inputs.observed.late.get(index).into_iter().flatten());
-            let list: BTreeSet<usize> = to
-                .iter()
-                .filter_map(|target| self.step_of.get(target).copied())
-                .filter(|other| other != step)
-                .collect();
-            after[*step] = list.into_iter().collect();
-        }
-        for (step, list) in self.out.steps.iter_mut().zip(after) {
-            step.after = list;
-        }
-        self.order_unique();
-    }
-
-    /// An entry that takes a value which another gives up comes after it.
-    fn order_unique(&mut self) {
-        let mut held: HashMap<(String, String, String, String), usize> = HashMap::new();
-        let parent_of = |step: &Step| step.parent.clone().or_else(|| step.parent_new.clone()).unwrap_or_default();
-        for (number, step) in self.out.steps.iter().enumerate() {
-            let (Some(inside), Some(live)) = (step.kind.inside(), &step.live) else { continue };
-            for field in &inside.unique {
-                if step.send.contains(field)
-                    && let Some(value) = live.fields.get(field).and_then(text)
-                {
-                    held.insert((step.kind.name.clone(), parent_of(step), field.clone(), value), number);
-                }
-            }
-        }
-        let mut edges: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (number, step) in self.out.steps.iter().enumerate() {
-            let Some(inside) = step.kind.inside().filter(|_| step.operation == Operation::Create) else { continue };
-            for field in &inside.unique {
-                if let Some(value) = step.desired.get(field).and_then(text)
-                    && let Some(holder) = held.get(&(step.kind.name.clone(), parent_of(step), field.clone(), value))
-                {
-                    edges.entry(number).or_default().push(*holder);
-                }
-            }
-        }
-        for (number, more) in edges {
-            let list = &mut self.out.steps[number].after;
-            list.extend(more);
-            list.sort_unstable();
-            list.dedup();
-        }
-    }
 }
 
 /// Whether a change exists only because something else is replaced.
@@ -726,22 +621,9 @@ fn only_dependency(change: &Difference, desired: &Fields, inputs: &Inputs<'_>, i
     before != desired.get(&change.field) && !change.drift
 }
 
-/// Addresses of objects that fields refer to and that are not there yet.
-fn pending(fields: &Fields) -> Vec<String> {
-    fn collect(value: &Value, out: &mut Vec<String>) {
-        if let Some((_, Target::New(address))) = as_reference(value) {
-            out.push(address);
-            return;
-        }
-        match value {
-            Value::Object(map) => map.values().for_each(|value| collect(value, out)),
-            Value::Array(items) => items.iter().for_each(|value| collect(value, out)),
-            _ => {}
-        }
-    }
-    let mut out = Vec::new();
-    fields.values().for_each(|value| collect(value, &mut out));
-    out
+/// Fields as the inventory keeps them.
+pub fn stored(fields: &Fields) -> Fields {
+    fields.iter().map(|(name, value)| (name.clone(), without_places(value))).collect()
 }
 
 /// The name in an address.

@@ -5,6 +5,7 @@ mod build;
 mod lockout;
 mod model;
 mod removed;
+mod sequence;
 mod show;
 mod step;
 
@@ -15,14 +16,18 @@ use serde_json::{Value, json};
 
 pub use self::{
     batch::{Route, bulk_of, bulk_route, create_route, delete_route, replace_routes, update_route, var},
-    build::{Inputs, Mode},
+    build::{Inputs, Mode, stored},
     lockout::{needs_caller, refusals as lockouts},
     model::*,
     removed::{MAX_DELETES, MAX_SHARE},
     show::Shown,
     step::{Batch, Operation, Step},
 };
-use crate::{diagnostic::Diagnostic, inventory::Record};
+use crate::{
+    diagnostic::Diagnostic,
+    inventory::Record,
+    value::{secret, secret_hash, without_places},
+};
 
 /// A whole plan: what people see and what apply carries out.
 #[derive(Debug, Default)]
@@ -136,7 +141,7 @@ fn digest(inputs: &Inputs<'_>, steps: &[Step], moved: &[(String, Record, String)
             step.action.reason,
             step.action.changes,
             step.action.requests,
-            sorted(&Value::Object(step.desired.clone())),
+            sorted(&without_places(&Value::Object(step.desired.clone())), inputs.hashes_kept),
         ]));
     }
     for (address, _, from) in moved {
@@ -146,14 +151,23 @@ fn digest(inputs: &Inputs<'_>, steps: &[Step], moved: &[(String, Record, String)
 }
 
 /// A value with its members in one order, whatever order the manifest has.
-fn sorted(value: &Value) -> Value {
+fn sorted(value: &Value, hashes_kept: bool) -> Value {
+    if !hashes_kept && secret_hash(value).is_some() {
+        // The hash of a run that keeps no key says nothing to any other run.
+        return secret("");
+    }
     match value {
         Value::Object(map) => {
             let mut names: Vec<&String> = map.keys().collect();
             names.sort();
-            Value::Object(names.into_iter().filter_map(|name| Some((name.clone(), sorted(map.get(name)?)))).collect())
+            Value::Object(
+                names
+                    .into_iter()
+                    .filter_map(|name| Some((name.clone(), sorted(map.get(name)?, hashes_kept))))
+                    .collect(),
+            )
         }
-        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        Value::Array(items) => Value::Array(items.iter().map(|item| sorted(item, hashes_kept)).collect()),
         other => other.clone(),
     }
 }

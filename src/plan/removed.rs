@@ -1,7 +1,7 @@
 //! What the inventory owns and no manifest declares → deletions, forgettings, and what stays; with their limits.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -122,6 +122,8 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
         };
         let (action, operation, note) = match fate {
             Fate::Retain(why) => {
+                let told = format!("`{address}` stays, and stays owned: {why}.");
+                to.out.diagnostics.push(Diagnostic::note("PL0612", told).about(&address));
                 to.out.undeclared.push((address.to_string(), why));
                 continue;
             }
@@ -463,7 +465,7 @@ fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, made: &HashMap<String, 
     to.out.diagnostics.extend(refused);
 }
 
-fn containers(kind: &Kind) -> Vec<String> {
+fn containers(kind: &Kind) -> BTreeSet<String> {
     let scope = kind.spec.scope.as_ref().map(|scope| &scope.field);
     kind.spec
         .key

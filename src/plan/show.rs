@@ -59,7 +59,7 @@ impl Shown {
         }
         if let Some(upload) = file(value) {
             let part = |name: &str| upload.get(name).and_then(text);
-            return json!({ "file": part("path").or_else(|| part("name")).unwrap_or_default() });
+            return json!({ "file": part("name").or_else(|| part("path")).unwrap_or_default() });
         }
         match value {
             Value::Object(map) => {

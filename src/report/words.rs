@@ -176,7 +176,7 @@ pub(super) fn is_error(diagnostic: &DiagnosticDocument) -> bool {
 }
 
 /// Heading of what the stack owns and no manifest declares.
-pub(super) const UNDECLARED: &str = "Owned and not declared (prune is off):";
+pub(super) const UNDECLARED: &str = "Owned and not declared:";
 
 /// `1 object`, `2 objects`.
 pub(super) fn plural(count: usize, one: &str) -> String {

@@ -152,3 +152,141 @@ async fn it_glue_objects_come_stay_drift_and_go() {
     assert_eq!(planned.document.requests.apply, applied.document.requests.apply, "announced and sent");
     stack.assert_empty().await;
 }
+
+const TAGS: &str = r"
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: FlexibleAssetType
+metadata: {name: aaa}
+spec:
+  name: Aaa
+  fields:
+    - {name: Title, kind: Text, order: 1, useForTitle: true, showInList: true}
+    - {name: Other, kind: Tag, order: 2, tagType: FlexibleAssetType/bbb}
+    - {name: Own, kind: Tag, order: 3, tagType: FlexibleAssetType/aaa}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: FlexibleAssetType
+metadata: {name: bbb}
+spec:
+  name: Bbb
+  fields:
+    - {name: Title, kind: Text, order: 1, useForTitle: true, showInList: true}
+    - {name: Back, kind: Tag, order: 2, tagType: FlexibleAssetType/aaa}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: FlexibleAssetType
+metadata: {name: ccc}
+spec:
+  name: Ccc
+  fields:
+    - {name: Only, kind: Tag, order: 1, showInList: true, tagType: FlexibleAssetType/aaa}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: Organization
+metadata: {name: frog}
+spec: {name: Frog}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: FlexibleAsset
+metadata: {name: one}
+spec:
+  organization: frog
+  flexibleAssetType: aaa
+  traits: {title: One, other: [two]}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: FlexibleAsset
+metadata: {name: two}
+spec:
+  organization: frog
+  flexibleAssetType: bbb
+  traits: {title: Two}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn types_that_tag_each_other_and_themselves_are_made_in_turn() {
+    let stack = Stack::start(&["itglue"]).await;
+    stack.write("stack.yaml", TAGS);
+    stack.apply().await;
+    stack.assert_empty().await;
+}
+
+const TWO_SITES: &str = r"
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: Organization
+metadata: {name: a}
+spec: {name: A}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: Organization
+metadata: {name: b}
+spec: {name: B}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: Location
+metadata: {name: a-hq}
+spec: {organization: a, name: HQ}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: Location
+metadata: {name: b-hq}
+spec: {organization: b, name: HQ}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: Contact
+metadata: {name: b-front-desk}
+spec: {organization: b, firstName: Desk, location: HQ}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_key_means_the_object_beside_which_it_stands() {
+    let stack = Stack::start(&["itglue"]).await;
+    stack.write("stack.yaml", TWO_SITES);
+    let document = stack.apply().await;
+    let contact = document.actions.iter().find(|action| action.kind == "Contact").unwrap();
+    assert!(contact.depends_on.contains(&"itglue/Location/b-hq".to_owned()), "{:?}", contact.depends_on);
+    stack.assert_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_takes_its_entries_along_and_comes_back_whole() {
+    let stack = Stack::start(&["itglue", "rest"]).await;
+    stack.write("stack.yaml", ITGLUE);
+    stack.write(
+        "rest.yaml",
+        "apiVersion: rest.plumb.dev/v1alpha1\nkind: Organization\nmetadata: {name: acme}\nspec:\n  name: Acme\n  slug: acme\n  \
+         members: [{user: user@example.com, role: member}]\n",
+    );
+    stack.apply().await;
+    for (api, kind) in [("itglue", "Configuration"), ("rest", "Organization")] {
+        let id = stack.sandbox.objects(api, kind)[0]["id"].as_str().unwrap().to_owned();
+        assert!(stack.sandbox.remove(api, kind, &id));
+    }
+    let planned = stack.plan().await;
+    assert_eq!(told(&planned), Vec::<String>::new());
+    let drifted: Vec<&str> =
+        planned.document.actions.iter().filter(|action| action.drifted).map(|action| action.address.as_str()).collect();
+    for address in [
+        "itglue/Configuration/hf-exch01",
+        "itglue/Configuration/hf-exch01#interfaces/eth0",
+        "rest/Organization/acme",
+        "rest/Organization/acme#members/user@example.com",
+    ] {
+        assert!(drifted.contains(&address), "{address} is not in {drifted:?}");
+    }
+    stack.apply().await;
+    stack.assert_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trait_that_goes_is_drift() {
+    let stack = Stack::start(&["itglue"]).await;
+    stack.write("stack.yaml", ITGLUE);
+    stack.apply().await;
+    let id = stack.sandbox.objects("itglue", "FlexibleAsset")[0]["id"].as_str().unwrap().to_owned();
+    assert!(stack.sandbox.mutate("itglue", "FlexibleAsset", &id, &json!({"traits": {"type": "Office 365"}})));
+    let planned = stack.plan().await;
+    assert_eq!(lines(&planned.document), ["update itglue/FlexibleAsset/happy-frog-email (drift) /traits/servers"]);
+    stack.apply().await;
+    stack.assert_empty().await;
+}

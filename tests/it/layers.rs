@@ -65,9 +65,10 @@ fn modules() -> BTreeMap<String, Vec<(String, String)>> {
         }
         let code = text.split("#[cfg(test)]").next().unwrap();
         // Comments may name whom they like.
+        let comment = |line: &str| ["///", "//!"].iter().any(|start| line.trim_start().starts_with(start));
         let text: String = code
             .lines()
-            .map(|line| if line.trim_start().starts_with("///") { "\n".into() } else { format!("{line}\n") })
+            .map(|line| if comment(line) { line.replace("crate::", "") } else { line.to_owned() } + "\n")
             .collect();
         out.entry(module).or_default().push((below, text));
     }

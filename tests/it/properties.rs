@@ -146,6 +146,7 @@ fn plan_of(texts: &[String]) -> (Manifests, Plan, Vec<Vec<usize>>) {
         only: None,
         roots: &[],
         empty_source: false,
+        hashes_kept: true,
         seal: &|_| json!(null),
     });
     (manifests, plan, edges)

@@ -1,0 +1,181 @@
+//! What must come before what, among the steps of declared objects; what nothing makes is dropped.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::{
+    build::Builder,
+    step::{Operation, Step},
+};
+use crate::{
+    diagnostic::Diagnostic,
+    graph::Meaning,
+    value::{Fields, Target, as_reference, text},
+};
+
+impl Builder<'_> {
+    /// Drops steps that refer to an object which nothing makes in this run.
+    pub(super) fn drop_dangling(&mut self) {
+        loop {
+            let made: HashSet<&str> = self
+                .out
+                .steps
+                .iter()
+                .filter(|step| matches!(step.operation, Operation::Create | Operation::Replace))
+                .map(Step::address)
+                .collect();
+            let dangling: Vec<(usize, String)> = self
+                .out
+                .steps
+                .iter()
+                .enumerate()
+                .filter_map(|(number, step)| {
+                    let missing = pending(&step.desired)
+                        .into_iter()
+                        .chain(step.parent_new.clone())
+                        .find(|address| !made.contains(address.as_str()))?;
+                    Some((number, missing))
+                })
+                .collect();
+            if dangling.is_empty() {
+                return;
+            }
+            for (number, missing) in &dangling {
+                let Some(index) = self.out.steps[*number].object else { continue };
+                let object = &self.inputs.manifests.objects[index];
+                let told = Diagnostic::error(
+                    "PL0517",
+                    format!(
+                        "`{}` needs `{missing}`, which does not exist and is not made in this run.",
+                        object.address
+                    ),
+                )
+                .hint("Take it into the run too, or see why it is left out.");
+                self.tell(object, "", told);
+            }
+            let gone: HashSet<usize> = dangling.into_iter().map(|(number, _)| number).collect();
+            let steps = std::mem::take(&mut self.out.steps);
+            self.step_of.clear();
+            for (number, step) in steps.into_iter().enumerate() {
+                if gone.contains(&number) {
+                    continue;
+                }
+                if let Some(index) = step.object {
+                    self.step_of.insert(index, self.out.steps.len());
+                }
+                self.out.steps.push(step);
+            }
+        }
+    }
+
+    /// What must come before what, among the declared objects.
+    pub(super) fn order_declared(&mut self) {
+        let inputs = self.inputs;
+        let mut after: Vec<Vec<usize>> = vec![Vec::new(); self.out.steps.len()];
+        for (index, step) in &self.step_of {
+            let graph = inputs.graph;
+            let mut to: Vec<usize> = graph.extra.get(*index).into_iter().flatten().copied().collect();
+            for found in graph.uses.get(*index).into_iter().flatten() {
+                if let Meaning::Declared(target) = found.target {
+                    to.push(target);
+                }
+            }
+            to.extend(inputs.observed.late.get(index).into_iter().flatten());
+            let list: BTreeSet<usize> = to
+                .iter()
+                .filter_map(|target| self.step_of.get(target).copied())
+                .filter(|other| other != step)
+                .collect();
+            after[*step] = list.into_iter().collect();
+        }
+        for (step, list) in self.out.steps.iter_mut().zip(after) {
+            step.after = list;
+        }
+        self.embed_what_must();
+        self.order_unique();
+    }
+
+    /// A parent that cannot be made without an entry takes those along that only wait for others; it then waits too.
+    pub(super) fn embed_what_must(&mut self) {
+        let mut entries: HashMap<String, Vec<usize>> = HashMap::new();
+        for (number, step) in self.out.steps.iter().enumerate() {
+            let required = step.kind.inside().is_some_and(|inside| inside.embed_required);
+            if let Some(parent) = step.parent_new.clone().filter(|_| required && step.operation == Operation::Create) {
+                entries.entry(parent).or_default().push(number);
+            }
+        }
+        for number in 0..self.out.steps.len() {
+            let parent = self.out.steps[number].action.address.clone();
+            let Some(list) = entries.get(&parent) else { continue };
+            if self.out.steps[number].operation != Operation::Create
+                || list.iter().any(|entry| self.out.steps[*entry].embedded)
+            {
+                continue;
+            }
+            let mut waits = Vec::new();
+            for entry in list {
+                let step = &mut self.out.steps[*entry];
+                if !pending(&step.desired).contains(&parent) {
+                    step.embedded = true;
+                    waits.extend(step.after.iter().copied().filter(|other| *other != number));
+                }
+            }
+            let after = &mut self.out.steps[number].after;
+            after.extend(waits);
+            after.sort_unstable();
+            after.dedup();
+        }
+    }
+
+    /// An entry that takes a value which another gives up comes after it.
+    pub(super) fn order_unique(&mut self) {
+        let mut held: HashMap<(String, String, String, String), usize> = HashMap::new();
+        let parent_of = |step: &Step| step.parent.clone().or_else(|| step.parent_new.clone()).unwrap_or_default();
+        for (number, step) in self.out.steps.iter().enumerate() {
+            let (Some(inside), Some(live)) = (step.kind.inside(), &step.live) else { continue };
+            for field in &inside.unique {
+                if step.send.contains(field)
+                    && let Some(value) = live.fields.get(field).and_then(text)
+                {
+                    held.insert((step.kind.name.clone(), parent_of(step), field.clone(), value), number);
+                }
+            }
+        }
+        let mut edges: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (number, step) in self.out.steps.iter().enumerate() {
+            let Some(inside) = step.kind.inside().filter(|_| step.operation == Operation::Create) else { continue };
+            for field in &inside.unique {
+                if let Some(value) = step.desired.get(field).and_then(text)
+                    && let Some(holder) = held.get(&(step.kind.name.clone(), parent_of(step), field.clone(), value))
+                {
+                    edges.entry(number).or_default().push(*holder);
+                }
+            }
+        }
+        for (number, more) in edges {
+            let list = &mut self.out.steps[number].after;
+            list.extend(more);
+            list.sort_unstable();
+            list.dedup();
+        }
+    }
+}
+
+/// Addresses of objects that fields refer to and that are not there yet.
+pub(super) fn pending(fields: &Fields) -> Vec<String> {
+    pub(super) fn collect(value: &Value, out: &mut Vec<String>) {
+        if let Some((_, Target::New(address))) = as_reference(value) {
+            out.push(address);
+            return;
+        }
+        match value {
+            Value::Object(map) => map.values().for_each(|value| collect(value, out)),
+            Value::Array(items) => items.iter().for_each(|value| collect(value, out)),
+            _ => {}
+        }
+    }
+    let mut out = Vec::new();
+    fields.values().for_each(|value| collect(value, &mut out));
+    out
+}
