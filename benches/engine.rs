@@ -104,6 +104,7 @@ fn make_plan(world: &World) -> plan::Plan {
         roots: &[],
         empty_source: false,
         hashes_kept: true,
+        losses: &HashMap::new(),
         seal: &seal,
     })
 }

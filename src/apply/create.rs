@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{Shared, StepResult};
 use crate::{
     description::Kind,
@@ -263,10 +265,15 @@ impl Shared<'_> {
         parent: usize,
         id: &str,
         children: &[usize],
+        known: Option<Vec<Value>>,
     ) -> Vec<(usize, StepResult)> {
         let parent_kind = self.plan.steps[parent].kind.name.clone();
         let child_kind = self.plan.steps[children[0]].kind.clone();
-        let rows = match self.children(remote, &child_kind, &parent_kind, id).await {
+        let looked = match known {
+            Some(rows) => Ok(Some(rows)),
+            None => self.children(remote, &child_kind, &parent_kind, id).await,
+        };
+        let rows = match looked {
             Ok(rows) => rows.unwrap_or_default(),
             Err(error) => {
                 let why = format!("it was sent along with its parent, and could not be looked up: {error}");

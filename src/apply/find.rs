@@ -1,6 +1,6 @@
 //! Finds objects again: what a lost answer made, what a silent create made, the entries that were sent along.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use serde_json::Value;
 
@@ -107,6 +107,35 @@ impl Shared<'_> {
         remote.list(kind, &asked).await.map(|listing| Some(listing.rows))
     }
 
+    /// The rows of the entries inside all parents of a kind, by parent's id, where the parents' list brings them along.
+    pub(super) async fn all_children(
+        &self,
+        remote: &Remote,
+        parent: &Step,
+        child: &Arc<Kind>,
+    ) -> Option<HashMap<String, Vec<Value>>> {
+        let inside = child.inside()?;
+        let include = inside.include.as_deref().filter(|_| !inside.include_on_get_only && can_list(&parent.kind))?;
+        let mut asked = ListQuery { include: vec![include.to_owned()], ..ListQuery::default() };
+        if let (Some(scope), Some(id)) = (&parent.kind.spec.scope, self.parent_id(parent)) {
+            match &scope.filter {
+                Some(filter) => asked.query.push((filter.clone(), id)),
+                None => asked.vars.push((scope.field.clone(), id)),
+            }
+        }
+        // If it cannot be had this way, each parent is asked.
+        let listing = remote.list(&parent.kind, &asked).await.ok()?;
+        let along = by_type_and_id(&listing.included);
+        let mut out = HashMap::new();
+        for row in &listing.rows {
+            let id = crate::dialect::id_of(&parent.kind, row)?;
+            if let Some(rows) = included(&parent.kind, child, row, include, &along) {
+                out.insert(id, rows.into_iter().cloned().collect());
+            }
+        }
+        Some(out)
+    }
+
     /// The rows of the entries inside a parent.
     pub(super) async fn children(
         &self,
@@ -129,13 +158,16 @@ impl Shared<'_> {
         };
         let vars = |name: &str| (name == "id").then(|| parent.to_owned());
         let Some((row, more)) = remote.get(parent_kind, &vars, &[include.to_owned()]).await? else { return Ok(None) };
-        let along: std::collections::HashMap<(String, String), &Value> = more
-            .iter()
-            .filter_map(|row| {
-                let id = row.get("id").and_then(text).or_else(|| text(get_path(row, "attributes.id")?))?;
-                Some(((row.get("type").and_then(text)?.replace('_', "-"), id), row))
-            })
-            .collect();
+        let along = by_type_and_id(&more);
         Ok(included(parent_kind, child, &row, include, &along).map(|rows| rows.into_iter().cloned().collect()))
     }
+}
+
+fn by_type_and_id(rows: &[Value]) -> HashMap<(String, String), &Value> {
+    rows.iter()
+        .filter_map(|row| {
+            let id = row.get("id").and_then(text).or_else(|| text(get_path(row, "attributes.id")?))?;
+            Some(((row.get("type").and_then(text)?.replace('_', "-"), id), row))
+        })
+        .collect()
 }

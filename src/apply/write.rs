@@ -91,11 +91,30 @@ impl Shared<'_> {
             }
             return out;
         }
-        for (index, id) in embedded {
-            let children: Vec<usize> = self.children_of(index, &along).collect();
+        out.extend(self.learn(&remote, embedded, &along).await);
+        out
+    }
+
+    /// Learns the ids of entries that were sent along: of one parent by its own list, of many by one list of the
+    /// parents that brings their entries.
+    async fn learn(&self, remote: &Remote, parents: Vec<(usize, String)>, along: &[usize]) -> Vec<(usize, StepResult)> {
+        let mut groups: Vec<(usize, String, Vec<usize>)> = Vec::new();
+        for (index, id) in parents {
+            let children: Vec<usize> = self.children_of(index, along).collect();
             if !children.is_empty() {
-                out.extend(self.learn_embedded(&remote, index, &id, &children).await);
+                groups.push((index, id, children));
             }
+        }
+        let mut rows = match &groups[..] {
+            [first, _, ..] => {
+                self.all_children(remote, &self.plan.steps[first.0], &self.plan.steps[first.2[0]].kind).await
+            }
+            _ => None,
+        };
+        let mut out = Vec::new();
+        for (index, id, children) in groups {
+            let known = rows.as_mut().and_then(|rows| rows.remove(&id));
+            out.extend(self.learn_embedded(remote, index, &id, &children, known).await);
         }
         out
     }

@@ -194,13 +194,25 @@ impl Kind {
     }
 }
 
-/// The field by which objects of a kind are contained in objects of another: one of its key or its scope.
-pub fn contained_by<'k>(kind: &'k Kind, container: &str) -> Option<&'k str> {
+/// The fields by which objects of a kind are contained in objects of another: references of its key or its scope.
+pub fn contained_by<'k>(kind: &'k Kind, container: &str) -> Vec<&'k str> {
     let scope = kind.spec.scope.as_ref().map(|scope| &scope.field);
-    kind.spec.key.iter().chain(scope).map(String::as_str).find(|field| {
-        let target = kind.field(field).and_then(|field| field.reference.as_ref()?.kind.as_deref());
-        target == Some(container) && kind.name != container
-    })
+    let mut fields: Vec<&str> = kind
+        .spec
+        .key
+        .iter()
+        .chain(scope)
+        .map(String::as_str)
+        .filter(|field| {
+            kind.name != container
+                && kind.field(field).and_then(|field| field.reference.as_ref()).is_some_and(|target| {
+                    target.kind.as_deref() == Some(container) || target.kinds.values().any(|kind| kind == container)
+                })
+        })
+        .collect();
+    fields.sort_unstable();
+    fields.dedup();
+    fields
 }
 
 impl FieldSpec {

@@ -22,8 +22,26 @@ pub trait Hook: Send + Sync {
     /// Puts right what was typed from a definition that was not live yet, once it is.
     fn correct(&self, refined: &mut FieldSpec, definition: &Fields);
 
+    /// Where values of members are seen that the object itself does not show, if anywhere.
+    fn hidden(&self) -> Option<Hidden>;
+
     /// Key parts that come from the field's members, in order; nothing where the object has no natural key.
     fn key(&self, refined: &FieldSpec, value: &serde_json::Value) -> Option<Vec<String>>;
+}
+
+/// Where values of members are seen that the object itself does not show: rows of another kind's list.
+#[derive(Debug, Clone, Copy)]
+pub struct Hidden {
+    /// The kind whose list has them.
+    pub kind: &'static str,
+    /// Attribute that tells such rows from others, and its value.
+    pub marked: (&'static str, &'static str),
+    /// Attribute with the object's id.
+    pub id: &'static str,
+    /// Attribute with the object's name.
+    pub name: &'static str,
+    /// Field of both kinds that the list is limited by.
+    pub scope: &'static str,
 }
 
 /// One definition of a member: the fields of an entry.

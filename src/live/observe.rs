@@ -262,8 +262,11 @@ impl<'a> Observer<'a> {
             }
             let Some((kind, parent_kind)) = self.record_kind(address) else { continue };
             let connection = self.connection(&record.connection);
-            if kind.spec.contains && record.deletion_policy == Some(DeletionPolicy::Delete) {
-                self.contents(&connection, &kind, &record.id, &mut needs);
+            let by_default = !(record.adopted || kind.spec.contains || kind.spec.delete_loses.is_some());
+            let deleted = record.deletion_policy == Some(DeletionPolicy::Delete)
+                || (record.deletion_policy.is_none() && by_default);
+            if deleted && kind.inside().is_none() && kind.can(Verb::Delete) {
+                self.contents(&connection, &kind, record, &mut needs);
             }
             if let (Some(_), Some(parent)) = (kind.inside(), &record.parent) {
                 // Entries of a parent that is gone went with it.
@@ -281,13 +284,23 @@ impl<'a> Observer<'a> {
     }
 
     /// Collections of what an object that may be deleted contains.
-    pub(super) fn contents(&self, connection: &Arc<str>, container: &Kind, id: &str, needs: &mut Vec<Need>) {
+    fn contents(&self, connection: &Arc<str>, container: &Kind, record: &Record, needs: &mut Vec<Need>) {
         let Some(remote) = self.remotes.get(&**connection) else { return };
+        let scope_kind = |kind: &Kind| {
+            let scope = kind.spec.scope.as_ref()?;
+            kind.field(&scope.field)?.reference.as_ref()?.kind.clone()
+        };
         for kind in remote.api.kinds.values().filter(|kind| kind.is_declarable() && can_list(kind)) {
-            let Some(field) = contained_by(kind, &container.name) else { continue };
+            let fields = contained_by(kind, &container.name);
+            if fields.is_empty() {
+                continue;
+            }
             let need = |scope: Option<String>| Need::Kind(connection.clone(), kind.name.clone(), scope);
+            let shared = scope_kind(container).is_some() && scope_kind(container) == scope_kind(kind);
             match &kind.spec.scope {
-                Some(scope) if scope.field == field => needs.push(need(Some(id.to_owned()))),
+                Some(scope) if fields.contains(&scope.field.as_str()) => needs.push(need(Some(record.id.clone()))),
+                // Both are listed below the same kind of parent.
+                Some(_) if shared && record.parent.is_some() => needs.push(need(record.parent.clone())),
                 Some(scope) if scope.required => {
                     // It is listed below something else only: below each of those, then.
                     let below = kind.field(&scope.field).and_then(|field| field.reference.as_ref()?.kind.clone());

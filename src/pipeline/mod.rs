@@ -5,6 +5,7 @@
 mod account;
 mod connect;
 mod health;
+mod hidden;
 mod load;
 mod rebuild;
 mod select;
@@ -190,6 +191,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     .run()
     .await;
     options.progress.event(&ProgressEvent::Planning);
+    let no_losses = HashMap::new();
     let inputs = Inputs {
         manifests: &manifests,
         sources: &snapshot.sources,
@@ -203,9 +205,15 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         roots: &snapshot.roots,
         empty_source: manifests.objects.is_empty() && manifests.broken.is_empty(),
         hashes_kept,
+        losses: &no_losses,
         seal: &seal,
     };
     let mut plan = plan::plan(&inputs);
+    let losses = hidden::losses(&connected, &plan, &mut diagnostics).await;
+    if !losses.is_empty() {
+        plan = plan::plan(&Inputs { losses: &losses, ..inputs });
+    }
+    let inputs = Inputs { losses: &losses, ..inputs };
     let callers = connect::callers(&connected, &plan::needs_caller(&plan.steps), &mut diagnostics).await;
     plan.diagnostics.extend(plan::lockouts(&inputs, &plan.steps, &callers));
     let mut all = snapshot.diagnostics.clone();

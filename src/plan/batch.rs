@@ -263,10 +263,10 @@ pub fn replace_routes(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Vec<
 
 /// Reads that carrying a step out needs besides the calls that it announces: the ids of what was sent along, what a
 /// silent create made, the object as it is where an update replaces it whole.
-pub(super) fn lookups(step: &Step, embeds: bool) -> u64 {
+pub(super) fn lookups(step: &Step) -> u64 {
     let spec = &step.kind.spec;
     let after_create = matches!(step.operation, Operation::Create | Operation::Replace)
-        && (spec.create.answers_nothing || embeds)
+        && spec.create.answers_nothing
         && !step.embedded;
     let before_update =
         step.operation == Operation::Update && spec.update.style == UpdateStyle::Replace && step.kind.can(Verb::Get);

@@ -41,6 +41,7 @@ pub enum Mode {
 }
 
 /// Everything that a plan is made from.
+#[derive(Clone, Copy)]
 pub struct Inputs<'a> {
     /// The manifests.
     pub manifests: &'a Manifests,
@@ -66,6 +67,8 @@ pub struct Inputs<'a> {
     pub empty_source: bool,
     /// The key of secrets' hashes is kept, so that they mean something to a later run.
     pub hashes_kept: bool,
+    /// Objects whose update would lose a value that the API does not show, by index, with the value's field.
+    pub losses: &'a HashMap<usize, String>,
     /// Makes the placeholder of a secret's text.
     pub seal: &'a dyn Fn(&str) -> Value,
 }
@@ -584,6 +587,16 @@ impl Builder<'_> {
     }
 
     fn push(&mut self, index: usize, mut step: Step) {
+        if let Some(field) = self.inputs.losses.get(&index).filter(|_| step.operation == Operation::Update) {
+            let object = &self.inputs.manifests.objects[index];
+            let told = Diagnostic::error(
+                "PL0516",
+                format!("`{}` cannot be updated safely: `{field}` has a value that the API does not show, and the update would delete it.", object.address),
+            )
+            .hint(format!("Declare `{field}`, so that it is sent along; or write `null` there if it is to go."));
+            self.tell(object, "", told);
+            return;
+        }
         // What cannot be sent without losing something is no step.
         if matches!(step.operation, Operation::Update) {
             for field in &step.send {

@@ -78,12 +78,20 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     let embeds: HashSet<String> =
         steps.iter().filter(|step| step.embedded).filter_map(|step| step.parent_new.clone()).collect();
     let mut calls: BTreeMap<String, u64> = BTreeMap::new();
-    for step in &steps {
-        let own =
-            step.action.requests.iter().filter(|request| matches!(request, RequestInfo::Call { .. })).count() as u64;
-        let extra = batch::lookups(step, embeds.contains(&step.action.address));
-        if own + extra > 0 {
-            *calls.entry(step.action.connection.clone()).or_default() += own + extra;
+    for batch in &batches {
+        let mut looked = false;
+        for step in batch.steps.iter().map(|index| &steps[*index]) {
+            let own = step.action.requests.iter().filter(|request| matches!(request, RequestInfo::Call { .. })).count()
+                as u64;
+            let mut extra = batch::lookups(step);
+            if embeds.contains(&step.action.address) && !looked {
+                // Entries that were sent along are looked up once for all parents of a call.
+                extra += 1;
+                looked = true;
+            }
+            if own + extra > 0 {
+                *calls.entry(step.action.connection.clone()).or_default() += own + extra;
+            }
         }
     }
     let summary = build::summarise(&steps, draft.unchanged);

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     address::Address,
-    description::{Kind, contained_by, format::Verb},
+    description::{Kind, format::Verb},
     diagnostic::Diagnostic,
     inventory::Record,
     live::{LiveObject, record_sources},
@@ -432,10 +432,19 @@ fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, made: &HashMap<String, 
         if !live.kind.is_declarable() {
             continue;
         }
-        for container in containers(&live.kind) {
-            let Some(field) = contained_by(&live.kind, &container) else { continue };
-            let Some((_, Target::Id(id))) = live.fields.get(field).and_then(as_reference) else { continue };
-            let Some(step) = deleted.get(&(live.connection.clone(), container.clone(), id)) else { continue };
+        let targets: BTreeSet<(String, String)> = live
+            .kind
+            .spec
+            .key
+            .iter()
+            .chain(live.kind.spec.scope.as_ref().map(|scope| &scope.field))
+            .filter_map(|field| match as_reference(live.fields.get(field)?)? {
+                (container, Target::Id(id)) if container != live.kind.name => Some((container.to_owned(), id)),
+                _ => None,
+            })
+            .collect();
+        for (container, id) in targets {
+            let Some(step) = deleted.get(&(live.connection.clone(), container, id)) else { continue };
             let keeper = owned.get(&(&*live.connection, live.kind.name.clone(), live.id.as_str()));
             let goes = keeper.is_some_and(|owner| made.contains_key(*owner) || !kept.contains(*owner));
             if !goes {
@@ -463,17 +472,6 @@ fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, made: &HashMap<String, 
         );
     }
     to.out.diagnostics.extend(refused);
-}
-
-fn containers(kind: &Kind) -> BTreeSet<String> {
-    let scope = kind.spec.scope.as_ref().map(|scope| &scope.field);
-    kind.spec
-        .key
-        .iter()
-        .chain(scope)
-        .filter_map(|field| kind.field(field)?.reference.as_ref()?.kind.clone())
-        .filter(|target| *target != kind.name)
-        .collect()
 }
 
 /// Refuses more deletions than a careful person would expect.

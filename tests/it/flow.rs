@@ -284,9 +284,24 @@ async fn a_trait_that_goes_is_drift() {
     stack.write("stack.yaml", ITGLUE);
     stack.apply().await;
     let id = stack.sandbox.objects("itglue", "FlexibleAsset")[0]["id"].as_str().unwrap().to_owned();
-    assert!(stack.sandbox.mutate("itglue", "FlexibleAsset", &id, &json!({"traits": {"type": "Office 365"}})));
+    assert!(stack.sandbox.mutate("itglue", "FlexibleAsset", &id, &json!({"traits": {"servers": null}})));
     let planned = stack.plan().await;
     assert_eq!(lines(&planned.document), ["update itglue/FlexibleAsset/happy-frog-email (drift) /traits/servers"]);
     stack.apply().await;
     stack.assert_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_trait_that_is_not_declared_is_not_lost() {
+    let stack = Stack::start(&["itglue"]).await;
+    stack.write("stack.yaml", ITGLUE);
+    stack.apply().await;
+    // The password is no longer declared; another trait changes.
+    let without = ITGLUE.replace("    admin-password: {valueFrom: {file: key}}\n", "").replace("type: Office 365", "type: Exchange 2016");
+    stack.write("stack.yaml", &without);
+    let before = stack.sandbox.objects("itglue", "FlexibleAsset")[0]["attributes"]["traits"]["admin-password"].clone();
+    assert!(!before.is_null());
+    let _ = stack.try_apply().await;
+    let after = stack.sandbox.objects("itglue", "FlexibleAsset")[0]["attributes"]["traits"]["admin-password"].clone();
+    assert_eq!(before, after, "the value is sent back as it was read, or the update is refused");
 }

@@ -147,6 +147,7 @@ fn plan_of(texts: &[String]) -> (Manifests, Plan, Vec<Vec<usize>>) {
         roots: &[],
         empty_source: false,
         hashes_kept: true,
+        losses: &HashMap::new(),
         seal: &|_| json!(null),
     });
     (manifests, plan, edges)

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     description::{
         format::{FieldSpec, FieldType, IdWire, Immutable, RefSpec, Sensitivity},
-        hook::{Definition, Hook},
+        hook::{Definition, Hidden, Hook},
     },
     value::{Fields, as_reference, text},
 };
@@ -59,6 +59,18 @@ impl Hook for Traits {
         {
             member.wire = Some(key);
         }
+    }
+
+    // "Any traits you don't specify will be deleted", and a Password trait may not be shown: it has a row of its own
+    // among the passwords ("Passwords", `resource-type`).
+    fn hidden(&self) -> Option<Hidden> {
+        Some(Hidden {
+            kind: "Password",
+            marked: ("resource-type", "flexible-asset-trait"),
+            id: "resource-id",
+            name: "cached-resource-name",
+            scope: "organization",
+        })
     }
 
     fn key(&self, refined: &FieldSpec, value: &Value) -> Option<Vec<String>> {
