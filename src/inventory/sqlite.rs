@@ -44,6 +44,13 @@ const STEPS: &[&str] = &["
     ) WITHOUT ROWID;
 "];
 
+/// How a file is opened beside others that use it.
+const SHARED: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+/// How a file is opened that nobody can be writing.
+const LYING: OpenFlags =
+    OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX).union(OpenFlags::SQLITE_OPEN_URI);
+
 /// An inventory file that is open for writing, with the lock.
 #[derive(Debug)]
 pub(super) struct Database {
@@ -187,8 +194,7 @@ fn connect(path: &Path) -> Result<Connection, Box<dyn std::error::Error>> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error.into()),
     }
-    let connection =
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection = Connection::open_with_flags(path, SHARED)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -206,17 +212,15 @@ where
     if !path.exists() {
         return Ok(T::default());
     }
-    let shared = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let lying = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let attempt = |name: &Path, flags| -> Result<T, Problem> {
         let mut connection = Connection::open_with_flags(name, flags)?;
         connection.busy_timeout(Duration::from_secs(10))?;
         connection.pragma_update(None, "query_only", "ON")?;
         read(&mut connection)
     };
-    let result = match attempt(path, shared) {
+    let result = match attempt(path, SHARED) {
         Err(Problem::Sql(error)) if cannot_write(&error) => match immutable(path) {
-            Some(name) => attempt(Path::new(&name), lying),
+            Some(name) => attempt(Path::new(&name), LYING),
             None => Err(Problem::Sql(error)),
         },
         other => other,
@@ -358,6 +362,19 @@ mod tests {
     #[test]
     fn there_is_a_step_for_every_version() {
         assert_eq!(STEPS.len(), SCHEMA_VERSION as usize);
+    }
+
+    #[test]
+    fn a_file_is_read_as_it_lies_if_there_is_no_log_to_miss() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("odd #name? 100%.db");
+        let writer = connect(&path).unwrap();
+        writer.execute_batch("CREATE TABLE a (x); INSERT INTO a VALUES (7)").unwrap();
+        assert_eq!(immutable(&path), None, "what was written is in the log");
+        drop(writer);
+        let reader = Connection::open_with_flags(immutable(&path).unwrap(), LYING).unwrap();
+        assert_eq!(reader.query_row("SELECT x FROM a", [], |row| row.get::<_, i64>(0)).unwrap(), 7);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was made beside it");
     }
 
     #[test]
