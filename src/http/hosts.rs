@@ -41,7 +41,9 @@ impl HostPolicy {
             };
             let diagnostic = Diagnostic::error(
                 "PL0321",
-                format!("`{what}` of connection `{connection}` is on host `{host}`, {why}: no credential is sent there."),
+                format!(
+                    "`{what}` of connection `{connection}` is on host `{host}`, {why}: no credential is sent there."
+                ),
             );
             let diagnostic = if known.is_empty() {
                 diagnostic

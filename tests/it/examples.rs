@@ -285,7 +285,9 @@ async fn pipelines_show_what_they_will_apply() {
         for name in ["one", "two"] {
             write(
                 &format!("objects/{name}.yaml"),
-                &format!("apiVersion: rest.plumb.dev/v1alpha1\nkind: Resource\nmetadata: {{name: {name}}}\nspec: {{}}\n"),
+                &format!(
+                    "apiVersion: rest.plumb.dev/v1alpha1\nkind: Resource\nmetadata: {{name: {name}}}\nspec: {{}}\n"
+                ),
             );
         }
         let run = |verb: &str| {

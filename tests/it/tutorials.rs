@@ -36,7 +36,8 @@ fn script(block: &str) -> String {
         if command.starts_with("plumb sandbox") {
             continue;
         }
-        let yes = if command.starts_with("plumb apply") || command.starts_with("plumb destroy") { " --yes" } else { "" };
+        let yes =
+            if command.starts_with("plumb apply") || command.starts_with("plumb destroy") { " --yes" } else { "" };
         script.push_str(&format!(
             "{command}{yes}\ncode=$?; if [ $code != {code} ]; then echo \"exit code $code: {command}\" >&2; exit 99; fi\n"
         ));
@@ -60,10 +61,8 @@ async fn follow(page: &str) {
                 fs::write(folder.path().join(name), block.text).unwrap();
             }
             "sh" => {
-                let run = format!(
-                    "test ! -e .variables || . ./.variables\n{}export -p > .variables\n",
-                    script(block.text)
-                );
+                let run =
+                    format!("test ! -e .variables || . ./.variables\n{}export -p > .variables\n", script(block.text));
                 let mut command = Command::new("bash");
                 command.args(["-c", &run]).current_dir(folder.path()).env("PATH", &path).stdin(Stdio::null());
                 for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLUMB_")) {
@@ -76,7 +75,10 @@ async fn follow(page: &str) {
             }
             "text" => {
                 for line in block.text.lines() {
-                    assert!(printed.lines().any(|other| other.trim_end() == line), "{page}: no line\n{line}\nin\n{printed}");
+                    assert!(
+                        printed.lines().any(|other| other.trim_end() == line),
+                        "{page}: no line\n{line}\nin\n{printed}"
+                    );
                     checked += 1;
                 }
             }
