@@ -336,7 +336,8 @@ fn leaf(
         || has_secret(desired)
         || applied.is_some_and(has_secret)
         || live.is_some_and(has_secret);
-    let there = live.filter(|live| !is_empty(live));
+    // Where the API does not say, what was applied is the last that is known.
+    let there = live.or(applied.filter(|_| at.exists)).filter(|value| !is_empty(value));
     out.changes.push(Difference {
         path: at.path.clone(),
         field: at.field.to_owned(),

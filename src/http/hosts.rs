@@ -34,12 +34,15 @@ impl HostPolicy {
         }
         if !(self.described && is_described(api, url)) {
             let known = if self.described { described(api) } else { Vec::new() };
+            let why = if self.described {
+                format!("which is no documented host of API `{}`", api.name)
+            } else {
+                format!("and API `{}` is described by a manifest, which cannot say whom to trust", api.name)
+            };
             let diagnostic = Diagnostic::error(
                 "PL0321",
                 format!(
-                    "`{what}` of connection `{connection}` is on host `{host}`, which is no documented host of API \
-                     `{}`: no credential is sent there.",
-                    api.name
+                    "`{what}` of connection `{connection}` is on host `{host}`, {why}: no credential is sent there."
                 ),
             );
             let diagnostic = if known.is_empty() {

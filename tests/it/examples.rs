@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path, process::Stdio};
 
 use plumb::{
     plan::{ActionKind, PlanDocument},
-    sandbox::{SandboxOptions, parse_seed},
+    sandbox::{Sandbox, SandboxOptions, parse_seed},
 };
 use serde_json::json;
 
@@ -256,4 +256,64 @@ fn every_command_that_is_shown_exists() {
         }
     }
     assert!(seen > 20, "{seen} commands are too few to be all");
+}
+
+/// The commands of a pipeline that read the repository as it lays it out.
+fn pipeline(file: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(repository(file)).unwrap();
+    commands(&text).into_iter().filter(|call| call.iter().any(|word| word == "connections")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipelines_show_what_they_will_apply() {
+    for file in ["examples/ci/github-actions.yml", "examples/ci/gitlab-ci.yml"] {
+        let sandbox = Sandbox::start(plumb::apis::builtin(), SandboxOptions::default()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write(
+            "connections/main.yaml",
+            &format!(
+                "apiVersion: plumb.dev/v1alpha1\nkind: Connection\nmetadata: {{name: main}}\nspec:\n  api: rest\n  \
+                 url: {}\n  auth: {{bearer: {{valueFrom: {{env: TOKEN}}}}}}\n",
+                sandbox.url("rest")
+            ),
+        );
+        for name in ["one", "two"] {
+            write(
+                &format!("objects/{name}.yaml"),
+                &format!(
+                    "apiVersion: rest.plumb.dev/v1alpha1\nkind: Resource\nmetadata: {{name: {name}}}\nspec: {{}}\n"
+                ),
+            );
+        }
+        let run = |verb: &str| {
+            let calls = pipeline(file);
+            let call = calls.iter().find(|call| call[0] == verb).unwrap_or_else(|| panic!("{file} has no {verb}"));
+            let mut command = plumb();
+            command.args(call).current_dir(folder.path()).env("TOKEN", "correct-horse-battery");
+            command.env("PLUMB_INVENTORY", folder.path().join("inventory.db"));
+            let output = command.output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            (output.status.code(), text, String::from_utf8(output.stderr).unwrap())
+        };
+        for verb in ["validate", "plan", "apply", "drift"] {
+            let (code, out, err) = run(verb);
+            assert_eq!(code, Some(0), "{file}: {verb}\n{out}\n{err}");
+        }
+        assert_eq!(sandbox.objects("rest", "Resource").len(), 2);
+
+        fs::remove_file(folder.path().join("objects/two.yaml")).unwrap();
+        let (_, planned, _) = run("plan");
+        assert!(planned.contains("rest/Resource/two") && planned.contains("1 to delete"), "{file}: {planned}");
+        assert_eq!(run("apply").0, Some(0));
+        assert_eq!(sandbox.objects("rest", "Resource").len(), 1);
+
+        let left = sandbox.objects("rest", "Resource")[0]["id"].as_str().unwrap().to_owned();
+        assert!(sandbox.mutate("rest", "Resource", &left, &json!({"name": "by hand"})));
+        assert_eq!(run("drift").0, Some(2), "{file}: drift is a red run");
+    }
 }

@@ -18,5 +18,6 @@ mod report;
 mod sandbox;
 mod seeds;
 mod support;
+mod tutorials;
 mod verbs;
 mod wire;

@@ -154,7 +154,7 @@ fn every_answer_is_read_whole() {
             for row in rows {
                 let decoded = decode_row(kind, &row, &|_| secret("hash"));
                 let decoded = decoded.unwrap_or_else(|| panic!("{}: no id in {row}", example.id));
-                for name in &kind.spec.key {
+                for name in kind.spec.key.iter().filter(|name| !kind.spec.key_optional.contains(name)) {
                     // No answer shows which manufacturer a model is of; the list's path does.
                     assert!(
                         decoded.fields.contains_key(name) || (kind.name == "Model" && name == "manufacturer"),

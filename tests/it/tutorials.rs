@@ -1,0 +1,99 @@
+//! The tutorials, done line by line: their files are written, their commands are run against a sandbox, and what they say
+//! is printed is printed.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use plumb::sandbox::{Sandbox, SandboxOptions};
+
+use crate::support::example::repository;
+
+/// A fenced block: its language and its lines.
+struct Block<'a> {
+    language: &'a str,
+    text: &'a str,
+}
+
+fn blocks(page: &str) -> Vec<Block<'_>> {
+    page.split("\n```")
+        .skip(1)
+        .step_by(2)
+        .filter_map(|fenced| fenced.split_once('\n'))
+        .map(|(language, text)| Block { language, text })
+        .collect()
+}
+
+/// The commands of a block as a script: what asks is told yes, and what says `# exit code N` has to end so.
+fn script(block: &str) -> String {
+    let mut script = String::new();
+    for line in block.replace("\\\n", " ").lines() {
+        let (command, comment) = line.split_once(" # ").unwrap_or((line, ""));
+        let code = comment.strip_prefix("exit code ").unwrap_or("0");
+        // The sandbox is this process's.
+        if command.starts_with("plumb sandbox") {
+            continue;
+        }
+        let yes =
+            if command.starts_with("plumb apply") || command.starts_with("plumb destroy") { " --yes" } else { "" };
+        script.push_str(&format!(
+            "{command}{yes}\ncode=$?; if [ $code != {code} ]; then echo \"exit code $code: {command}\" >&2; exit 99; fi\n"
+        ));
+    }
+    script
+}
+
+/// Runs all blocks in a folder. Variables that one block sets are there for the next.
+async fn follow(page: &str) {
+    let sandbox = Sandbox::start(plumb::apis::builtin(), SandboxOptions::default()).await.unwrap();
+    let text = fs::read_to_string(repository(page)).unwrap().replace("http://127.0.0.1:8700", sandbox.address());
+    let folder = tempfile::tempdir().unwrap();
+    let bin = Path::new(env!("CARGO_BIN_EXE_plumb")).parent().unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let mut printed = String::new();
+    let mut checked = 0;
+    for block in blocks(&text) {
+        match block.language {
+            "yaml" => {
+                let name = block.text.lines().next().unwrap().strip_prefix("# ").expect("a file's name comes first");
+                fs::write(folder.path().join(name), block.text).unwrap();
+            }
+            "sh" => {
+                let run =
+                    format!("test ! -e .variables || . ./.variables\n{}export -p > .variables\n", script(block.text));
+                let mut command = Command::new("bash");
+                command.args(["-c", &run]).current_dir(folder.path()).env("PATH", &path).stdin(Stdio::null());
+                for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLUMB_")) {
+                    command.env_remove(name);
+                }
+                let output = command.output().unwrap();
+                printed = String::from_utf8(output.stdout).unwrap();
+                let told = String::from_utf8(output.stderr).unwrap();
+                assert!(output.status.success(), "{page}:\n{}\n{printed}\n{told}", block.text);
+            }
+            "text" => {
+                for line in block.text.lines() {
+                    assert!(
+                        printed.lines().any(|other| other.trim_end() == line),
+                        "{page}: no line\n{line}\nin\n{printed}"
+                    );
+                    checked += 1;
+                }
+            }
+            other => panic!("{page}: a block of `{other}`"),
+        }
+    }
+    assert!(checked > 0, "{page} shows nothing of what is printed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_it_glue_tutorial_works() {
+    follow("docs/tutorial-itglue.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rest_tutorial_works() {
+    follow("docs/tutorial-rest.md").await;
+}
