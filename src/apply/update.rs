@@ -189,7 +189,7 @@ impl Shared<'_> {
         call.query = query;
         call.headers = headers;
         let answer =
-            remote.client.send(&call).await.and_then(|answer| remote.successful(answer)).map_err(|error| Trouble {
+            remote.send(&call).await.and_then(|answer| remote.successful(answer)).map_err(|error| Trouble {
                 unknown: error.processed() == Processed::Maybe,
                 message: error.to_string(),
             })?;
