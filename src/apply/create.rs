@@ -1,10 +1,13 @@
 //! Creates, one or many at a time: what a lost or silent answer made is found before anything is sent again.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::{Shared, StepResult};
+use super::{
+    Shared, StepResult,
+    find::{Shelf, types_of},
+};
 use crate::{
     description::Kind,
     dialect::{self, Decoded, bulk_body, create_body, decode_row},
@@ -17,6 +20,7 @@ use crate::{
 
 /// How often an unanswered create is sent again once it is known not to have taken effect.
 const CREATE_TRIES: u32 = 3;
+const NOT_KNOWN: &str = "whether it was made is not known";
 
 use super::write::{Done, Split, Trouble, failed, rows_of};
 
@@ -39,13 +43,14 @@ impl Shared<'_> {
             match self.create_bulk(remote, &ready).await {
                 Ok(results) => out.extend(results),
                 Err(Split) => {
-                    // Nothing says that a refused bulk call did nothing at all: each is looked for before it goes alone.
+                    // Nothing says that a refused bulk call did nothing at all: what it made is not sent again.
+                    let steps: Vec<usize> = ready.iter().map(|(index, _)| *index).collect();
+                    let mut found = self.found(&steps).await;
                     for (index, parts) in ready {
-                        let only = [(index, parts)];
-                        let single = match self.found(&self.plan.steps[index]).await {
-                            Ok(Some(done)) => Ok(done),
-                            Ok(None) => self.create_one(remote, &only[0].1, index).await,
-                            Err(trouble) => Err(trouble),
+                        let single = match found.remove(&index) {
+                            Some(Ok(Some(done))) => Ok(done),
+                            Some(Err(trouble)) => Err(trouble),
+                            Some(Ok(None)) | None => self.create_one(remote, &parts, index).await,
                         };
                         out.push((index, single));
                     }
@@ -83,61 +88,100 @@ impl Shared<'_> {
         groups
     }
 
-    pub(super) async fn create_bulk(
+    /// Creates many objects by one call. What an unanswered call made is found; the rest goes again once it is known not
+    /// to have been made.
+    async fn create_bulk(
         &self,
         remote: &Remote,
         ready: &[(usize, Parts)],
     ) -> Result<Vec<(usize, Result<Done, Trouble>)>, Split> {
-        let first = &self.plan.steps[ready[0].0];
-        let Some(bulk) = bulk_of(&first.kind, Operation::Create) else { return Err(Split) };
-        let route = bulk_route(first, bulk, Operation::Create, &|address| self.made.id(address));
-        let rows = ready.iter().map(|(_, parts)| (None, parts.attributes.clone(), self.embedded(parts))).collect();
-        let body = bulk_body(&remote.api, &first.kind, rows);
-        let query = bulk.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        let sent = self.send(remote, &route, query, Some(body), Repeat::IfNotProcessed).await;
-        let answer = match sent {
-            Ok(answer) => answer,
-            Err(HttpError::Refused { .. }) if ready.len() > 1 => return Err(Split),
-            Err(error) if error.processed() == Processed::Maybe => {
-                let mut out = Vec::new();
-                for (index, parts) in ready {
-                    let result = match self.found(&self.plan.steps[*index]).await {
-                        Ok(Some(done)) => Ok(done),
-                        Ok(None) => self.create_one(remote, parts, *index).await,
-                        Err(trouble) => Err(trouble),
-                    };
-                    out.push((*index, result));
+        let mut out = Vec::new();
+        let mut open: Vec<&(usize, Parts)> = ready.iter().collect();
+        for attempt in 1..=CREATE_TRIES {
+            let error = match self.send_bulk(remote, &open).await? {
+                Ok(answer) => {
+                    out.extend(self.created_bulk(&open, &answer).await);
+                    return Ok(out);
                 }
+                Err(HttpError::Refused { .. }) if open.len() > 1 => return Err(Split),
+                Err(error) => error,
+            };
+            if error.processed() == Processed::No {
+                out.extend(open.iter().map(|(index, _)| (*index, Err(Trouble::known(error.to_string())))));
                 return Ok(out);
             }
-            Err(error) => {
-                let message = error.to_string();
-                return Ok(ready.iter().map(|(index, _)| (*index, Err(Trouble::known(message.clone())))).collect());
+            self.take_found(&mut open, &mut out).await;
+            if !open.is_empty() {
+                // The server may still be at it: give it a moment before absence counts.
+                tokio::time::sleep(patience(remote, attempt)).await;
+                self.take_found(&mut open, &mut out).await;
             }
-        };
-        let rows = answer.json().ok().map(|body| rows_of(&first.kind, &body)).unwrap_or_default();
-        let mut out = Vec::new();
-        for (number, (index, _)) in ready.iter().enumerate() {
-            let step = &self.plan.steps[*index];
-            let desired = self.made.resolve(&step.desired);
-            let parent = self.parent_id(step);
-            let by_key = self.matching(step, &desired, parent.as_deref(), &rows).unwrap_or_default();
-            let by_place = || {
-                let row = rows.get(number).filter(|_| rows.len() == ready.len())?;
-                decode_row(&step.kind, row, &self.context.seal)
-            };
-            let found = if by_key.len() == 1 { by_key.into_iter().next() } else { by_place() };
-            let result = match found {
-                Some(decoded) => Ok(Done::Present(Box::new(decoded))),
-                None => match self.found(step).await {
-                    Ok(Some(done)) => Ok(done),
-                    Ok(None) => Err(Trouble::unknown("the API accepted the call and does not show the object".into())),
-                    Err(trouble) => Err(trouble),
-                },
-            };
-            out.push((*index, result));
+            let keyed = open.iter().all(|(index, _)| self.has_key(&self.plan.steps[*index]));
+            if open.is_empty() || !keyed || self.stopped() || attempt == CREATE_TRIES {
+                let why = format!("{error}; {NOT_KNOWN}");
+                out.extend(open.iter().map(|(index, _)| (*index, Err(Trouble::unknown(why.clone())))));
+                return Ok(out);
+            }
         }
         Ok(out)
+    }
+
+    async fn send_bulk(&self, remote: &Remote, open: &[&(usize, Parts)]) -> Result<Result<Answer, HttpError>, Split> {
+        let Some((first, _)) = open.first() else { return Err(Split) };
+        let first = &self.plan.steps[*first];
+        let Some(bulk) = bulk_of(&first.kind, Operation::Create) else { return Err(Split) };
+        let route = bulk_route(first, bulk, Operation::Create, &|address| self.made.id(address));
+        let rows = open.iter().map(|(_, parts)| (None, parts.attributes.clone(), self.embedded(parts))).collect();
+        let body = bulk_body(&remote.api, &first.kind, rows);
+        let query = bulk.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Ok(self.send(remote, &route, query, Some(body), Repeat::IfNotProcessed).await)
+    }
+
+    /// Moves what is found, or cannot be looked for, from what is open to what is done with.
+    async fn take_found(&self, open: &mut Vec<&(usize, Parts)>, out: &mut Vec<(usize, Result<Done, Trouble>)>) {
+        let steps: Vec<usize> = open.iter().map(|(index, _)| *index).collect();
+        let mut found = self.found(&steps).await;
+        open.retain(|(index, _)| {
+            let result = match found.remove(index) {
+                Some(Ok(None)) | None => return true,
+                Some(Ok(Some(done))) => Ok(done),
+                Some(Err(trouble)) => Err(trouble),
+            };
+            out.push((*index, result));
+            false
+        });
+    }
+
+    /// What the answer to a bulk create says about each object, or what a look says where the answer says nothing.
+    async fn created_bulk(&self, open: &[&(usize, Parts)], answer: &Answer) -> Vec<(usize, Result<Done, Trouble>)> {
+        let Some(first) = open.first().map(|(index, _)| &self.plan.steps[*index]) else { return Vec::new() };
+        let rows = answer.json().ok().map(|body| rows_of(&first.kind, &body)).unwrap_or_default();
+        let mut shelves: HashMap<(Option<String>, usize), Shelf> = HashMap::new();
+        let mut out = Vec::new();
+        let mut silent = Vec::new();
+        for (number, (index, _)) in open.iter().enumerate() {
+            let step = &self.plan.steps[*index];
+            let parent = self.parent_id(step);
+            let shelf = shelves
+                .entry((parent.clone(), types_of(step)))
+                .or_insert_with(|| self.shelve(step, parent.as_deref(), &rows));
+            let mut found = self.on_shelf(shelf, step, parent.as_deref());
+            let one = if found.len() == 1 {
+                found.pop()
+            } else {
+                // The answer has one row for each object, in the order of the request.
+                let row = rows.get(number).filter(|_| rows.len() == open.len());
+                row.and_then(|row| decode_row(&step.kind, row, &self.context.seal))
+            };
+            match one {
+                Some(decoded) => out.push((*index, Ok(Done::Present(Box::new(decoded))))),
+                None => silent.push(*index),
+            }
+        }
+        for (index, found) in self.found(&silent).await {
+            out.push((index, found.and_then(|found| found.ok_or_else(|| not_shown(answer)))));
+        }
+        out
     }
 
     pub(super) async fn create_one(&self, remote: &Remote, parts: &Parts, index: usize) -> Result<Done, Trouble> {
@@ -162,18 +206,18 @@ impl Shared<'_> {
         let repeat = if by_client { Repeat::Always } else { Repeat::IfNotProcessed };
         for attempt in 1..=CREATE_TRIES {
             match self.send(remote, &route, query.clone(), Some(body.clone()), repeat).await {
-                Ok(answer) => return self.created(remote, step, &answer).await,
+                Ok(answer) => return self.created(remote, index, &answer).await,
                 Err(error) if error.processed() == Processed::Maybe => {
-                    if let Some(done) = self.found(step).await? {
+                    if let Some(done) = self.found_one(index).await? {
                         return Ok(done);
                     }
                     // The server may still be at it: give it a moment before absence counts.
-                    tokio::time::sleep(Duration::from_millis(500 * u64::from(attempt))).await;
-                    if let Some(done) = self.found(step).await? {
+                    tokio::time::sleep(patience(remote, attempt)).await;
+                    if let Some(done) = self.found_one(index).await? {
                         return Ok(done);
                     }
                     if !self.has_key(step) || self.stopped() || attempt == CREATE_TRIES {
-                        return Err(Trouble::unknown(format!("{error}; whether it was made is not known")));
+                        return Err(Trouble::unknown(format!("{error}; {NOT_KNOWN}")));
                     }
                 }
                 Err(error) => {
@@ -188,7 +232,7 @@ impl Shared<'_> {
                 }
             }
         }
-        Err(Trouble::unknown("whether it was made is not known".into()))
+        Err(Trouble::unknown(NOT_KNOWN.into()))
     }
 
     pub(super) fn has_key(&self, step: &Step) -> bool {
@@ -198,7 +242,8 @@ impl Shared<'_> {
     }
 
     /// What a create's answer says about the object, or what a look says where the answer says nothing.
-    pub(super) async fn created(&self, remote: &Remote, step: &Step, answer: &Answer) -> Result<Done, Trouble> {
+    pub(super) async fn created(&self, remote: &Remote, index: usize, answer: &Answer) -> Result<Done, Trouble> {
+        let step = &self.plan.steps[index];
         if !step.kind.spec.create.answers_nothing
             && let Ok(Some(body)) = answer.json_if_any()
             && let Ok(row) = dialect::one(&remote.api, &step.kind, &body)
@@ -217,29 +262,29 @@ impl Shared<'_> {
         }) {
             return Ok(Done::Present(Box::new(Decoded { id, fields: Fields::new() })));
         }
-        match self.found(step).await? {
-            Some(done) => Ok(done),
-            None => Err(Trouble::unknown("the API accepted the call and does not show the object".into())),
-        }
+        self.found_one(index).await?.ok_or_else(|| not_shown(answer))
     }
 
     /// Looks for a step's object by its natural key.
-    pub(super) async fn found(&self, step: &Step) -> Result<Option<Done>, Trouble> {
-        match self.find(step).await {
-            Ok(None) => Ok(None),
-            Ok(Some(found)) => match found.len() {
-                0 => Ok(None),
-                1 => Ok(found.into_iter().next().map(|decoded| Done::Present(Box::new(decoded)))),
-                many => {
-                    let ids: Vec<String> = found.iter().map(|decoded| format!("`{}`", decoded.id)).collect();
-                    Err(Trouble::unknown(format!(
-                        "{many} live objects have its key (ids {}): say which is meant with `plumb.dev/external-id`",
-                        ids.join(", ")
-                    )))
-                }
-            },
-            Err(error) => Err(Trouble::unknown(format!("{error}; whether it was made is not known"))),
-        }
+    async fn found_one(&self, index: usize) -> Result<Option<Done>, Trouble> {
+        self.found(&[index]).await.remove(&index).unwrap_or(Ok(None))
+    }
+
+    /// Looks for the objects of steps by their natural keys.
+    async fn found(&self, steps: &[usize]) -> HashMap<usize, Result<Option<Done>, Trouble>> {
+        let one = |found: Result<Vec<Decoded>, Arc<HttpError>>| match found {
+            Err(error) => Err(Trouble::unknown(format!("{error}; {NOT_KNOWN}"))),
+            Ok(found) if found.len() > 1 => {
+                let ids: Vec<String> = found.iter().map(|decoded| format!("`{}`", decoded.id)).collect();
+                Err(Trouble::unknown(format!(
+                    "{} live objects have its key (ids {}): say which is meant with `plumb.dev/external-id`",
+                    ids.len(),
+                    ids.join(", ")
+                )))
+            }
+            Ok(found) => Ok(found.into_iter().next().map(|decoded| Done::Present(Box::new(decoded)))),
+        };
+        self.find(steps).await.into_iter().map(|(index, found)| (index, one(found))).collect()
     }
 
     pub(super) async fn replace(&self, remote: &Remote, steps: &[usize]) -> Vec<(usize, Result<Done, Trouble>)> {
@@ -282,11 +327,11 @@ impl Shared<'_> {
         };
         let mut edits = Vec::new();
         let mut out = Vec::new();
+        let mut shelf = None;
         for index in children {
             let step = &self.plan.steps[*index];
-            let desired = self.made.resolve(&step.desired);
-            let found = self.matching(step, &desired, Some(id), &rows).unwrap_or_default();
-            if let Some(decoded) = found.into_iter().next() {
+            let shelf = shelf.get_or_insert_with(|| self.shelve(step, Some(id), &rows));
+            if let Some(decoded) = self.on_shelf(shelf, step, Some(id)).into_iter().next() {
                 self.verify(step, &decoded);
                 let id = self.settle(step, &Done::Present(Box::new(decoded)), &mut edits);
                 edits.push(Edit::End(self.intent_id(*index)));
@@ -303,6 +348,24 @@ impl Shared<'_> {
         }
         out
     }
+}
+
+/// How long a server may still be at what it did not answer.
+fn patience(remote: &Remote, attempt: u32) -> Duration {
+    remote.client.first_delay() * attempt
+}
+
+/// The API accepted a create, and the object is neither in its answer nor in its list.
+fn not_shown(answer: &Answer) -> Trouble {
+    let came = match answer.json_if_any() {
+        Ok(Some(Value::Object(members))) => {
+            let names: Vec<String> = members.keys().take(5).map(|name| format!("`{name}`")).collect();
+            format!("an object with {}", names.join(", "))
+        }
+        _ => format!("status {}", answer.status),
+    };
+    let error = answer.unusable(came, "the new object");
+    Trouble::unknown(format!("{error}, and its list does not have it either; {NOT_KNOWN}"))
 }
 
 /// Attributes of one create, and of the entries sent along.

@@ -1,6 +1,9 @@
 //! Finds objects again: what a lost answer made, what a silent create made, the entries that were sent along.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -11,60 +14,79 @@ use crate::{
     http::HttpError,
     live::{ListQuery, Remote, can_list, natural_key},
     plan::Step,
-    value::{Fields, Target, as_reference, get_path, text},
+    value::{Target, as_reference, get_path, text},
 };
 
+/// Rows of one collection by natural key, as steps of one parent and one set of types read them.
+pub(super) type Shelf = HashMap<String, Vec<Decoded>>;
+
 impl Shared<'_> {
-    /// Live objects that have the natural key of a step's object, those that were there before aside. Nothing where the
-    /// kind has no key or no list.
-    pub(super) async fn find(&self, step: &Step) -> Result<Option<Vec<Decoded>>, HttpError> {
-        let Some(remote) = self.remote(&step.action.connection) else { return Ok(None) };
-        let parent = self.parent_id(step);
-        let Some(rows) = self.collection(remote, step, parent.as_deref()).await? else { return Ok(None) };
-        let desired = self.made.resolve(&step.desired);
-        Ok(self.matching(step, &desired, parent.as_deref(), &rows))
+    /// Looks for the objects of steps by their natural keys, with one read for each collection that they are in.
+    pub(super) async fn find(&self, steps: &[usize]) -> Vec<(usize, Result<Vec<Decoded>, Arc<HttpError>>)> {
+        let mut groups: BTreeMap<(Option<String>, usize), Vec<usize>> = BTreeMap::new();
+        for index in steps {
+            let step = &self.plan.steps[*index];
+            groups.entry((self.parent_id(step), types_of(step))).or_default().push(*index);
+        }
+        let mut out = Vec::with_capacity(steps.len());
+        for ((parent, _), steps) in groups {
+            let Some(first) = steps.first().map(|index| &self.plan.steps[*index]) else { continue };
+            let shelf = match self.remote(&first.action.connection) {
+                None => Ok(Shelf::new()),
+                Some(remote) => match self.collection(remote, first, parent.as_deref()).await {
+                    Ok(rows) => Ok(self.shelve(first, parent.as_deref(), &rows.unwrap_or_default())),
+                    Err(error) => Err(Arc::new(error)),
+                },
+            };
+            for index in steps {
+                let found = match &shelf {
+                    Ok(shelf) => Ok(self.on_shelf(shelf, &self.plan.steps[index], parent.as_deref())),
+                    Err(error) => Err(error.clone()),
+                };
+                out.push((index, found));
+            }
+        }
+        out
     }
 
-    /// Rows that have the natural key of a step's object.
-    pub(super) fn matching(
-        &self,
-        step: &Step,
-        desired: &Fields,
-        parent: Option<&str>,
-        rows: &[Value],
-    ) -> Option<Vec<Decoded>> {
-        let key = natural_key(&step.kind, step.specs(), parent, desired)?;
-        let seal = self.context.seal;
-        let found = rows
-            .iter()
-            .filter_map(|row| {
-                if step
-                    .kind
-                    .spec
-                    .not_ours
-                    .iter()
-                    .any(|condition| crate::dialect::wire_condition(&step.kind, row, condition))
-                {
-                    return None;
-                }
-                let mut decoded = decode_row(&step.kind, row, &seal)?;
-                if let Some(scope) = &step.kind.spec.scope
-                    && decoded.fields.get(&scope.field).is_none_or(Value::is_null)
-                    && let Some(value) = desired.get(&scope.field)
-                {
-                    decoded.fields.insert(scope.field.clone(), value.clone());
-                }
-                if let Some(hook) = step.kind.spec.hook.as_deref().and_then(hook::find)
-                    && let (Some(raw), Some(spec)) =
-                        (decoded.fields.get(hook.field()).cloned(), step.specs().get(hook.field()))
-                {
-                    decoded.fields.insert(hook.field().to_owned(), decode(spec, &raw, &seal));
-                }
-                let same = natural_key(&step.kind, step.specs(), parent, &decoded.fields).as_ref() == Some(&key);
-                (same && !step.seen.contains(&decoded.id)).then_some(decoded)
-            })
-            .collect();
-        Some(found)
+    /// Puts the rows of a collection in order, as a step and others of its parent and types read them.
+    pub(super) fn shelve(&self, step: &Step, parent: Option<&str>, rows: &[Value]) -> Shelf {
+        let (kind, seal) = (&step.kind, self.context.seal);
+        let scope = kind.spec.scope.as_ref().and_then(|scope| {
+            let value = self.made.resolve_value(step.desired.get(&scope.field)?);
+            Some((&scope.field, value))
+        });
+        let hook = kind.spec.hook.as_deref().and_then(hook::find);
+        let mut shelf = Shelf::new();
+        for row in rows {
+            if kind.spec.not_ours.iter().any(|condition| crate::dialect::wire_condition(kind, row, condition)) {
+                continue;
+            }
+            let Some(mut decoded) = decode_row(kind, row, &seal) else { continue };
+            if let Some((field, value)) = &scope
+                && decoded.fields.get(*field).is_none_or(Value::is_null)
+            {
+                decoded.fields.insert((*field).clone(), value.clone());
+            }
+            if let Some(hook) = &hook
+                && let (Some(raw), Some(spec)) =
+                    (decoded.fields.get(hook.field()).cloned(), step.specs().get(hook.field()))
+            {
+                decoded.fields.insert(hook.field().to_owned(), decode(spec, &raw, &seal));
+            }
+            if let Some(key) = natural_key(kind, step.specs(), parent, &decoded.fields) {
+                shelf.entry(key).or_default().push(decoded);
+            }
+        }
+        shelf
+    }
+
+    /// What has the natural key of a step's object, those that were there before aside.
+    pub(super) fn on_shelf(&self, shelf: &Shelf, step: &Step, parent: Option<&str>) -> Vec<Decoded> {
+        let desired = self.made.resolve(&step.desired);
+        let key = natural_key(&step.kind, step.specs(), parent, &desired);
+        let found = key.and_then(|key| shelf.get(&key)).into_iter().flatten();
+        found.filter(|decoded| !step.seen.contains(&decoded.id)).cloned().collect()
     }
 
     /// Id of the parent that a step's object is inside or scoped to.
@@ -170,4 +192,9 @@ fn by_type_and_id(rows: &[Value]) -> HashMap<(String, String), &Value> {
             Some(((row.get("type").and_then(text)?.replace('_', "-"), id), row))
         })
         .collect()
+}
+
+/// What tells the types of a step's fields from those of others.
+pub(super) fn types_of(step: &Step) -> usize {
+    step.specs.as_ref().map_or(0, |specs| Arc::as_ptr(specs).addr())
 }

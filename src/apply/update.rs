@@ -188,11 +188,11 @@ impl Shared<'_> {
         let mut call = crate::http::Call::new(method, route.path.clone()).repeat(Repeat::Always).body(body);
         call.query = query;
         call.headers = headers;
-        let answer =
-            remote.client.send(&call).await.and_then(|answer| remote.successful(answer)).map_err(|error| Trouble {
-                unknown: error.processed() == Processed::Maybe,
-                message: error.to_string(),
-            })?;
+        let answer = remote
+            .send(&call)
+            .await
+            .and_then(|answer| remote.successful(answer))
+            .map_err(|error| Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() })?;
         let decoded = answer
             .json_if_any()
             .ok()

@@ -28,8 +28,17 @@ pub struct Page {
     pub last: bool,
 }
 
-/// Reads a list answer; the error says what was expected.
-pub fn page(api: &Api, kind: &Kind, paging: &Paging, body: &Value) -> Result<Page, String> {
+/// An answer of another form than the API's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What came, in words.
+    pub came: String,
+    /// What was expected, in words.
+    pub expected: String,
+}
+
+/// Reads a list answer.
+pub fn page(api: &Api, kind: &Kind, paging: &Paging, body: &Value) -> Result<Page, Mismatch> {
     let path = kind.spec.list.items.as_deref().or(match kind.dialect {
         DialectName::Jsonapi => Some("data"),
         DialectName::Rest => api.spec.envelope.many.as_deref(),
@@ -45,13 +54,13 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, body: &Value) -> Result<Pag
             vec![row.clone()]
         }
         _ => {
-            let place = path.map_or_else(|| "a list".to_owned(), |path| format!("a list under `{path}`"));
-            return Err(format!("{place}, got {}", shape(body)));
+            return Err(mismatch(path, list, body, "a list"));
         }
     };
     for row in &rows {
         if !row.is_object() {
-            return Err(format!("a list of objects, got {} in it", shape(row)));
+            let came = format!("a list with {} in it", shape(row));
+            return Err(Mismatch { came, expected: "a list of objects".into() });
         }
     }
     let number = |paths: &[String]| {
@@ -87,8 +96,8 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, body: &Value) -> Result<Pag
     })
 }
 
-/// Reads an answer that holds one object; the error says what was expected.
-pub fn one(api: &Api, kind: &Kind, body: &Value) -> Result<Value, String> {
+/// Reads an answer that holds one object.
+pub fn one(api: &Api, kind: &Kind, body: &Value) -> Result<Value, Mismatch> {
     let path = match kind.dialect {
         DialectName::Jsonapi => Some("data"),
         DialectName::Rest => api.spec.envelope.one.as_deref(),
@@ -97,8 +106,16 @@ pub fn one(api: &Api, kind: &Kind, body: &Value) -> Result<Value, String> {
     match found {
         Value::Object(_) => Ok(found.clone()),
         Value::Array(items) if items.len() == 1 && items[0].is_object() => Ok(items[0].clone()),
-        other => Err(format!("one object, got {}", shape(other))),
+        _ => Err(mismatch(path, path.and_then(|path| get_path(body, path)), body, "one object")),
     }
+}
+
+fn mismatch(path: Option<&str>, found: Option<&Value>, body: &Value, wanted: &str) -> Mismatch {
+    let came = match (path, found) {
+        (Some(path), Some(found)) => format!("{} under `{path}`", shape(found)),
+        _ => shape(body),
+    };
+    Mismatch { came, expected: path.map_or_else(|| wanted.to_owned(), |path| format!("{wanted} under `{path}`")) }
 }
 
 fn shape(value: &Value) -> String {
@@ -165,13 +182,18 @@ pub struct Decoded {
     pub fields: Fields,
 }
 
+/// The id that an object goes by: its row's own, a singleton's kind, or the key of an entry that has no id.
+pub fn row_id(kind: &Kind, row: &Value) -> Option<String> {
+    match (kind.spec.singleton, id_of(kind, row)) {
+        (_, Some(id)) => Some(id),
+        (true, None) => Some(kind.name.clone()),
+        (false, None) => kind.inside().and_then(|_| key_as_id(kind, row)),
+    }
+}
+
 /// Reads a row into canonical fields. `seal` turns the text of a sensitive value into its placeholder.
 pub fn decode_row(kind: &Kind, row: &Value, seal: &dyn Fn(&str) -> Value) -> Option<Decoded> {
-    let id = match (&kind.spec.singleton, id_of(kind, row)) {
-        (_, Some(id)) => id,
-        (true, None) => kind.name.clone(),
-        (false, None) => key_as_id(kind, row)?,
-    };
+    let id = row_id(kind, row)?;
     let mut fields = Fields::new();
     for (name, field) in &kind.spec.fields {
         if field.write_only {
@@ -212,7 +234,7 @@ fn decode_file(kind: &Kind, row: &Value, told: &FileSpec) -> Option<Value> {
     (!parts.is_empty()).then(|| json!({ "$file": parts }))
 }
 
-/// The id of an object that is known by its key only, such as a member by its user.
+/// The id of an entry that is known by its key only, such as a member by its user.
 fn key_as_id(kind: &Kind, row: &Value) -> Option<String> {
     let field = kind.spec.fields.get(kind.spec.key.last()?)?;
     let value = attribute(kind, row, field.wire_name())
@@ -265,6 +287,19 @@ pub fn included<'a, S: std::hash::BuildHasher>(
         rows.push(*included.get(&(word, id))?);
     }
     Some(rows)
+}
+
+/// The errors that an answer of success has in place of data; nothing where it has none.
+pub fn errors_in_success(api: &Api, body: &[u8]) -> Option<String> {
+    const NAME: &[u8] = b"\"errors\"";
+    // Such an answer is short; a whole list is not read twice.
+    if body.len() > 16 * 1024 || !body.windows(NAME.len()).any(|part| part == NAME) {
+        return None;
+    }
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let errors = value.get("errors").and_then(Value::as_array).is_some_and(|errors| !errors.is_empty());
+    let data = value.get("data").is_some_and(|data| !data.is_null());
+    if errors && !data { error_text(api, body) } else { None }
 }
 
 /// What an error answer says, in one line; nothing where it says nothing that can be read.

@@ -96,6 +96,27 @@ impl Answer {
         HttpError::Refused { site: self.site.clone(), message, answer: Box::new(self) }
     }
 
+    /// A message with what the body means in place of its beginning, secrets masked.
+    pub(super) fn reworded(&self, message: &str, words: &dyn Fn(&[u8]) -> Option<String>) -> String {
+        let excerpt = self.excerpt();
+        match words(&self.body) {
+            Some(words) if !excerpt.is_empty() => message.replace(&excerpt, &shorten(&self.masker.apply(&words))),
+            _ => message.to_owned(),
+        }
+    }
+
+    /// What a page of HTML in the body is, in words; nothing where there is none.
+    pub fn page(&self) -> Option<String> {
+        if !self.is_html() || self.body.iter().all(u8::is_ascii_whitespace) {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&self.body);
+        Some(match title(&text) {
+            Some(title) => format!("a page of HTML titled `{}`", shorten(&self.masker.apply(title))),
+            None => "a page of HTML".into(),
+        })
+    }
+
     /// The beginning of the body as one line of plain text, secrets masked; of a page of HTML its title.
     pub fn excerpt(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
@@ -109,12 +130,8 @@ impl Answer {
             return None;
         }
         Some(serde_json::from_slice(body).map_err(|error| {
-            if self.is_html() {
-                let text = String::from_utf8_lossy(body);
-                match title(&text) {
-                    Some(title) => format!("a page of HTML titled `{}`", shorten(title)),
-                    None => "a page of HTML".into(),
-                }
+            if let Some(page) = self.page() {
+                page
             } else if error.is_eof() {
                 format!("JSON that breaks off after {} bytes", body.len())
             } else {

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use reqwest::{
@@ -163,6 +163,11 @@ impl Client {
     /// Seconds that this many calls need under the connection's limits.
     pub fn seconds_for(&self, calls: u64) -> f64 {
         self.inner.model.seconds_for(calls)
+    }
+
+    /// The first delay between attempts at a call that fails.
+    pub fn first_delay(&self) -> Duration {
+        self.inner.pace.first_delay
     }
 
     /// The most calls that are under way at the same time.

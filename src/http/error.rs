@@ -216,6 +216,20 @@ impl HttpError {
         }
     }
 
+    /// The same with what the answer's body means, as its reader finds, in place of the body's beginning.
+    #[must_use]
+    pub fn reworded(self, words: &dyn Fn(&[u8]) -> Option<String>) -> Self {
+        match self {
+            Self::Auth { site, message, answer: Some(answer) } => {
+                Self::Auth { message: answer.reworded(&message, words), site, answer: Some(answer) }
+            }
+            Self::Server { site, message, answer, processed } => {
+                Self::Server { message: answer.reworded(&message, words), site, answer, processed }
+            }
+            other => other,
+        }
+    }
+
     /// What kind of trouble it is.
     pub fn class(&self) -> Class {
         match self {
@@ -283,14 +297,16 @@ impl HttpError {
                 "Set `url` of connection `{connection}` to where the API is now, if `{to}` is right: a credential is \
                  never sent after a redirect to another place."
             ),
-            Self::Unusable { .. } => {
+            Self::Unusable { expected, .. } if expected.starts_with("JSON") => {
                 format!("A proxy or a sign-in page may stand before the API; check `url` of connection `{connection}`.")
             }
             Self::RateLimited { .. } => format!(
                 "Wait, or lower `limits.requests` of connection `{connection}` so that others who use the same \
                  credential find something left."
             ),
-            Self::Server { processed: Processed::Maybe, .. } | Self::Unanswered { .. } => {
+            Self::Server { processed: Processed::Maybe, .. } | Self::Unanswered { .. }
+                if !matches!(self.site().method, Method::GET | Method::HEAD) =>
+            {
                 "Run again: what was carried out is looked up first, nothing is made twice.".into()
             }
             _ => return None,

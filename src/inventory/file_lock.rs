@@ -4,9 +4,15 @@ use std::{
     fs::{File, TryLockError},
     io::{self, Read, Seek, Write},
     path::Path,
+    thread,
+    time::Duration,
 };
 
 use crate::inventory::{Holder, private::private_file};
+
+/// How often a lock without a holder's name is tried, and the time in between.
+const ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
@@ -28,13 +34,19 @@ impl From<io::Error> for Refused {
 }
 
 impl FileLock {
-    /// Takes the lock at `path` for `holder`, or tells at once who has it.
+    /// Takes the lock at `path` for `holder`, or tells at once who has it. A lock without a name is just being taken or
+    /// given back (a process that is being started may have it for an instant longer), so that a moment is waited.
     pub(super) fn take(path: &Path, holder: &Holder) -> Result<Self, Refused> {
         let mut file = private_file().read(true).write(true).create(true).truncate(false).open(path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Refused::Held(Box::new(written(&mut file)))),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
+        for attempt in 1.. {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => match written(&mut file) {
+                    None if attempt < ATTEMPTS => thread::sleep(PAUSE),
+                    found => return Err(Refused::Held(Box::new(found.unwrap_or_else(unknown)))),
+                },
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+            }
         }
         let text = serde_json::to_vec(holder).map_err(io::Error::other)?;
         file.set_len(0)?;
@@ -53,16 +65,22 @@ impl Drop for FileLock {
     }
 }
 
-/// What the holder wrote; it may be about to write, so anything unreadable is an unknown holder.
-fn written(file: &mut File) -> Holder {
+/// What the holder wrote; nothing while it is about to write, or wipes it out again.
+fn written(file: &mut File) -> Option<Holder> {
     let mut text = String::new();
-    file.read_to_string(&mut text).ok().and_then(|_| serde_json::from_str(&text).ok()).unwrap_or_else(|| Holder {
+    file.rewind().ok()?;
+    file.read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn unknown() -> Holder {
+    Holder {
         who: "another process".into(),
         user: "unknown".into(),
         host: "this machine".into(),
         since: "just now".into(),
         ..Holder::default()
-    })
+    }
 }
 
 #[cfg(test)]

@@ -197,7 +197,7 @@ impl Observer<'_> {
                 self.out.failed.push((connection, job.kind().to_owned()));
                 let mut diagnostic: Diagnostic = error.into();
                 diagnostic = diagnostic.hint(format!(
-                    "Nothing that depends on the {} of this connection is planned: a read that failed is not taken for absence.",
+                    "Nothing that depends on {} objects of this connection is planned: a read that failed is not taken for absence.",
                     job.kind()
                 ));
                 if !self.out.diagnostics.contains(&diagnostic) {

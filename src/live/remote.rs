@@ -175,17 +175,20 @@ impl Remote {
                 let (answer, page) = page?;
                 listing.add(kind, page, &answer)?;
             }
-            return listing.prove(total, &answer).map(|()| true);
+            return listing.prove(&answer).map(|()| true);
         }
         if ended || (!has_next && (asked_size == 0 || size < asked_size)) {
-            return listing.prove(total, &answer).map(|()| true);
+            return listing.prove(&answer).map(|()| true);
         }
         for number in 1..PAGES {
+            if number >= limit {
+                return Ok(false);
+            }
             let (answer, page) = self.page(kind, paging, at(number, size)).await?;
             let (count, last, next) = (page.rows.len() as u64, page.last, page.next.is_some());
             let fresh = listing.add(kind, page, &answer)?;
             if count == 0 || last || (!next && count < size.max(asked_size)) {
-                return listing.prove(total, &answer).map(|()| true);
+                return listing.prove(&answer).map(|()| true);
             }
             if fresh == 0 {
                 return Err(answer.unusable("the same page again", "the next page"));
@@ -205,13 +208,12 @@ impl Remote {
         let mut call = start.clone();
         loop {
             let (answer, page) = self.page(kind, paging, call).await?;
-            let total = page.total;
             let next = match paging.style {
                 PagingStyle::Link => answer.header("link").and_then(next_link),
                 _ => page.next.clone(),
             };
             listing.add(kind, page, &answer)?;
-            let Some(next) = next else { return listing.prove(total, &answer) };
+            let Some(next) = next else { return listing.prove(&answer) };
             if !seen.insert(next.clone()) {
                 return Err(answer.unusable(format!("the next page `{next}` again"), "a list that ends"));
             }
@@ -248,11 +250,11 @@ impl Remote {
     }
 
     async fn page(&self, kind: &Kind, paging: &Paging, call: Call) -> Result<(Answer, Page), HttpError> {
-        let answer = self.client.send(&call).await?;
+        let answer = self.send(&call).await?;
         let answer = self.successful(answer)?;
         let body = answer.json()?;
         let page = dialect::page(&self.api, kind, paging, &body)
-            .map_err(|expected| answer.unusable("an answer of another form", expected))?;
+            .map_err(|wrong| answer.unusable(wrong.came, wrong.expected))?;
         Ok((answer, page))
     }
 
@@ -270,14 +272,13 @@ impl Remote {
         if !include.is_empty() {
             call.query.push(("include".into(), include.join(",")));
         }
-        let answer = self.client.send(&call).await?;
+        let answer = self.send(&call).await?;
         if self.api.spec.errors.absent.contains(&answer.status) {
             return Ok(None);
         }
         let answer = self.successful(answer)?;
         let body = answer.json()?;
-        let row = dialect::one(&self.api, kind, &body)
-            .map_err(|expected| answer.unusable("an answer of another form", expected))?;
+        let row = dialect::one(&self.api, kind, &body).map_err(|wrong| answer.unusable(wrong.came, wrong.expected))?;
         let mut included = body.get("included").and_then(Value::as_array).cloned().unwrap_or_default();
         if let Some(more) = row.get("included").and_then(Value::as_array) {
             included.extend(more.iter().cloned());
@@ -297,13 +298,26 @@ impl Remote {
         let mut call = Call::new(method, path).repeat(repeat);
         call.query = query;
         call.body = body;
-        self.client.send(&call).await
+        self.send(&call).await
     }
 
-    /// The answer, if its status says success; otherwise what the API said.
+    /// Sends a call; an error says what the API says, in the API's own way.
+    pub async fn send(&self, call: &Call) -> Result<Answer, HttpError> {
+        let words = |body: &[u8]| dialect::error_text(&self.api, body);
+        self.client.send(call).await.map_err(|error| error.reworded(&words))
+    }
+
+    /// The answer, if it says success; otherwise what the API said. A page of HTML is somebody else's, whatever its
+    /// status.
     pub fn successful(&self, answer: Answer) -> Result<Answer, HttpError> {
         if answer.is_success() {
-            return Ok(answer);
+            if let Some(page) = answer.page() {
+                return Err(answer.unusable(page, "JSON"));
+            }
+            return match dialect::errors_in_success(&self.api, &answer.body) {
+                None => Ok(answer),
+                Some(message) => Err(answer.refused(message)),
+            };
         }
         let message = dialect::error_text(&self.api, &answer.body).unwrap_or_else(|| answer.excerpt());
         Err(answer.refused(message))
@@ -330,9 +344,11 @@ struct Collected {
     included: Vec<Value>,
     ids: HashSet<String>,
     included_ids: HashSet<(String, String)>,
+    /// The largest total that any page gave: rows that come or go while pages are read make them differ.
+    total: Option<u64>,
 }
 
-const COUNT: &str = "a list as long as the total that the API gives";
+const COUNT: &str = "a list as long as its total";
 
 fn is_count_error(error: &HttpError) -> bool {
     matches!(error, HttpError::Unusable { expected, .. } if expected == COUNT)
@@ -342,10 +358,10 @@ impl Collected {
     /// Adds a page's rows that are not there yet, and gives their number.
     fn add(&mut self, kind: &Kind, page: Page, answer: &Answer) -> Result<usize, HttpError> {
         let mut fresh = 0;
+        self.total = self.total.max(page.total);
         for row in page.rows {
-            let id = dialect::decode_row(kind, &row, &|_| Value::Null)
-                .map(|row| row.id)
-                .ok_or_else(|| answer.unusable("an object without an id", "objects with ids"))?;
+            let id = dialect::row_id(kind, &row)
+                .ok_or_else(|| answer.unusable("an object without an id", "a list of objects with ids"))?;
             if self.ids.insert(id) {
                 self.rows.push(row);
                 fresh += 1;
@@ -360,8 +376,8 @@ impl Collected {
         Ok(fresh)
     }
 
-    fn prove(&self, total: Option<u64>, answer: &Answer) -> Result<(), HttpError> {
-        match total {
+    fn prove(&self, answer: &Answer) -> Result<(), HttpError> {
+        match self.total {
             Some(total) if (self.rows.len() as u64) < total => {
                 Err(answer.unusable(format!("{} objects of a total of {total}", self.rows.len()), COUNT))
             }

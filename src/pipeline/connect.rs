@@ -187,7 +187,7 @@ pub(super) async fn callers(
         let Some(check) = &remote.api.spec.check else { continue };
         let mut call = Call::get(check.path.clone());
         call.query.extend(check.query.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let answer = remote.client.send(&call).await.and_then(|answer| remote.successful(answer));
+        let answer = remote.send(&call).await.and_then(|answer| remote.successful(answer));
         match answer.and_then(|answer| answer.json()) {
             Ok(body) => {
                 let path = remote.api.spec.envelope.one.as_deref();

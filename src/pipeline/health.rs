@@ -126,7 +126,7 @@ async fn read(remote: &Remote, health: &mut Health) -> Result<Option<String>, Ht
     health.tried = Some(check.path.clone());
     let mut call = Call::get(check.path.clone());
     call.query.extend(check.query.iter().map(|(name, value)| (name.clone(), value.clone())));
-    let answer = remote.client.send(&call).await.and_then(|answer| remote.successful(answer))?;
+    let answer = remote.send(&call).await.and_then(|answer| remote.successful(answer))?;
     let body = answer.json()?;
     let row = remote.api.spec.envelope.one.as_deref().and_then(|path| get_path(&body, path)).unwrap_or(&body);
     Ok(check.identity.as_deref().and_then(|path| identity(row, path)))

@@ -17,6 +17,9 @@ use crate::{
     value::{Fields, Target, as_reference, text},
 };
 
+/// Steps that are only recorded, by one write of the inventory.
+const RECORDS: usize = 1000;
+
 /// Puts the steps in the order in which they are carried out. Gives the indices of a circle where there is one.
 pub(super) fn order(steps: Vec<Step>) -> Result<Vec<Step>, Vec<usize>> {
     let edges: Vec<Vec<usize>> = steps.iter().map(|step| step.after.clone()).collect();
@@ -150,6 +153,9 @@ fn group(step: &Step) -> Option<(String, String, Operation, usize, String)> {
     if step.embedded {
         return None;
     }
+    if step.operation == Operation::Record {
+        return Some((String::new(), String::new(), step.operation, step.level, String::new()));
+    }
     let bulk = bulk_of(&step.kind, step.operation)?;
     if step.send.iter().any(|field| bulk.except.contains(field)) && step.operation == Operation::Update {
         return None;
@@ -172,7 +178,10 @@ pub(super) fn batches(steps: &mut [Step]) -> Vec<Batch> {
         }
         if let Some(key) = group(step) {
             let bulk = bulk_of(&step.kind, step.operation);
-            let max = bulk.and_then(|bulk| bulk.max).unwrap_or(DEFAULT_BULK).max(1) as usize;
+            let max = match (step.operation, bulk) {
+                (Operation::Record, _) => RECORDS,
+                (_, bulk) => bulk.and_then(|bulk| bulk.max).unwrap_or(DEFAULT_BULK).max(1) as usize,
+            };
             if let Some(first) = open.get(&key)
                 && let Some(batch) = groups.get_mut(&(step.level, *first))
                 && batch.steps.len() < max

@@ -1,7 +1,7 @@
 //! Declared objects and what is live → steps.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -22,7 +22,7 @@ use crate::{
     diagnostic::{Diagnostic, Sources},
     diff::{Difference, Differences, Sides, compose, diff},
     graph::{Graph, Meaning},
-    inventory::{IntentVerb, Record, State},
+    inventory::{Intent, IntentVerb, Record, State},
     live::{Found, LiveObject, Observed, Standing, record_of},
     manifest::{Manifest, Manifests, MaxDeletes, Reconcile, locate},
     value::{Fields, Target, as_reference, has_unresolved, reference, secret_hash, text, without_places},
@@ -100,7 +100,17 @@ pub(super) fn draft(inputs: &Inputs<'_>) -> Draft {
         replaced: HashMap::new(),
         live_owner: HashMap::new(),
         owners: owners(inputs.state),
+        buried: inputs
+            .state
+            .tombstones
+            .values()
+            .map(|stone| (stone.connection.as_str(), stone.kind.as_str(), stone.id.as_str()))
+            .collect(),
+        begun: HashMap::new(),
     };
+    for intent in inputs.state.intents.values().filter(|intent| intent.verb == IntentVerb::Create) {
+        builder.begun.entry(&intent.address).or_default().push(intent);
+    }
     if inputs.mode != Mode::Destroy {
         for index in &inputs.graph.order {
             builder.declared(*index);
@@ -157,6 +167,10 @@ pub(super) struct Builder<'a> {
     pub(super) replaced: HashMap<(String, String), String>,
     pub(super) live_owner: HashMap<(String, String, String, Option<String>), usize>,
     pub(super) owners: HashMap<(String, String, String, Option<String>), String>,
+    /// Objects whose deletion the API carries out later: connection, kind, id.
+    buried: HashSet<(&'a str, &'a str, &'a str)>,
+    /// Creates that an earlier run began, by address.
+    begun: HashMap<&'a str, Vec<&'a Intent>>,
 }
 
 impl Builder<'_> {
@@ -298,12 +312,7 @@ impl Builder<'_> {
     ) {
         let inputs = self.inputs;
         let kind = &object.kind;
-        let buried = inputs
-            .state
-            .tombstones
-            .values()
-            .any(|stone| stone.connection == object.connection && stone.kind == kind.name && stone.id == live.id);
-        if buried {
+        if self.buried.contains(&(&*object.connection, kind.name.as_str(), live.id.as_str())) {
             let told = Diagnostic::warning(
                 "PL0509",
                 format!(
@@ -343,11 +352,8 @@ impl Builder<'_> {
         }
         let owned = inputs.observed.found[index] == Some(Found::Owned)
             || record.as_ref().is_some_and(|(_, record)| record.id == live.id);
-        let intended = inputs.state.intents.values().any(|intent| {
-            intent.verb == IntentVerb::Create
-                && intent.address == object.address.to_string()
-                && !intent.seen.contains(&live.id)
-        });
+        let begun = self.begun.get(&*object.address.to_string());
+        let intended = begun.into_iter().flatten().any(|intent| !intent.seen.contains(&live.id));
         let fields = self.aligned(&desired, &live.fields);
         let applied = record.as_ref().filter(|_| owned).map(|(_, record)| &record.applied);
         let mut differences = diff(Sides {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     address::Address,
-    description::{Kind, format::Verb},
+    description::{Kind, contained_by, format::Verb},
     diagnostic::Diagnostic,
     inventory::Record,
     live::{LiveObject, record_sources},
@@ -70,6 +70,8 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
     }
     let mut made: HashMap<String, usize> = HashMap::new();
     let mut kept: HashSet<String> = HashSet::new();
+    let failed: HashSet<(&str, &str)> =
+        inputs.observed.failed.iter().map(|(connection, kind)| (&**connection, kind.as_str())).collect();
     let mut fates: Vec<Fated> = Vec::new();
     for (address, record) in undeclared {
         let Some(kind) = kind_of(inputs.manifests, &address) else {
@@ -83,7 +85,7 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
             continue;
         };
         let connection: Arc<str> = record.connection.as_str().into();
-        if inputs.observed.failed.iter().any(|(failed, name)| *failed == connection && *name == kind.name)
+        if failed.contains(&(&*connection, kind.name.as_str()))
             || !inputs.manifests.connections.contains_key(&record.connection)
         {
             to.out.undeclared.push((address.to_string(), "it could not be looked at".to_owned()));
@@ -92,6 +94,11 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
         }
         let live = live_of(inputs, &connection, &kind, &record).cloned();
         let fate = fate(inputs, &address, &record, &kind, live.as_ref());
+        if matches!(fate, Fate::Delete) && inside_unseen(inputs, &address, &kind, &connection, &failed) {
+            to.out.undeclared.push((address.to_string(), "what it contains could not be looked at".to_owned()));
+            kept.insert(address.to_string());
+            continue;
+        }
         fates.push((address, record, kind, fate, live));
     }
     for (address, _, _, fate, _) in &fates {
@@ -288,6 +295,21 @@ fn kind_of(manifests: &Manifests, address: &Address) -> Option<Arc<Kind>> {
         Some((field, _)) => api.inside(&address.kind, field).cloned(),
         None => api.kind(&address.kind).cloned(),
     }
+}
+
+/// Whether a read failed of a kind whose objects an object of this one contains: deleting it might delete them.
+fn inside_unseen(
+    inputs: &Inputs<'_>,
+    address: &Address,
+    kind: &Kind,
+    connection: &str,
+    failed: &HashSet<(&str, &str)>,
+) -> bool {
+    let Some(api) = inputs.manifests.catalog.api(&address.api).filter(|_| kind.spec.contains) else { return false };
+    api.kinds
+        .values()
+        .filter(|inner| !contained_by(inner, &kind.name).is_empty())
+        .any(|inner| failed.contains(&(connection, inner.name.as_str())))
 }
 
 fn live_of<'o>(inputs: &'o Inputs<'_>, connection: &Arc<str>, kind: &Kind, record: &Record) -> Option<&'o LiveObject> {

@@ -17,6 +17,7 @@ mod properties;
 mod report;
 mod sandbox;
 mod seeds;
+mod servers;
 mod support;
 mod tutorials;
 mod verbs;

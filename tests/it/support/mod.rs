@@ -4,3 +4,4 @@ pub(crate) mod example;
 pub(crate) mod faulty_s3;
 pub(crate) mod s3;
 pub(crate) mod stack;
+pub(crate) mod wild;
