@@ -11,7 +11,7 @@ use super::{
 use crate::{
     description::Kind,
     dialect::{self, Decoded, bulk_body, create_body, decode_row},
-    http::{Answer, HttpError, Processed, Repeat},
+    http::{Answer, Call, HttpError, Processed, Repeat},
     inventory::Edit,
     live::Remote,
     plan::{Operation, Outcome, Step, bulk_of, bulk_route, create_route},
@@ -134,7 +134,7 @@ impl Shared<'_> {
         let rows = open.iter().map(|(_, parts)| (None, parts.attributes.clone(), self.embedded(parts))).collect();
         let body = bulk_body(&remote.api, &first.kind, rows);
         let query = bulk.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        Ok(self.send(remote, &route, query, Some(body), Repeat::IfNotProcessed).await)
+        Ok(self.send(remote, &route, query, Some(body), Repeat::IfNotProcessed, &[]).await)
     }
 
     /// Moves what is found, or cannot be looked for, from what is open to what is done with.
@@ -203,9 +203,20 @@ impl Shared<'_> {
         };
         let query: Vec<(String, String)> = query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let by_client = step.kind.spec.id.client.is_some();
-        let repeat = if by_client { Repeat::Always } else { Repeat::IfNotProcessed };
+        // The API itself tells a repeated create from a new one by its key.
+        let keyed = remote.api.spec.limits.idempotency_header.as_ref();
+        let repeat = if by_client || keyed.is_some() { Repeat::Always } else { Repeat::IfNotProcessed };
         for attempt in 1..=CREATE_TRIES {
-            match self.send(remote, &route, query.clone(), Some(body.clone()), repeat).await {
+            let mut call = Call::new(super::write::method(&route.method), route.path.clone()).repeat(repeat).body(body.clone());
+            call.query.clone_from(&query);
+            if let Some(header) = keyed {
+                call.headers.push((header.clone(), self.intent_id(index)));
+            }
+            let sent = match self.send_call(remote, call, &spec.success).await {
+                Ok(answer) if spec.poll => remote.settled(&route.path, answer).await,
+                other => other,
+            };
+            match sent {
                 Ok(answer) => return self.created(remote, index, &answer).await,
                 Err(error) if error.processed() == Processed::Maybe => {
                     if let Some(done) = self.found_one(index).await? {

@@ -53,7 +53,7 @@ impl Shared<'_> {
         let ids: Vec<String> = steps.iter().filter_map(|index| self.plan.steps[*index].action.id.clone()).collect();
         let body = bulk_delete_body(&remote.api, &first.kind, &ids);
         let query = bulk.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        match self.send(remote, &route, query, Some(body), Repeat::Always).await {
+        match self.send(remote, &route, query, Some(body), Repeat::Always, &[]).await {
             Ok(_) => Ok(()),
             Err(error) if gone(remote, &error) && ids.len() == 1 => Ok(()),
             Err(error) => {
@@ -83,7 +83,7 @@ impl Shared<'_> {
             let ids: Vec<String> = step.action.id.clone().into_iter().collect();
             let route = bulk_route(step, bulk, Operation::Delete, &|address| self.made.id(address));
             let body = bulk_delete_body(&remote.api, &step.kind, &ids);
-            return match self.send(remote, &route, Vec::new(), Some(body), Repeat::Always).await {
+            return match self.send(remote, &route, Vec::new(), Some(body), Repeat::Always, &[]).await {
                 Ok(_) => Ok(()),
                 Err(error) if gone(remote, &error) => Ok(()),
                 Err(error) => {
@@ -93,7 +93,12 @@ impl Shared<'_> {
         }
         let route = delete_route(step, &|address| self.made.id(address));
         let query = step.kind.spec.delete.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        match self.send(remote, &route, query, None, Repeat::Always).await {
+        let spec = &step.kind.spec.delete;
+        let sent = match self.send(remote, &route, query, None, Repeat::Always, &spec.success).await {
+            Ok(answer) if spec.poll => remote.settled(&route.path, answer).await,
+            other => other,
+        };
+        match sent {
             Ok(_) => Ok(()),
             Err(error) if gone(remote, &error) => Ok(()),
             Err(error) => Err(Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() }),

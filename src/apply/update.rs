@@ -4,11 +4,11 @@ use serde_json::Value;
 
 use super::{Shared, encode::lock_value};
 use crate::{
-    description::format::{UpdateStyle, Verb},
+    description::format::UpdateStyle,
     dialect::{self, Decoded, bulk_body, decode_row, update_body},
-    http::{HttpError, Processed, Repeat},
+    http::{Call, HttpError, Processed, Repeat},
     live::{Remote, item_vars},
-    plan::{Operation, Step, bulk_of, bulk_route, update_route},
+    plan::{reads_before_update, Operation, Step, bulk_of, bulk_route, update_route},
     value::Fields,
 };
 
@@ -61,7 +61,7 @@ impl Shared<'_> {
             .collect();
         let body = bulk_body(&remote.api, &first.kind, rows);
         let query = bulk.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        match self.send(remote, &route, query, Some(body), Repeat::Always).await {
+        match self.send(remote, &route, query, Some(body), Repeat::Always, &[]).await {
             Ok(answer) => {
                 let rows = answer.json().ok().map(|body| rows_of(&first.kind, &body)).unwrap_or_default();
                 let mut by_id: std::collections::HashMap<String, Decoded> = rows
@@ -152,24 +152,30 @@ impl Shared<'_> {
         let mut headers = Vec::new();
         let attributes = match attributes {
             Some(attributes) => attributes,
-            None if spec.style == UpdateStyle::Replace && step.kind.can(Verb::Get) => {
+            None if reads_before_update(&step.kind) => {
                 let live = step.live.as_ref();
                 let id = step.action.id.clone().unwrap_or_default();
                 let fields = live.map(|live| &live.fields);
                 let vars = item_vars(&step.kind, &id, step.parent.as_deref(), fields);
-                let row = remote
-                    .get(&step.kind, &vars, &[])
+                let (row, _, tag) = remote
+                    .get_tagged(&step.kind, &vars, &[])
                     .await
                     .map_err(|error| Trouble::known(error.to_string()))?
-                    .map(|(row, _)| row)
                     .ok_or_else(|| Trouble::known("it is gone".into()))?;
+                if spec.lock.as_deref() == Some("etag") {
+                    headers.extend(tag.map(|tag| ("if-match".to_owned(), tag)));
+                }
                 if let (Some(now), Some(then)) =
                     (lock_value(&step.kind, &row), live.and_then(|live| lock_value(&step.kind, live.raw.as_ref()?)))
                     && now != then
                 {
                     return Err(Trouble::known("it was changed by somebody else since the plan: plan again".into()));
                 }
-                self.whole(step, &row).map_err(Trouble::known)?
+                if spec.style == UpdateStyle::Replace {
+                    self.whole(step, &row).map_err(Trouble::known)?
+                } else {
+                    self.update_attributes(step).map_err(Trouble::known)?
+                }
             }
             None => self.update_attributes(step).map_err(Trouble::known)?,
         };
@@ -185,13 +191,12 @@ impl Shared<'_> {
             _ => update_body(&remote.api, &step.kind, attributes),
         };
         let method = method(&route.method);
-        let mut call = crate::http::Call::new(method, route.path.clone()).repeat(Repeat::Always).body(body);
+        let mut call = Call::new(method, route.path.clone()).repeat(Repeat::Always).body(body);
         call.query = query;
         call.headers = headers;
-        let answer = remote
-            .send(&call)
+        let answer = self
+            .send_call(remote, call, &spec.success)
             .await
-            .and_then(|answer| remote.successful(answer))
             .map_err(|error| Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() })?;
         let decoded = answer
             .json_if_any()

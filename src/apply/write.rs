@@ -6,7 +6,7 @@ use super::{Shared, StepResult};
 use crate::{
     description::Kind,
     dialect::Decoded,
-    http::{Answer, HttpError, Method, Repeat},
+    http::{Answer, Call, HttpError, Method, Repeat},
     inventory::Edit,
     live::Remote,
     plan::{Batch, Operation, Outcome, Route},
@@ -143,9 +143,35 @@ impl Shared<'_> {
         query: Vec<(String, String)>,
         body: Option<Value>,
         repeat: Repeat,
+        success: &[u16],
     ) -> Result<Answer, HttpError> {
-        let answer = remote.write(method(&route.method), route.path.clone(), query, body, repeat).await?;
-        remote.successful(answer)
+        let mut call = Call::new(method(&route.method), route.path.clone()).repeat(repeat);
+        call.query = query;
+        call.body = body;
+        self.send_call(remote, call, success).await
+    }
+}
+
+impl Shared<'_> {
+    /// Sends a write; it does not outlive the lease of a remote inventory. `success` has the statuses that mean
+    /// success, where not all from 200 to 299 do.
+    pub(super) async fn send_call(
+        &self,
+        remote: &Remote,
+        mut call: Call,
+        success: &[u16],
+    ) -> Result<Answer, HttpError> {
+        call.deadline = self.context.inventory.safe_until();
+        let answer = remote.send(&call).await?;
+        if success.contains(&answer.status) {
+            return Ok(answer);
+        }
+        let answer = remote.successful(answer)?;
+        if success.is_empty() {
+            return Ok(answer);
+        }
+        let came = format!("status {}", answer.status);
+        Err(answer.unusable(came, "a status that the description counts as success"))
     }
 }
 

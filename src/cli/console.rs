@@ -270,10 +270,32 @@ impl Console {
     }
 
     /// Asks a question that only `yes` says yes to.
-    pub fn confirm(&mut self, question: &str) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// An interruption while nobody answers.
+    pub async fn confirm(&mut self, question: &str) -> Result<bool, Failure> {
         self.talk.write(&format!("{question} Only `yes` goes on: "));
-        let mut answer = String::new();
-        self.input.read_line(&mut answer).is_ok() && answer.trim() == "yes"
+        let mut input = std::mem::replace(&mut self.input, Box::new(io::empty()));
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut answer = String::new();
+            let read = input.read_line(&mut answer).is_ok();
+            (input, read && answer.trim() == "yes")
+        });
+        let answered = self
+            .interrupt()
+            .or(async { reading.await.map_err(|error| Failure::internal(format!("The answer was lost: {error}."))) })
+            .await;
+        match answered {
+            Ok((input, yes)) => {
+                self.input = input;
+                Ok(yes)
+            }
+            Err(failure) => {
+                self.talk.write("\n");
+                Err(failure)
+            }
+        }
     }
 
     /// Waits until the person presses Enter; returns whether one did.
@@ -367,11 +389,11 @@ mod tests {
         assert!(console.trouble().is_some());
     }
 
-    #[test]
-    fn only_yes_says_yes() {
+    #[tokio::test]
+    async fn only_yes_says_yes() {
         for (answer, expected) in [("yes\n", true), ("y\n", false), ("", false), ("YES\n", false)] {
             let mut console = Console::new(io::sink(), io::sink(), io::Cursor::new(answer)).interactive();
-            assert_eq!(console.confirm("Go on?"), expected, "{answer:?}");
+            assert_eq!(console.confirm("Go on?").await, Ok(expected), "{answer:?}");
         }
     }
 }

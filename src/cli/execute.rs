@@ -55,7 +55,7 @@ pub(super) async fn execute(
         }
         return Err(failure);
     }
-    if !manner.yes && !nothing && !console.confirm(manner.question) {
+    if !manner.yes && !nothing && !console.confirm(manner.question).await? {
         return Err(Failure::user("Nothing was written, because the answer was not `yes`."));
     }
     let applied = carry_out(planned, options, console).await?;

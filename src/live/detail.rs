@@ -13,6 +13,7 @@ use super::{
     observe::{Observer, item_vars},
 };
 use crate::{
+    description::format::FieldSpec,
     description::{
         format::Verb,
         hook::{self},
@@ -77,6 +78,12 @@ impl Observer<'_> {
                 }
                 // It went while we looked: it is gone.
                 Ok(None) => self.set(index, Standing::Known(None)),
+                // Only secrets could not be read: what was applied stands in for them.
+                Err(error) if error.status() == Some(403) && self.only_secrets(index, live) => {
+                    if let Some(object) = self.out.objects.get_mut(live) {
+                        object.detailed = true;
+                    }
+                }
                 Err(error) => {
                     self.out.diagnostics.push(Diagnostic::from(error).about(&self.manifests.objects[index].address));
                     self.set(index, Standing::Blocked);
@@ -84,6 +91,17 @@ impl Observer<'_> {
             }
         }
         self.unreadable_secrets();
+    }
+
+    /// Whether all that an object was read for by itself is sensitive.
+    fn only_secrets(&self, index: usize, live: usize) -> bool {
+        let (object, there) = (&self.manifests.objects[index], &self.out.objects[live]);
+        let open: Fields = self.out.canonical[index]
+            .iter()
+            .filter(|(name, _)| !object.kind.field(name).is_some_and(FieldSpec::always_sensitive))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        !needs_detail(object, &open, there)
     }
 
     /// Tells of sensitive fields that the API did not show although it can: their hash stands in.

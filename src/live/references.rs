@@ -11,7 +11,7 @@ use super::{
     resolve::{Narrow, fits, narrow},
 };
 use crate::{
-    description::{Kind, Specs},
+    description::{Kind, Specs, format::Verb},
     diagnostic::Diagnostic,
     graph::{Meaning, Selector, Use, map_references},
     manifest::Manifest,
@@ -125,6 +125,10 @@ impl Observer<'_> {
                     _ => Err(Stop::Fail(Vec::new())),
                 }
             }
+            Meaning::Live(Selector::Id(id)) if by.is_none() && !self.is_there(object, &connection, found, id)? => {
+                let message = format!("There is no live {} with the id `{id}`.", found.kind);
+                Err(Stop::Fail(vec![self.about(object, &found.pointer, "PL0202", message)]))
+            }
             Meaning::Live(Selector::Id(id)) => match by {
                 None => Ok(reference(&found.kind, &Target::Id(id.clone()))),
                 Some(field) => Ok(reference(&found.kind, &Target::Field(field, id.clone()))),
@@ -145,6 +149,29 @@ impl Observer<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a live object with this id is there, as far as the API can tell.
+    fn is_there(&self, object: &Manifest, connection: &Arc<str>, found: &Use, id: &str) -> Result<bool, Stop> {
+        let Some(kind) = remote_kind(self.remotes, object, &found.kind).filter(|kind| kind.inside().is_none()) else {
+            return Ok(true);
+        };
+        let slot = (connection.clone(), kind.name.clone(), id.to_owned());
+        if self.out.by_id.contains_key(&slot) {
+            return Ok(true);
+        }
+        if self.out.gone.contains(&slot) || self.out.complete.contains(&(connection.clone(), kind.name.clone())) {
+            return Ok(false);
+        }
+        if kind.can(Verb::Get) && !kind.spec.path.contains('{') {
+            self.one_read(connection, &kind, id, None)?;
+            return Ok(self.out.by_id.contains_key(&slot));
+        }
+        if can_list(&kind) && kind.spec.scope.as_ref().is_none_or(|scope| !scope.required) {
+            self.kind_read(connection, &kind, None)?;
+            return Ok(self.out.by_id.contains_key(&slot));
+        }
+        Ok(true)
     }
 
     /// Finds the live object that a spoken key names.

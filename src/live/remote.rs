@@ -1,6 +1,6 @@
 //! One connection as the engine sees it: lists, single reads and writes of kinds, in terms of rows.
 
-use std::{collections::HashSet, fmt::Write as _, sync::Arc};
+use std::{collections::HashSet, fmt::Write as _, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -12,7 +12,7 @@ use crate::{
         format::{Paging, PagingStyle, Verb},
     },
     dialect::{self, Page},
-    http::{Answer, Call, Client, HttpError, Method, Repeat},
+    http::{Answer, Call, Client, HttpError},
 };
 
 /// What a path segment may not have unescaped.
@@ -29,6 +29,8 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'}')
     .add(b'\\');
+/// How often an accepted call is asked after.
+const POLLS: u32 = 300;
 /// A list that takes more pages than this goes round in circles.
 const PAGES: u64 = 100_000;
 
@@ -265,6 +267,16 @@ impl Remote {
         vars: &dyn Fn(&str) -> Option<String>,
         include: &[String],
     ) -> Result<Option<(Value, Vec<Value>)>, HttpError> {
+        Ok(self.get_tagged(kind, vars, include).await?.map(|(row, included, _)| (row, included)))
+    }
+
+    /// Reads one object and its entity tag; nothing where the API says that there is none.
+    pub async fn get_tagged(
+        &self,
+        kind: &Kind,
+        vars: &dyn Fn(&str) -> Option<String>,
+        include: &[String],
+    ) -> Result<Option<(Value, Vec<Value>, Option<String>)>, HttpError> {
         let template = item_path(kind, kind.spec.get.path.as_deref());
         let path = fill_path(&template, vars).unwrap_or(template);
         let mut call = Call::get(path);
@@ -283,28 +295,37 @@ impl Remote {
         if let Some(more) = row.get("included").and_then(Value::as_array) {
             included.extend(more.iter().cloned());
         }
-        Ok(Some((row, included)))
-    }
-
-    /// Sends a write and gives the answer if the API accepted it.
-    pub async fn write(
-        &self,
-        method: Method,
-        path: String,
-        query: Vec<(String, String)>,
-        body: Option<Value>,
-        repeat: Repeat,
-    ) -> Result<Answer, HttpError> {
-        let mut call = Call::new(method, path).repeat(repeat);
-        call.query = query;
-        call.body = body;
-        self.send(&call).await
+        let tag = answer.header("etag").map(str::to_owned);
+        Ok(Some((row, included, tag)))
     }
 
     /// Sends a call; an error says what the API says, in the API's own way.
     pub async fn send(&self, call: &Call) -> Result<Answer, HttpError> {
         let words = |body: &[u8]| dialect::error_text(&self.api, body);
         self.client.send(call).await.map_err(|error| error.reworded(&words))
+    }
+
+    /// Follows an answer of `202 Accepted` to where the API tells what became of the call, until it tells.
+    pub async fn settled(&self, from: &str, answer: Answer) -> Result<Answer, HttpError> {
+        let mut answer = answer;
+        for _ in 0..POLLS {
+            let Some(location) = answer.header("location").map(str::to_owned).filter(|_| answer.status == 202) else {
+                return Ok(answer);
+            };
+            let pause = answer.header("retry-after").and_then(|seconds| seconds.parse().ok()).unwrap_or(1u64);
+            tokio::time::sleep(Duration::from_secs(pause.min(30))).await;
+            let (path, query) = self.client.resolve_next(from, &location)?;
+            let next = self.send(&Call { query, ..Call::get(path) }).await?;
+            let next = self.successful(next)?;
+            if next.status != 202 {
+                return Ok(next);
+            }
+            // A status that does not repeat where it stands is asked again at the same place.
+            if next.header("location").is_some() {
+                answer = next;
+            }
+        }
+        Err(answer.unusable("202 Accepted for ever", "an end of what was accepted"))
     }
 
     /// The answer, if it says success; otherwise what the API said. A page of HTML is somebody else's, whatever its

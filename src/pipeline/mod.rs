@@ -42,6 +42,9 @@ use crate::{
     secret::Vault,
 };
 
+/// How the codes of failed reads begin.
+const OBSERVING: &str = "PL04";
+
 /// How long an interrupted run waits for what is in flight before it gives up repeating it.
 const GRACE: Duration = Duration::from_secs(15);
 
@@ -338,7 +341,12 @@ impl Planned {
             failure.hints.clone_from(&refusal.hints);
             return Err(failure);
         }
-        if self.has_errors() && !options.keep_going {
+        // A read that failed stops what depends on it, and nothing else: that is not in the plan.
+        let barred = self
+            .diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error && !diagnostic.code.starts_with(OBSERVING));
+        if barred && !options.keep_going {
             return Err(Failure::user("Nothing was written, because there are errors.")
                 .hint("Mend them, or apply what is not touched by them with `--keep-going`."));
         }

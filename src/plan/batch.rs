@@ -270,6 +270,12 @@ pub fn replace_routes(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Vec<
     vec![delete, create]
 }
 
+/// Whether an object is read before it is updated: because the update replaces it whole, or for its entity tag.
+pub fn reads_before_update(kind: &Kind) -> bool {
+    let update = &kind.spec.update;
+    (update.style == UpdateStyle::Replace || update.lock.as_deref() == Some("etag")) && kind.can(Verb::Get)
+}
+
 /// Reads that carrying a step out needs besides the calls that it announces: the ids of what was sent along, what a
 /// silent create made, the object as it is where an update replaces it whole.
 pub(super) fn lookups(step: &Step) -> u64 {
@@ -277,7 +283,6 @@ pub(super) fn lookups(step: &Step) -> u64 {
     let after_create = matches!(step.operation, Operation::Create | Operation::Replace)
         && spec.create.answers_nothing
         && !step.embedded;
-    let before_update =
-        step.operation == Operation::Update && spec.update.style == UpdateStyle::Replace && step.kind.can(Verb::Get);
+    let before_update = step.operation == Operation::Update && reads_before_update(&step.kind);
     u64::from(after_create) + u64::from(before_update)
 }

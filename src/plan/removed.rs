@@ -305,7 +305,7 @@ fn inside_unseen(
     connection: &str,
     failed: &HashSet<(&str, &str)>,
 ) -> bool {
-    let Some(api) = inputs.manifests.catalog.api(&address.api).filter(|_| kind.spec.contains) else { return false };
+    let Some(api) = inputs.manifests.catalog.api(&address.api) else { return false };
     api.kinds
         .values()
         .filter(|inner| !contained_by(inner, &kind.name).is_empty())
