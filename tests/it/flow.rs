@@ -297,7 +297,9 @@ async fn a_password_trait_that_is_not_declared_is_not_lost() {
     stack.write("stack.yaml", ITGLUE);
     stack.apply().await;
     // The password is no longer declared; another trait changes.
-    let without = ITGLUE.replace("    admin-password: {valueFrom: {file: key}}\n", "").replace("type: Office 365", "type: Exchange 2016");
+    let without = ITGLUE
+        .replace("    admin-password: {valueFrom: {file: key}}\n", "")
+        .replace("type: Office 365", "type: Exchange 2016");
     stack.write("stack.yaml", &without);
     let before = stack.sandbox.objects("itglue", "FlexibleAsset")[0]["attributes"]["traits"]["admin-password"].clone();
     assert!(!before.is_null());
