@@ -87,7 +87,8 @@ pub fn diff(sides: Sides<'_>) -> Differences {
     let live = sides.live.unwrap_or(&empty);
     for (name, desired) in sides.desired {
         let Some(spec) = sides.specs.get(name) else { continue };
-        if spec.read_only || (sides.live.is_some() && spec.immutable == Some(Immutable::CreateOnly)) {
+        // What is never sent, such as the name that an entry had before, is told to plumb and not to the API.
+        if spec.read_only || spec.not_sent || (sides.live.is_some() && spec.immutable == Some(Immutable::CreateOnly)) {
             continue;
         }
         if !applies(sides.specs, spec, sides.desired, live) {
@@ -106,7 +107,7 @@ pub fn diff(sides: Sides<'_>) -> Differences {
     }
     if let Some(applied) = sides.applied {
         for name in applied.keys() {
-            if !sides.desired.contains_key(name) {
+            if !sides.desired.contains_key(name) && !sides.specs.get(name).is_some_and(|spec| spec.not_sent) {
                 out.released.push(format!("/{}", escape(name)));
             }
         }

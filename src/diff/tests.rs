@@ -30,6 +30,7 @@ fn specs() -> Specs {
         ("events".to_owned(), FieldSpec { set: true, items: Some(Box::new(string())), ..of(FieldType::List) }),
         ("emails".to_owned(), emails),
         ("secret".to_owned(), FieldSpec { write_only: true, ..string() }),
+        ("renamedFrom".to_owned(), FieldSpec { not_sent: true, ..string() }),
     ]
     .into_iter()
     .collect()
@@ -110,6 +111,16 @@ fn keyed_lists_go_by_entry_and_leave_strangers_alone() {
         true,
     );
     assert_eq!(sent, Ok(json!([{"value": "a@x", "primary": false}, {"value": "stranger@x"}, {"value": "new@x"}])));
+}
+
+#[test]
+fn what_is_never_sent_is_no_change() {
+    let renamed = json!({"name": "new", "renamedFrom": "old"});
+    assert_eq!(paths(&compare(&renamed, None, None)), ["/name"]);
+    assert_eq!(paths(&compare(&renamed, Some(&json!({"name": "old"})), Some(&json!({"name": "old"})))), ["/name"]);
+    let new = json!({"name": "new"});
+    assert!(compare(&renamed, Some(&new), Some(&new)).changes.is_empty());
+    assert!(compare(&new, Some(&renamed), Some(&new)).released.is_empty());
 }
 
 #[test]
