@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use plumb::{
     apis,
+    description::format::AuthScheme,
     diagnostic::Severity,
     failure::Failure,
     http::Pace,
@@ -37,10 +38,17 @@ impl Stack {
         let mut text = String::new();
         let mut connections = Vec::new();
         for name in names {
-            let auth = if *name == "itglue" { "apiKey" } else { "bearer" };
+            let key = "{valueFrom: {file: key}}";
+            let auth = match apis::builtin().api(name).and_then(|api| api.spec.auth.first()) {
+                Some(AuthScheme::ApiKey(_)) => format!("{{apiKey: {key}}}"),
+                Some(AuthScheme::Login(_)) => format!("{{login: {{email: a@example.com, password: {key}}}}}"),
+                Some(AuthScheme::Basic(_)) => format!("{{basic: {{username: a, password: {key}}}}}"),
+                Some(AuthScheme::Oauth2(_)) => format!("{{oauth2: {{clientId: a, clientSecret: {key}}}}}"),
+                Some(AuthScheme::Bearer(_)) | None => format!("{{bearer: {key}}}"),
+            };
             text.push_str(&format!(
                 "apiVersion: plumb.dev/v1alpha1\nkind: Connection\nmetadata: {{name: {name}}}\nspec:\n  api: {name}\n  \
-                 auth: {{{auth}: {{valueFrom: {{file: key}}}}}}\n---\n"
+                 auth: {auth}\n---\n"
             ));
             connections.push(((*name).to_owned(), sandbox.url(name)));
         }

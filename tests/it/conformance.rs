@@ -1,0 +1,148 @@
+//! The conformance suite: every declarable kind of every built-in API through create, change, drift, delete, adoption,
+//! lost answers and interrupted runs, driven by nothing but the descriptions.
+
+mod adoption;
+mod changes;
+mod lifecycle;
+mod recovery;
+mod stage;
+mod subject;
+mod values;
+mod world;
+
+use std::{collections::BTreeSet, future::Future, panic::AssertUnwindSafe, pin::Pin};
+
+use futures::{FutureExt as _, StreamExt as _, stream};
+use plumb::apis;
+
+use self::subject::Case;
+
+/// What a kind goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Create,
+    Change,
+    Drift,
+    Clear,
+    Delete,
+    Adopt,
+    Lost,
+    Crash,
+}
+
+/// A field (or, where it is empty, a kind) that does not go through a step, and why. Each must be needed: one whose step
+/// succeeds after all fails the suite.
+struct Exemption {
+    kind: &'static str,
+    field: &'static str,
+    step: Step,
+    why: &'static str,
+}
+
+const fn exempt(kind: &'static str, field: &'static str, step: Step, why: &'static str) -> Exemption {
+    Exemption { kind, field, step, why }
+}
+
+/// All exemptions.
+const EXEMPTIONS: &[Exemption] = &[];
+
+/// Something that does not hold.
+struct Finding {
+    step: Step,
+    field: String,
+    message: String,
+}
+
+impl Finding {
+    fn new(step: Step, field: &str, message: String) -> Self {
+        Self { step, field: field.to_owned(), message }
+    }
+}
+
+type Work = for<'c> fn(&'c Case) -> Pin<Box<dyn Future<Output = Vec<Finding>> + 'c>>;
+
+/// Takes all kinds through some steps. `CONFORMANCE=itglue/Contact` limits it to kinds whose name has that in it.
+async fn all(steps: &[Step], work: Work) {
+    let only = std::env::var("CONFORMANCE").unwrap_or_default();
+    let cases: Vec<Case> = apis::builtin()
+        .apis
+        .values()
+        .flat_map(Case::all)
+        .filter(|case| case.title().contains(&only))
+        .collect();
+    let results: Vec<(Case, Vec<Finding>)> = stream::iter(cases)
+        .map(|case| async move {
+            let found = AssertUnwindSafe(work(&case)).catch_unwind().await;
+            let found = found.unwrap_or_else(|_| vec![Finding::new(steps[0], "", "the suite broke, see above".into())]);
+            (case, found)
+        })
+        .buffer_unordered(4)
+        .collect()
+        .await;
+    let mut wrong = Vec::new();
+    let mut used: BTreeSet<usize> = BTreeSet::new();
+    for (case, findings) in results {
+        for finding in findings {
+            let exemption = EXEMPTIONS.iter().position(|exemption| {
+                exemption.kind == case.name() && exemption.step == finding.step && exemption.field == finding.field
+            });
+            match exemption {
+                Some(number) => {
+                    used.insert(number);
+                }
+                None => wrong.push(format!("{:?} {} {}: {}", finding.step, case.title(), finding.field, finding.message)),
+            }
+        }
+    }
+    for (number, exemption) in EXEMPTIONS.iter().enumerate() {
+        if steps.contains(&exemption.step) && only.is_empty() && !used.contains(&number) {
+            wrong.push(format!("{:?} {} {} needs no exemption ({})", exemption.step, exemption.kind, exemption.field, exemption.why));
+        }
+    }
+    wrong.sort();
+    assert!(wrong.is_empty(), "{} findings:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_kind_is_in_the_suite_or_only_referred_to() {
+    for api in apis::builtin().apis.values() {
+        let cases = Case::all(api);
+        for kind in api.kinds.values() {
+            assert!(kind.spec.lookup || cases.iter().any(|case| case.kind == *kind), "{}", kind.title());
+        }
+    }
+    for exemption in EXEMPTIONS {
+        let (api, kind) = exemption.kind.split_once('/').unwrap();
+        assert!(apis::builtin().kind(api, kind).is_some() && !exemption.why.is_empty(), "{}", exemption.kind);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_is_created_as_declared() {
+    all(&[Step::Create], |case| Box::pin(lifecycle::create(case))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_field_changes_drifts_and_clears_by_itself() {
+    all(&[Step::Change, Step::Drift, Step::Clear], |case| Box::pin(changes::changes(case))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_goes_as_its_description_says() {
+    all(&[Step::Delete], |case| Box::pin(lifecycle::delete(case))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_is_adopted_and_never_made_twice() {
+    all(&[Step::Adopt], |case| Box::pin(adoption::adopt(case))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_survives_lost_answers() {
+    all(&[Step::Lost], |case| Box::pin(recovery::lost(case))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_survives_an_interrupted_run() {
+    all(&[Step::Crash], |case| Box::pin(recovery::crash(case))).await;
+}

@@ -1,0 +1,146 @@
+//! Lost answers and interrupted runs: nothing is made twice, nothing is forgotten.
+
+use plumb::{
+    inventory::{Edit, Inventory},
+    plan::{ActionKind, Outcome, RequestInfo},
+};
+
+use super::{
+    Finding, Step,
+    stage::{Check, Stage},
+    subject::Case,
+    world::Variant,
+};
+use crate::support::stack::lines;
+
+/// An answer that is lost, cut short or never sent: converged after one run, with one object.
+pub(super) async fn lost(case: &Case) -> Vec<Finding> {
+    let mut out = Vec::new();
+    for variant in case.forms() {
+        for fault in ["lost", "truncate", "reset", "503"] {
+            let result = survive(case, &variant, fault).await;
+            out.extend(result.err().map(|wrong| Finding::new(Step::Lost, "", format!("{fault}{variant}: {wrong}"))));
+        }
+    }
+    out
+}
+
+/// The calls of the object's own action, by method and path.
+async fn own_calls(stage: &Stage) -> Check<Vec<(String, String)>> {
+    let planned = stage.plan().await?;
+    let address = stage.address();
+    let action = planned.document.actions.iter().find(|action| action.address == address);
+    let action = action.ok_or_else(|| format!("no action for `{address}`"))?;
+    let calls = action.requests.iter().filter_map(|request| match request {
+        RequestInfo::Call { method, path } => Some((method.clone(), path.clone())),
+        RequestInfo::Shared { .. } => None,
+    });
+    Ok(calls.collect())
+}
+
+/// Everything but the object is there.
+async fn alone(case: &Case, variant: &Variant) -> Check<Stage> {
+    let whole = Stage::set(case, variant, 0).await;
+    let mut stage = whole;
+    let docs = stage.docs.clone();
+    stage.withdraw();
+    stage.apply(stage.plan().await?).await?;
+    stage.docs = docs;
+    stage.write();
+    Ok(stage)
+}
+
+async fn survive(case: &Case, variant: &Variant, fault: &str) -> Check {
+    let stage = alone(case, variant).await?;
+    let calls = own_calls(&stage).await?;
+    let before = stage.count();
+    for (method, path) in &calls {
+        stage.fault(&format!("{fault}@{method}:{path}=1x"));
+    }
+    let planned = stage.plan().await?;
+    let applied = plumb::pipeline::apply(planned, &stage.stack.options).await.map_err(|failure| failure.to_string())?;
+    stage.fault("");
+    for action in &applied.document.actions {
+        if action.outcome != Some(Outcome::Done) {
+            return Err(format!("{}: {}", action.address, action.error.clone().unwrap_or_default()));
+        }
+    }
+    one_more(&stage, before)?;
+    stage.row().await?;
+    stage.quiet().await
+}
+
+fn one_more(stage: &Stage, before: usize) -> Check {
+    let more = usize::from(!stage.case.kind.spec.singleton);
+    let now = stage.count();
+    if now == before + more { Ok(()) } else { Err(format!("there were {before} objects, now there are {now}")) }
+}
+
+/// A run that ended between a call and its record.
+pub(super) async fn crash(case: &Case) -> Vec<Finding> {
+    let mut out = Vec::new();
+    for variant in case.forms() {
+        for carried_out in [true, false] {
+            let result = resume(case, &variant, carried_out).await;
+            out.extend(result.err().map(|wrong| Finding::new(Step::Crash, "", format!("carried out {carried_out}{variant}: {wrong}"))));
+        }
+    }
+    out
+}
+
+async fn resume(case: &Case, variant: &Variant, carried_out: bool) -> Check {
+    if case.kind.spec.singleton {
+        return Ok(());
+    }
+    let stage = alone(case, variant).await?;
+    let calls = own_calls(&stage).await?;
+    let before = stage.count();
+    // The answer is lost and no look can be had: the intent stays open, as it does when the process dies.
+    let word = if carried_out { "lost" } else { "reset" };
+    let orders: Vec<String> = calls.iter().map(|(method, path)| format!("{word}@{method}:{path}=100%")).collect();
+    let planned = stage.plan().await?;
+    stage.fault(&format!("{},500@GET=100%", orders.join(",")));
+    let applied = plumb::pipeline::apply(planned, &stage.stack.options).await.map_err(|failure| failure.to_string())?;
+    stage.fault("");
+    let address = stage.address();
+    let action = applied.document.actions.iter().find(|action| action.address == address);
+    if action.and_then(|action| action.outcome) != Some(Outcome::Failed) {
+        return Err("the run did not fail".into());
+    }
+    let intents = stage.state().await.intents;
+    if carried_out && intents.values().all(|intent| intent.address != address) {
+        return Err(format!("no intent is open: {:?}", action.and_then(|action| action.error.clone())));
+    }
+    expire(&stage).await;
+    one_more(&stage, if carried_out { before } else { before.wrapping_sub(1) })?;
+    let planned = stage.plan().await?;
+    let action = planned.document.actions.iter().find(|action| action.address == address);
+    let wanted = if carried_out { ActionKind::Adopt } else { ActionKind::Create };
+    if action.map(|action| action.action) != Some(wanted) {
+        return Err(format!("planned {:?}", lines(&planned.document)));
+    }
+    stage.apply(planned).await?;
+    one_more(&stage, before)?;
+    let record = stage.record().await.ok_or("there is no record")?;
+    if record.adopted {
+        return Err("its own object is recorded as adopted".into());
+    }
+    if !stage.state().await.intents.is_empty() {
+        return Err("an intent is still open".into());
+    }
+    stage.quiet().await
+}
+
+/// Lets the time pass that calls of a dead process may take.
+async fn expire(stage: &Stage) {
+    let mut inventory = Inventory::open(&stage.location(), "default").await.unwrap();
+    inventory.lock("the suite").await.unwrap();
+    let intents = inventory.state().intents.clone();
+    let edits = intents.into_iter().map(|(id, mut intent)| {
+        intent.deadline.clone_from(&intent.at);
+        Edit::Begin(id, intent)
+    });
+    let edits = edits.collect();
+    inventory.commit(edits).await.unwrap();
+    inventory.unlock().await;
+}
