@@ -40,21 +40,20 @@ impl Shared<'_> {
             }
         }
         if bulk && !ready.is_empty() {
-            match self.create_bulk(remote, &ready).await {
-                Ok(results) => out.extend(results),
-                Err(Split) => {
-                    // Nothing says that a refused bulk call did nothing at all: what it made is not sent again.
-                    let steps: Vec<usize> = ready.iter().map(|(index, _)| *index).collect();
-                    let mut found = self.found(&steps).await;
-                    for (index, parts) in ready {
-                        let single = match found.remove(&index) {
-                            Some(Ok(Some(done))) => Ok(done),
-                            Some(Err(trouble)) => Err(trouble),
-                            Some(Ok(None)) | None => self.create_one(remote, &parts, index).await,
-                        };
-                        out.push((index, single));
-                    }
-                }
+            if let Ok(results) = self.create_bulk(remote, &ready).await {
+                out.extend(results);
+                return out;
+            }
+            // Nothing says that a refused bulk call did nothing at all: what it made is not sent again.
+            let steps: Vec<usize> = ready.iter().map(|(index, _)| *index).collect();
+            let mut found = self.found(&steps).await;
+            for (index, parts) in ready {
+                let single = match found.remove(&index) {
+                    Some(Ok(Some(done))) => Ok(done),
+                    Some(Err(trouble)) => Err(trouble),
+                    Some(Ok(None)) | None => self.create_one(remote, &parts, index).await,
+                };
+                out.push((index, single));
             }
             return out;
         }
@@ -207,7 +206,8 @@ impl Shared<'_> {
         let keyed = remote.api.spec.limits.idempotency_header.as_ref();
         let repeat = if by_client || keyed.is_some() { Repeat::Always } else { Repeat::IfNotProcessed };
         for attempt in 1..=CREATE_TRIES {
-            let mut call = Call::new(super::write::method(&route.method), route.path.clone()).repeat(repeat).body(body.clone());
+            let mut call =
+                Call::new(super::write::method(&route.method), route.path.clone()).repeat(repeat).body(body.clone());
             call.query.clone_from(&query);
             if let Some(header) = keyed {
                 call.headers.push((header.clone(), self.intent_id(index)));

@@ -8,7 +8,7 @@ use crate::{
     dialect::{self, Decoded, bulk_body, decode_row, update_body},
     http::{Call, HttpError, Processed, Repeat},
     live::{Remote, item_vars},
-    plan::{reads_before_update, Operation, Step, bulk_of, bulk_route, update_route},
+    plan::{Operation, Step, bulk_of, bulk_route, reads_before_update, update_route},
     value::Fields,
 };
 

@@ -15,13 +15,16 @@ use crate::{
     value::{Target, as_reference, is_empty, text},
 };
 
+/// A declared object's index, its step, where to look, and the member.
+type Asked<'a> = (usize, &'a Step, Hidden, String);
+
 /// Declared objects whose update would lose a value, by index, with the member's name.
 pub(super) async fn losses(
     connected: &Connected,
     plan: &Plan,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> HashMap<usize, String> {
-    let mut asked: BTreeMap<(String, String), Vec<(usize, &Step, Hidden, String)>> = BTreeMap::new();
+    let mut asked: BTreeMap<(String, String), Vec<Asked<'_>>> = BTreeMap::new();
     for step in plan.steps.iter().filter(|step| step.operation == Operation::Update) {
         let (Some(index), Some((hidden, member))) = (step.object, unseen(step)) else { continue };
         let scope = step.live.as_ref().and_then(|live| live.fields.get(hidden.scope)).and_then(as_reference);

@@ -157,6 +157,7 @@ pub struct Applied {
 }
 
 /// Observes and compares.
+#[expect(clippy::too_many_lines, reason = "the flow from one stage to the next, in one place")]
 pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let mut loaded = load(options)?;
     let inventory = loaded.open_inventory(options).await?;
@@ -181,7 +182,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let observed_at = apply::now();
     let undeclared = mode == Mode::Destroy || (prune && only.is_none());
     let looked_at = only.as_ref().map(|only| select::with_dependencies(only, &graph, &manifests));
-    let observed = Observer::new(
+    let observer = Observer::new(
         &manifests,
         &snapshot.sources,
         &graph,
@@ -190,9 +191,8 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         &seal,
         ObserveOptions { undeclared, only: looked_at },
         &tell,
-    )
-    .run()
-    .await;
+    );
+    let observed = Box::pin(observer.run()).await;
     options.progress.event(&ProgressEvent::Planning);
     let no_losses = HashMap::new();
     let inputs = Inputs {
@@ -396,7 +396,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             stop: &options.stop,
             tell: &tell,
         };
-        let work = std::pin::pin!(apply::apply(&planned.plan, &policies, &context));
+        let work = Box::pin(apply::apply(&planned.plan, &policies, &context));
         let patience = std::pin::pin!(give_up(&planned.connected.remotes, &options.stop));
         match futures::future::select(work, patience).await {
             futures::future::Either::Left((report, _)) => report,

@@ -64,12 +64,8 @@ type Work = for<'c> fn(&'c Case) -> Pin<Box<dyn Future<Output = Vec<Finding>> + 
 /// Takes all kinds through some steps. `CONFORMANCE=itglue/Contact` limits it to kinds whose name has that in it.
 async fn all(steps: &[Step], work: Work) {
     let only = std::env::var("CONFORMANCE").unwrap_or_default();
-    let cases: Vec<Case> = apis::builtin()
-        .apis
-        .values()
-        .flat_map(Case::all)
-        .filter(|case| case.title().contains(&only))
-        .collect();
+    let cases: Vec<Case> =
+        apis::builtin().apis.values().flat_map(Case::all).filter(|case| case.title().contains(&only)).collect();
     let results: Vec<(Case, Vec<Finding>)> = stream::iter(cases)
         .map(|case| async move {
             let found = AssertUnwindSafe(work(&case)).catch_unwind().await;
@@ -90,13 +86,18 @@ async fn all(steps: &[Step], work: Work) {
                 Some(number) => {
                     used.insert(number);
                 }
-                None => wrong.push(format!("{:?} {} {}: {}", finding.step, case.title(), finding.field, finding.message)),
+                None => {
+                    wrong.push(format!("{:?} {} {}: {}", finding.step, case.title(), finding.field, finding.message))
+                }
             }
         }
     }
     for (number, exemption) in EXEMPTIONS.iter().enumerate() {
         if steps.contains(&exemption.step) && only.is_empty() && !used.contains(&number) {
-            wrong.push(format!("{:?} {} {} needs no exemption ({})", exemption.step, exemption.kind, exemption.field, exemption.why));
+            wrong.push(format!(
+                "{:?} {} {} needs no exemption ({})",
+                exemption.step, exemption.kind, exemption.field, exemption.why
+            ));
         }
     }
     wrong.sort();

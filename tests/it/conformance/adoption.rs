@@ -23,7 +23,9 @@ pub(super) async fn adopt(case: &Case) -> Vec<Finding> {
             let mut stage = Stage::ready(case, &variant).await?;
             different(&mut stage).await
         };
-        out.extend(different.await.err().map(|wrong| Finding::new(Step::Adopt, "", format!("different{variant}: {wrong}"))));
+        out.extend(
+            different.await.err().map(|wrong| Finding::new(Step::Adopt, "", format!("different{variant}: {wrong}"))),
+        );
     }
     out
 }
@@ -37,7 +39,7 @@ async fn unseen(stage: &Stage) -> Check<Vec<String>> {
     let leaves = leaves.iter().filter(|leaf| of(leaf) && hidden(leaf));
     let by_default = |leaf: &&Leaf| {
         let value = Value::Object(stage.declared().clone()).pointer(&leaf.at).cloned().unwrap_or_default();
-        leaf.spec.default.as_ref().is_some_and(|default| plumb::diff::equal(&leaf.spec, &value, default))
+        leaf.spec.default.as_ref().is_some_and(|default| plumb::description::equal(&leaf.spec, &value, default))
     };
     Ok(leaves.filter(|leaf| !by_default(leaf)).map(|leaf| leaf.path.clone()).collect())
 }
@@ -75,10 +77,12 @@ async fn equal(stage: &Stage) -> Check {
 
 async fn different(stage: &mut Stage) -> Check {
     let kind = stage.case.kind.clone();
-    let key: Vec<&String> = kind.spec.key.iter().chain(kind.spec.key_fallbacks.iter().flatten()).chain(&kind.spec.key_extra).collect();
+    let key: Vec<&String> =
+        kind.spec.key.iter().chain(kind.spec.key_fallbacks.iter().flatten()).chain(&kind.spec.key_extra).collect();
     let hook = kind.spec.hook.as_deref().and_then(plumb::description::hook::find);
     let is_key = |leaf: &Leaf| {
-        key.contains(&&leaf.field) || hook.as_ref().is_some_and(|hook| leaf.field == hook.field() && leaf.spec.immutable.is_some())
+        key.contains(&&leaf.field)
+            || hook.as_ref().is_some_and(|hook| leaf.field == hook.field() && leaf.spec.immutable.is_some())
     };
     let mut paths = unseen(stage).await?;
     let mut changed = false;

@@ -1,8 +1,10 @@
 //! Every field by itself: changed in the manifest, changed behind plumb's back, cleared.
 
 use plumb::{
-    description::format::{DialectName, UpdateStyle},
-    diff::equal,
+    description::{
+        equal,
+        format::{DialectName, UpdateStyle},
+    },
     plan::{ActionKind, Reason},
     value::Fields,
 };
@@ -39,7 +41,9 @@ pub(super) async fn changes(case: &Case) -> Vec<Finding> {
                 }
             }
         }
-        out.extend(ignored(&mut stage).await.err().map(|wrong| Finding::new(Step::Drift, "", format!("ignored: {wrong}"))));
+        out.extend(
+            ignored(&mut stage).await.err().map(|wrong| Finding::new(Step::Drift, "", format!("ignored: {wrong}"))),
+        );
     }
     out
 }
@@ -72,7 +76,8 @@ async fn one(stage: &mut Stage, leaf: &Leaf, out: &mut Vec<Finding>) {
         return;
     }
     let meaning = leaf.meaning(&stage.case.kind);
-    if matches!(meaning, Meaning::Update | Meaning::Replace) && !find(Step::Drift, drifted(stage, leaf, &before).await) {
+    if matches!(meaning, Meaning::Update | Meaning::Replace) && !find(Step::Drift, drifted(stage, leaf, &before).await)
+    {
         return;
     }
     if leaf.spec.nullable && matches!(meaning, Meaning::Update | Meaning::Replace) {
@@ -239,7 +244,11 @@ async fn ignored(stage: &mut Stage) -> Check {
     let leaves: Vec<Leaf> = stage
         .leaves()
         .into_iter()
-        .filter(|leaf| leaf.meaning(&case.kind) == Meaning::Update && !is_entry_key(&case, leaf) && !case.kind.spec.key.contains(&leaf.field))
+        .filter(|leaf| {
+            leaf.meaning(&case.kind) == Meaning::Update
+                && !is_entry_key(&case, leaf)
+                && !case.kind.spec.key.contains(&leaf.field)
+        })
         .collect();
     let mut names: Vec<String> = leaves.iter().map(|leaf| leaf.field.clone()).collect();
     names.dedup();

@@ -18,10 +18,14 @@ pub(super) async fn create(case: &Case) -> Vec<Finding> {
     let mut out = Vec::new();
     let mut forms: Vec<(Variant, usize)> = case.forms().into_iter().map(|variant| (variant, 0)).collect();
     // Further values of fields that allow more than two, once for each place of the kind's entries.
-    let first_place = case.kind.inside().is_none_or(|inside| inside.parents.keys().next() == case.parent.as_ref().map(|kind| &kind.name));
-    let most = case.kind.spec.fields.values().map(|field| {
-        field.allowed.len().max(field.reference.as_ref().map_or(0, |reference| reference.kinds.len()))
-    });
+    let first_place = case
+        .kind
+        .inside()
+        .is_none_or(|inside| inside.parents.keys().next() == case.parent.as_ref().map(|kind| &kind.name));
+    let most =
+        case.kind.spec.fields.values().map(|field| {
+            field.allowed.len().max(field.reference.as_ref().map_or(0, |reference| reference.kinds.len()))
+        });
     for number in 1..most.max().unwrap_or(0).max(2) {
         if first_place || number == 1 {
             forms.push((case.forms().into_iter().next().unwrap_or_default(), number));
@@ -29,11 +33,21 @@ pub(super) async fn create(case: &Case) -> Vec<Finding> {
     }
     for (variant, number) in forms {
         let stage = Stage::set(case, &variant, number).await;
-        out.extend(created(&stage).await.err().map(|wrong| Finding::new(Step::Create, "", format!("value {number}{variant}: {wrong}"))));
+        out.extend(
+            created(&stage)
+                .await
+                .err()
+                .map(|wrong| Finding::new(Step::Create, "", format!("value {number}{variant}: {wrong}"))),
+        );
     }
     for variant in case.forms() {
         let stage = Stage::set_minimal(case, &variant).await;
-        out.extend(created(&stage).await.err().map(|wrong| Finding::new(Step::Create, "", format!("minimal{variant}: {wrong}"))));
+        out.extend(
+            created(&stage)
+                .await
+                .err()
+                .map(|wrong| Finding::new(Step::Create, "", format!("minimal{variant}: {wrong}"))),
+        );
     }
     out
 }
@@ -132,7 +146,8 @@ async fn gone(case: &Case, variant: &Variant, policy: &str, adopted: bool) -> Ch
     let record = stage.record().await.ok_or("there is no record")?;
     stage.withdraw();
     let left_alone = stage.plan().await?;
-    if !lines(&left_alone.document).is_empty() || !left_alone.notes.undeclared.iter().any(|(left, _)| *left == address) {
+    if !lines(&left_alone.document).is_empty() || !left_alone.notes.undeclared.iter().any(|(left, _)| *left == address)
+    {
         return Err(format!("without prune: {:?}, {:?}", lines(&left_alone.document), left_alone.notes.undeclared));
     }
     stage.stack.options.prune = true;
@@ -143,7 +158,9 @@ async fn gone(case: &Case, variant: &Variant, policy: &str, adopted: bool) -> Ch
     let wanted = match expected {
         Fate::Deleted => vec![format!("delete {address} (removed)")],
         Fate::Forgotten => vec![format!("forget {address} (removed)")],
-        Fate::Archived => vec![format!("update {address} (removed) /{}", case.kind.spec.archive.as_ref().unwrap().field)],
+        Fate::Archived => {
+            vec![format!("update {address} (removed) /{}", case.kind.spec.archive.as_ref().unwrap().field)]
+        }
         Fate::Retained | Fate::Refused => Vec::new(),
     };
     if found != wanted {

@@ -82,7 +82,11 @@ pub(super) async fn crash(case: &Case) -> Vec<Finding> {
     for variant in case.forms() {
         for carried_out in [true, false] {
             let result = resume(case, &variant, carried_out).await;
-            out.extend(result.err().map(|wrong| Finding::new(Step::Crash, "", format!("carried out {carried_out}{variant}: {wrong}"))));
+            out.extend(
+                result
+                    .err()
+                    .map(|wrong| Finding::new(Step::Crash, "", format!("carried out {carried_out}{variant}: {wrong}"))),
+            );
         }
     }
     out

@@ -108,7 +108,9 @@ impl Stage {
     pub(super) fn spec(&mut self) -> &mut Fields {
         let doc = &mut self.docs[&self.doc];
         match self.case.kind.inside() {
-            Some(inside) if self.case.parent.is_some() => &mut doc.entries.get_mut(&inside.field).unwrap().last_mut().unwrap().1,
+            Some(inside) if self.case.parent.is_some() => {
+                &mut doc.entries.get_mut(&inside.field).unwrap().last_mut().unwrap().1
+            }
             _ => &mut doc.spec,
         }
     }
@@ -126,7 +128,9 @@ impl Stage {
     pub(super) fn address(&self) -> String {
         let doc = &self.docs[&self.doc];
         match self.case.kind.inside() {
-            Some(inside) if self.case.parent.is_some() => doc.entry_address(&inside.field, self.declared(), &self.case.kind),
+            Some(inside) if self.case.parent.is_some() => {
+                doc.entry_address(&inside.field, self.declared(), &self.case.kind)
+            }
             _ => doc.address(),
         }
     }
@@ -209,10 +213,16 @@ impl Stage {
         let requests = planned.document.requests.apply;
         let known = told(&planned.diagnostics);
         self.stack.sandbox.clear_log();
-        let applied = pipeline::apply(planned, &self.options()).await.map_err(|failure| format!("no apply: {failure}"))?;
+        let applied =
+            pipeline::apply(planned, &self.options()).await.map_err(|failure| format!("no apply: {failure}"))?;
         for action in &applied.document.actions {
             if action.outcome != Some(Outcome::Done) {
-                return Err(format!("{} {}: {}", action.action.word(), action.address, action.error.clone().unwrap_or_default()));
+                return Err(format!(
+                    "{} {}: {}",
+                    action.action.word(),
+                    action.address,
+                    action.error.clone().unwrap_or_default()
+                ));
             }
         }
         let more: Vec<String> = told(&applied.diagnostics).into_iter().filter(|told| !known.contains(told)).collect();
@@ -292,7 +302,13 @@ impl Stage {
     pub(super) fn mutate(&self, row: &Row, leaf: &Leaf, as_in: &Row) {
         let mut change = Value::Object(Fields::new());
         let mut wires = vec![leaf.kept.clone()];
-        wires.extend(leaf.spec.reference.as_ref().and_then(|reference| reference.type_wire.clone()).map(|wire| format!("/{}", escape(&wire))));
+        wires.extend(
+            leaf.spec
+                .reference
+                .as_ref()
+                .and_then(|reference| reference.type_wire.clone())
+                .map(|wire| format!("/{}", escape(&wire))),
+        );
         for wire in wires {
             let value = as_in.attributes.pointer(&wire).cloned().unwrap_or_default();
             set(&mut change, &wire, value);

@@ -28,7 +28,8 @@ impl Case {
     pub(super) fn all(api: &Arc<Api>) -> Vec<Self> {
         let mut out = Vec::new();
         for kind in api.kinds.values() {
-            let of = |parent: Option<&Arc<Kind>>| Self { api: api.clone(), kind: kind.clone(), parent: parent.cloned() };
+            let of =
+                |parent: Option<&Arc<Kind>>| Self { api: api.clone(), kind: kind.clone(), parent: parent.cloned() };
             match kind.inside() {
                 None if kind.is_declarable() => out.push(of(None)),
                 None => {}
@@ -54,7 +55,8 @@ impl Case {
     /// Every form in which an object of the kind can be created: what conditions look at, and each key.
     pub(super) fn forms(&self) -> Vec<Variant> {
         let mut out = variants(&self.kind);
-        let keys: Vec<&Vec<String>> = std::iter::once(&self.kind.spec.key).chain(&self.kind.spec.key_fallbacks).collect();
+        let keys: Vec<&Vec<String>> =
+            std::iter::once(&self.kind.spec.key).chain(&self.kind.spec.key_fallbacks).collect();
         for number in 1..keys.len() {
             let omit = keys[..number].iter().flat_map(|key| key.iter().cloned()).collect();
             out.push(Variant { omit, ..Variant::default() });
@@ -68,7 +70,9 @@ impl Case {
         let mut out = Vec::new();
         for variant in variants(&self.kind) {
             let free = |name: &&String| {
-                self.kind.field(name).is_some_and(|field| applies(field, &variant.fixed) && !is_forced(field, &variant.fixed))
+                self.kind
+                    .field(name)
+                    .is_some_and(|field| applies(field, &variant.fixed) && !is_forced(field, &variant.fixed))
             };
             let before = left.len();
             left.retain(|name| !free(name));

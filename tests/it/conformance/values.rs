@@ -73,11 +73,17 @@ impl World<'_> {
             return None;
         }
         let Some(items) = spec.items.as_deref() else {
-            return Some([json!({
-                "word": "first", "count": 1, "flag": true, "list": ["a"], "deep": {"inner": 1, "kept": "x"},
-            }), json!({
-                "word": "second", "count": 2, "flag": false, "list": ["a", "b"], "deep": {"inner": 2},
-            })][number].clone());
+            return Some(
+                [
+                    json!({
+                        "word": "first", "count": 1, "flag": true, "list": ["a"], "deep": {"inner": 1, "kept": "x"},
+                    }),
+                    json!({
+                        "word": "second", "count": 2, "flag": false, "list": ["a", "b"], "deep": {"inner": 2},
+                    }),
+                ][number]
+                    .clone(),
+            );
         };
         let value = |world: &mut Self, name: &str| world.sample_up_to(items, name, tag, number);
         Some(json!({ "first": value(self, "first")?, "second": value(self, "second")? }))
@@ -111,7 +117,11 @@ fn secret(number: usize) -> Option<Value> {
 fn number_of(spec: &FieldSpec, tag: Tag, number: usize) -> Option<Value> {
     let least = spec.minimum.unwrap_or(1.0);
     let wanted = least + f64::from(u32::try_from(tag.place * 100 + number).ok()?);
-    let value = if spec.maximum.is_some_and(|most| wanted > most) { least + f64::from(u32::try_from(number).ok()?) } else { wanted };
+    let value = if spec.maximum.is_some_and(|most| wanted > most) {
+        least + f64::from(u32::try_from(number).ok()?)
+    } else {
+        wanted
+    };
     let fits = number < 2 && spec.maximum.is_none_or(|most| value <= most);
     #[expect(clippy::cast_possible_truncation, reason = "it is a small whole number")]
     fits.then(|| Value::from(value as i64))
@@ -142,7 +152,13 @@ fn text(spec: &FieldSpec, name: &str, tag: Tag, number: usize) -> Option<Value> 
                     Equality::Case | Equality::Blanks | Equality::Html => {}
                 }
             }
-            candidates.extend([plain, slug.clone(), slug.replace('-', "_"), format!("{word}{number}"), format!("{place}{number}")]);
+            candidates.extend([
+                plain,
+                slug.clone(),
+                slug.replace('-', "_"),
+                format!("{word}{number}"),
+                format!("{place}{number}"),
+            ]);
         }
     }
     let pattern = spec.pattern.as_deref().map(|pattern| regex::Regex::new(&format!("^(?:{pattern})$")).unwrap());

@@ -45,9 +45,14 @@ impl Doc {
     pub(super) fn render(&self) -> String {
         let mut spec = self.spec.clone();
         for (field, entries) in &self.entries {
-            let as_map = entries.iter().any(|(kind, _)| kind.inside().is_some_and(|inside| inside.form == InsideForm::Map));
+            let as_map =
+                entries.iter().any(|(kind, _)| kind.inside().is_some_and(|inside| inside.form == InsideForm::Map));
             let list = entries.iter().map(|(_, entry)| Value::Object(entry.clone()));
-            let value = if as_map { entries.iter().filter_map(|(kind, entry)| pair(kind, entry)).collect::<Map<_, _>>().into() } else { list.collect() };
+            let value = if as_map {
+                entries.iter().filter_map(|(kind, entry)| pair(kind, entry)).collect::<Map<_, _>>().into()
+            } else {
+                list.collect()
+            };
             spec.insert(field.clone(), value);
         }
         let document = json!({
@@ -177,10 +182,13 @@ impl<'s> World<'s> {
                 }
                 let place = entries.len();
                 for name in child.spec.key.iter().chain(&inside.unique) {
-                    entry.insert(name.clone(), match entry.get(name) {
-                        Some(Value::Number(_)) => Value::from(place + 1),
-                        _ => format!("{name} {place}").into(),
-                    });
+                    entry.insert(
+                        name.clone(),
+                        match entry.get(name) {
+                            Some(Value::Number(_)) => Value::from(place + 1),
+                            _ => format!("{name} {place}").into(),
+                        },
+                    );
                 }
                 entries.push((child.clone(), entry));
             }
@@ -190,7 +198,13 @@ impl<'s> World<'s> {
     }
 
     fn put(&mut self, kind: &Arc<Kind>, name: &str, spec: Fields) {
-        let doc = Doc { kind: kind.clone(), name: name.to_owned(), spec, entries: IndexMap::new(), annotations: IndexMap::new() };
+        let doc = Doc {
+            kind: kind.clone(),
+            name: name.to_owned(),
+            spec,
+            entries: IndexMap::new(),
+            annotations: IndexMap::new(),
+        };
         self.docs.insert(name.to_owned(), doc);
     }
 
@@ -209,14 +223,16 @@ impl<'s> World<'s> {
     pub(super) fn needed(&mut self, kind: &Arc<Kind>, tag: Tag, variant: &Variant) -> Fields {
         let spec = &kind.spec;
         let optional = |name: &String| spec.key_optional.contains(name) || variant.omit.contains(name);
-        let first_key = spec.key_fallbacks.iter().fold(&spec.key, |key, other| if key.iter().any(optional) { other } else { key });
+        let first_key =
+            spec.key_fallbacks.iter().fold(&spec.key, |key, other| if key.iter().any(optional) { other } else { key });
         let key: Vec<&String> = first_key.iter().filter(|name| !optional(name)).collect();
         let mut out = variant.fixed.clone();
         for (name, field) in &spec.fields {
             let required = field.required && field.from_file.is_none();
-            let when = field.required_when.as_ref().is_some_and(|when| {
-                when.field.as_ref().is_some_and(|by| among(when, out.get(by)))
-            });
+            let when = field
+                .required_when
+                .as_ref()
+                .is_some_and(|when| when.field.as_ref().is_some_and(|by| among(when, out.get(by))));
             if !field.read_only && (required || when || key.contains(&name)) && !out.contains_key(name) {
                 let value = self.field_value(kind, name, field, tag, 0, &out, true);
                 out.extend(value.map(|value| (name.clone(), value)));
@@ -279,10 +295,8 @@ impl<'s> World<'s> {
         let doc = self.docs.get(spec.get(source)?.as_str()?)?;
         let child = self.api.kind(child)?;
         let entries = doc.entries.get(&child.inside()?.field)?;
-        let definitions: Vec<Definition> = entries
-            .iter()
-            .map(|(_, entry)| Definition { fields: canonical(child, entry), live: false })
-            .collect();
+        let definitions: Vec<Definition> =
+            entries.iter().map(|(_, entry)| Definition { fields: canonical(child, entry), live: false }).collect();
         Some(hook.refine(&definitions))
     }
 
@@ -314,7 +328,11 @@ impl<'s> World<'s> {
             for (name, field) in kind.spec.fields.clone() {
                 let target = field.reference.as_ref().and_then(|reference| reference.kind.clone());
                 let value = match target {
-                    Some(target) => self.sandbox.objects(&self.api.name, &target).first().map(|row| json!(format!("id:{}", row["id"].as_str().unwrap()))),
+                    Some(target) => self
+                        .sandbox
+                        .objects(&self.api.name, &target)
+                        .first()
+                        .map(|row| json!(format!("id:{}", row["id"].as_str().unwrap()))),
                     None => self.sample(&FieldSpec { read_only: false, ..field }, &name, SUBJECT, rows.len()),
                 };
                 object.extend(value.map(|value| (name, value)));
@@ -329,8 +347,11 @@ impl<'s> World<'s> {
 
     fn key_part(&self, kind: &Kind, name: &str, row: &Value) -> String {
         let field = kind.field(name).unwrap();
-        let value = plumb::value::get_path(&row["attributes"], field.wire_name()).and_then(plumb::value::text).unwrap_or_default();
-        let Some(target) = field.reference.as_ref().and_then(|reference| self.api.kind(reference.kind.as_deref()?)) else {
+        let value = plumb::value::get_path(&row["attributes"], field.wire_name())
+            .and_then(plumb::value::text)
+            .unwrap_or_default();
+        let Some(target) = field.reference.as_ref().and_then(|reference| self.api.kind(reference.kind.as_deref()?))
+        else {
             return value.replace('\\', "\\\\").replace('/', "\\/");
         };
         let rows = self.sandbox.objects(&self.api.name, &target.name);
@@ -353,7 +374,9 @@ fn canonical(kind: &Kind, entry: &Fields) -> Fields {
 
 fn among(when: &plumb::description::format::Condition, value: Option<&Value>) -> bool {
     let value = value.unwrap_or(&Value::Null);
-    (when.one_of.is_empty() || when.one_of.contains(value)) && !when.not_in.contains(value) && (!when.present || !value.is_null())
+    (when.one_of.is_empty() || when.one_of.contains(value))
+        && !when.not_in.contains(value)
+        && (!when.present || !value.is_null())
 }
 
 /// Whether an object with these values has the field.
@@ -370,7 +393,8 @@ pub(super) fn is_forced(field: &FieldSpec, fixed: &Fields) -> bool {
 pub(super) fn variants(kind: &Kind) -> Vec<Variant> {
     let mut controllers: Vec<&String> = Vec::new();
     for field in kind.spec.fields.values() {
-        let conditions = field.when.iter().chain(&field.required_when).chain(field.forced.iter().map(|rule| &rule.when));
+        let conditions =
+            field.when.iter().chain(&field.required_when).chain(field.forced.iter().map(|rule| &rule.when));
         for by in conditions.filter_map(|condition| condition.field.as_ref()) {
             if !controllers.contains(&by) {
                 controllers.push(by);
@@ -380,7 +404,8 @@ pub(super) fn variants(kind: &Kind) -> Vec<Variant> {
     let mut out = vec![Variant::default()];
     for name in controllers {
         let Some(field) = kind.field(name) else { continue };
-        let values = if field.ty == FieldType::Boolean { vec![true.into(), false.into()] } else { field.allowed.clone() };
+        let values =
+            if field.ty == FieldType::Boolean { vec![true.into(), false.into()] } else { field.allowed.clone() };
         out = out
             .into_iter()
             .flat_map(|variant| {

@@ -26,12 +26,12 @@ kind: Configuration
 metadata: {name: web01}
 spec: {organization: acme, name: WEB01, configurationType: Server}
 ";
-const GONE: &str = r#"
+const GONE: &str = r"
 apiVersion: itglue.plumb.dev/v1alpha1
 kind: Organization
 metadata: {name: gone, annotations: {plumb.dev/deletion-policy: delete}}
 spec: {name: Gone}
-"#;
+";
 const AFTER: &str = r"
 apiVersion: itglue.plumb.dev/v1alpha1
 kind: Organization

@@ -12,12 +12,12 @@ use serde_json::json;
 use super::{Bed, KEY, Manner, account::Account, problems};
 use crate::support::wild::{Asked, Reply};
 
-const BEFORE: &str = r#"
+const BEFORE: &str = r"
 apiVersion: itglue.plumb.dev/v1alpha1
 kind: Organization
 metadata: {name: acme, annotations: {plumb.dev/deletion-policy: delete}}
 spec: {name: Acme, description: A customer}
-"#;
+";
 const AFTER: &str = r"
 apiVersion: itglue.plumb.dev/v1alpha1
 kind: Organization
