@@ -86,7 +86,7 @@ async fn itglue_shows_every_kind_and_is_kept_true() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rest_shows_every_kind_and_is_kept_true() {
-    let variables = ["PLATFORM_EMAIL", "PLATFORM_PASSWORD", "CHAT_HOOK_SECRET", "AUDIT_HOOK_SECRET"];
+    let variables = ["PLATFORM_PASSWORD", "CHAT_HOOK_SECRET", "AUDIT_HOOK_SECRET"];
     let example = Example::start(&["examples/rest"], "platform", "rest", &variables, SandboxOptions::default()).await;
     let applied = example.converge();
     let shown: BTreeSet<&str> = applied.actions.iter().map(|action| action.kind.as_str()).collect();
