@@ -104,7 +104,7 @@ fn make_plan(world: &World) -> plan::Plan {
         roots: &[],
         empty_source: false,
         hashes_kept: true,
-        losses: &HashMap::new(),
+        barred: &HashMap::new(),
         seal: &seal,
     })
 }

@@ -298,6 +298,8 @@ pub struct KindSpec {
     /// Path of the collection, such as `/organizations`. `{field}` stands for the id of what a reference field names,
     /// `{parent}` for the id of the object that this one is inside.
     pub path: String,
+    /// Member of answers that holds one object of this kind, where it differs from the API's `envelope.one`.
+    pub answer: Option<String>,
     /// JSON:API type, as written in requests; the last segment of `path` unless given.
     #[serde(rename = "type")]
     pub wire_type: Option<String>,

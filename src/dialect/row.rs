@@ -100,7 +100,7 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, body: &Value) -> Result<Pag
 pub fn one(api: &Api, kind: &Kind, body: &Value) -> Result<Value, Mismatch> {
     let path = match kind.dialect {
         DialectName::Jsonapi => Some("data"),
-        DialectName::Rest => api.spec.envelope.one.as_deref(),
+        DialectName::Rest => kind.spec.answer.as_deref().or(api.spec.envelope.one.as_deref()),
     };
     let found = path.and_then(|path| get_path(body, path)).unwrap_or(body);
     match found {

@@ -40,6 +40,7 @@ pub(super) fn read<'t>(
         auth: None,
         limits: ConnectionLimits::default(),
         defaults: IndexMap::new(),
+        broken: true,
         document: Some(document),
     };
     let fields = fields();
@@ -81,6 +82,7 @@ pub(super) fn read<'t>(
         convert.faults.add(Diagnostic::warning("PL0304", message).hint(auth_hint(api)), at);
     }
     let defaults = defaults.map(|member| read_defaults(member, api, &mut connection, convert)).unwrap_or_default();
+    connection.broken = convert.faults.list.iter().skip(before).any(Diagnostic::is_error);
     (connection, defaults)
 }
 

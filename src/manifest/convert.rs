@@ -164,10 +164,12 @@ impl<'t> Convert<'_, 't> {
                 let known = Known::from(&field.fields);
                 let mut open = Vec::new();
                 let mut fields = self.members(members, known, path, around, &mut |_, member| {
-                    if field.open {
+                    // The wire's spelling of a field that is described is a mistake, not a member of its own.
+                    let free = field.open && !field.fields.values().any(|known| known.wire_name() == member.key);
+                    if free {
                         open.push(member);
                     }
-                    field.open
+                    free
                 });
                 for member in open {
                     let here = Path::Field(path, &member.key);

@@ -181,6 +181,8 @@ pub struct Connection {
     pub limits: ConnectionLimits,
     /// Fields of every manifest of this connection.
     pub defaults: IndexMap<String, Value>,
+    /// Something is wrong with it: nothing is sent by it.
+    pub broken: bool,
     /// Where it stands.
     pub document: Option<DocumentRef>,
 }

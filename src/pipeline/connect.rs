@@ -64,6 +64,10 @@ pub(super) async fn connect_to(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<Connected, Failure> {
     let manifests = &loaded.manifests;
+    // An override that names no connection was meant for one: none is called at its usual address instead.
+    if options.connections.iter().any(|(name, _)| !manifests.connections.contains_key(name)) {
+        return Ok(Connected { remotes: HashMap::new(), sandbox: None });
+    }
     let mut remotes = HashMap::new();
     let sandbox = if options.sandbox {
         let sandbox = Sandbox::start(&manifests.catalog, SandboxOptions::default()).await;
@@ -99,6 +103,10 @@ fn client(
     sandbox: Option<&Sandbox>,
     budgets: &Budgets,
 ) -> Result<Option<Remote>, Box<Diagnostic>> {
+    // What is wrong with it was told; nothing goes anywhere else instead.
+    if connection.broken {
+        return Ok(None);
+    }
     let Some(api) = loaded.manifests.catalog.api(&connection.api).cloned() else { return Ok(None) };
     let overridden = options.connections.iter().find(|(name, _)| *name == connection.name).map(|(_, url)| url.clone());
     let url = match sandbox {

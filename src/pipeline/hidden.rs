@@ -18,12 +18,12 @@ use crate::{
 /// A declared object's index, its step, where to look, and the member.
 type Asked<'a> = (usize, &'a Step, Hidden, String);
 
-/// Declared objects whose update would lose a value, by index, with the member's name.
+/// Declared objects whose update would lose a value, by index.
 pub(super) async fn losses(
     connected: &Connected,
     plan: &Plan,
     diagnostics: &mut Vec<Diagnostic>,
-) -> HashMap<usize, String> {
+) -> HashMap<usize, Diagnostic> {
     let mut asked: BTreeMap<(String, String), Vec<Asked<'_>>> = BTreeMap::new();
     for step in plan.steps.iter().filter(|step| step.operation == Operation::Update) {
         let (Some(index), Some((hidden, member))) = (step.object, unseen(step)) else { continue };
@@ -45,7 +45,7 @@ pub(super) async fn losses(
             Ok(listing) => listing.rows,
             Err(error) => {
                 diagnostics.push(error.into());
-                out.extend(steps.into_iter().map(|(index, _, _, member)| (index, member)));
+                out.extend(steps.into_iter().map(|(index, step, _, member)| (index, loss(step, &member))));
                 continue;
             }
         };
@@ -67,11 +67,20 @@ pub(super) async fn losses(
             let Some(live) = &step.live else { continue };
             let name = live.fields.get("name").and_then(text);
             if ids.contains(live.id.as_str()) || name.is_some_and(|name| names.contains(name.as_str())) {
-                out.insert(index, member);
+                out.insert(index, loss(step, &member));
             }
         }
     }
     out
+}
+
+fn loss(step: &Step, member: &str) -> Diagnostic {
+    let message = format!(
+        "`{}` cannot be updated safely: `{member}` has a value that the API does not show, and the update would delete it.",
+        step.address()
+    );
+    Diagnostic::error("PL0516", message)
+        .hint(format!("Declare `{member}`, so that it is sent along; or write `null` there if it is to go."))
 }
 
 /// The first member that an update leaves out although it may have a value that is not shown.

@@ -33,7 +33,7 @@ use crate::{
     diagnostic::{Diagnostic, Severity, Sources},
     failure::{Class, Failure},
     graph::{Graph, Meaning},
-    inventory::{Edit, Inventory, State},
+    inventory::{Account, Edit, Inventory, State},
     live::{ObserveOptions, Observed, Observer, Remote, Standing},
     manifest::{Manifests, MaxDeletes},
     plan::{self, Inputs, Mode, Outcome, Plan, PlanDocument, PlanNotes},
@@ -194,7 +194,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     );
     let observed = Box::pin(observer.run()).await;
     options.progress.event(&ProgressEvent::Planning);
-    let no_losses = HashMap::new();
+    let none_barred = HashMap::new();
     let inputs = Inputs {
         manifests: &manifests,
         sources: &snapshot.sources,
@@ -208,15 +208,16 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         roots: &snapshot.roots,
         empty_source: manifests.objects.is_empty() && manifests.broken.is_empty(),
         hashes_kept,
-        losses: &no_losses,
+        barred: &none_barred,
         seal: &seal,
     };
     let mut plan = plan::plan(&inputs);
-    let losses = hidden::losses(&connected, &plan, &mut diagnostics).await;
-    if !losses.is_empty() {
-        plan = plan::plan(&Inputs { losses: &losses, ..inputs });
+    let mut barred = hidden::losses(&connected, &plan, &mut diagnostics).await;
+    barred.extend(owned_elsewhere(&plan, &connected, &inventory).await?);
+    if !barred.is_empty() {
+        plan = plan::plan(&Inputs { barred: &barred, ..inputs });
     }
-    let inputs = Inputs { losses: &losses, ..inputs };
+    let inputs = Inputs { barred: &barred, ..inputs };
     let callers = connect::callers(&connected, &plan::needs_caller(&plan.steps), &mut diagnostics).await;
     plan.diagnostics.extend(plan::lockouts(&inputs, &plan.steps, &callers));
     let mut all = snapshot.diagnostics.clone();
@@ -283,6 +284,37 @@ fn mask(diagnostics: &mut [Diagnostic], vault: &Vault) {
             *hint = vault.mask(hint).into_owned();
         }
     }
+}
+
+/// Objects that a plan would adopt although another stack of the inventory owns them, by index.
+async fn owned_elsewhere(
+    plan: &Plan,
+    connected: &Connected,
+    inventory: &Inventory,
+) -> Result<HashMap<usize, Diagnostic>, Failure> {
+    let mut out = HashMap::new();
+    if !plan.steps.iter().any(|step| step.action.action == plan::ActionKind::Adopt) {
+        return Ok(out);
+    }
+    let owners = Inventory::owners(inventory.location()).await.map_err(|error| account::inventory_failure(&error))?;
+    for step in plan.steps.iter().filter(|step| step.action.action == plan::ActionKind::Adopt) {
+        let (Some(index), Some(id)) = (step.object, &step.action.id) else { continue };
+        let Some(remote) = connected.remotes.get(&step.action.connection) else { continue };
+        let Ok(address) = step.action.address.parse() else { continue };
+        // Ids of entries may be unique within their parent only, whose owner is asked anyway.
+        if step.kind.inside().is_some() {
+            continue;
+        }
+        if let Some(owner) = owners.other_than(inventory.stack(), &address, remote.client.base_url(), id) {
+            let message = format!(
+                "The live {} `{id}` is owned by `{}` of stack `{}`: one live object has one owner.",
+                step.kind.name, owner.address, owner.stack
+            );
+            let hint = format!("`plumb forget {}` in that stack first, or take the manifest out here.", owner.address);
+            out.insert(index, Diagnostic::error("PL0507", message).hint(hint));
+        }
+    }
+    Ok(out)
 }
 
 /// Masks what a text in a plan may quote of a secret, wherever it stands.
@@ -369,6 +401,10 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
     if roots != planned.state.roots && planned.mode == Mode::Plan && options.selection.is_everything() {
         planned.inventory.commit(vec![Edit::Roots(roots)]).await.map_err(|error| account::inventory_failure(&error))?;
     }
+    let accounts = accounts(&planned);
+    if !accounts.is_empty() {
+        planned.inventory.commit(accounts).await.map_err(|error| account::inventory_failure(&error))?;
+    }
     let policies = policies(&planned);
     let vault = planned.vault.clone();
     let open_vault = vault.clone();
@@ -440,6 +476,23 @@ async fn give_up(remotes: &HashMap<String, Remote>, stop: &AtomicBool) -> Infall
         remote.client.stop();
     }
     std::future::pending().await
+}
+
+/// Notes which account each connection is, where that is news.
+fn accounts(planned: &Planned) -> Vec<Edit> {
+    let known = &planned.state.accounts;
+    let mut edits: Vec<(String, Edit)> = planned
+        .connected
+        .remotes
+        .iter()
+        .filter(|(name, remote)| known.get(*name).is_none_or(|account| account.url != remote.client.base_url()))
+        .map(|(name, remote)| {
+            let account = Account { url: remote.client.base_url().to_owned(), identity: None };
+            (name.clone(), Edit::Account(name.clone(), account))
+        })
+        .collect();
+    edits.sort_by(|a, b| a.0.cmp(&b.0));
+    edits.into_iter().map(|(_, edit)| edit).collect()
 }
 
 fn merged_roots(known: &[String], now: &[String], options: &Options) -> Vec<String> {

@@ -130,8 +130,12 @@ pub fn var(name: &str, step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Opt
             let parents = &step.kind.inside()?.parents;
             parents.get(&step.action.kind).cloned()
         }
-        field => reference_var(&step.desired, field, ids)
-            .or_else(|| reference_var(&step.live.as_ref()?.fields, field, ids))
+        // An object that is there is reached where it is, not where it is to be.
+        field => step
+            .live
+            .as_ref()
+            .and_then(|live| reference_var(&live.fields, field, ids))
+            .or_else(|| reference_var(&step.desired, field, ids))
             .or_else(|| step.kind.spec.scope.as_ref().filter(|scope| scope.field == field).and(step.parent.clone()))
             .or_else(|| {
                 (step.kind.spec.key.last().map(String::as_str) == Some(field)).then(|| step.action.id.clone())?

@@ -67,8 +67,8 @@ pub struct Inputs<'a> {
     pub empty_source: bool,
     /// The key of secrets' hashes is kept, so that they mean something to a later run.
     pub hashes_kept: bool,
-    /// Objects whose update would lose a value that the API does not show, by index, with the value's field.
-    pub losses: &'a HashMap<usize, String>,
+    /// Objects of which nothing may be written, by index, with the reason.
+    pub barred: &'a HashMap<usize, Diagnostic>,
     /// Makes the placeholder of a secret's text.
     pub seal: &'a dyn Fn(&str) -> Value,
 }
@@ -354,7 +354,16 @@ impl Builder<'_> {
             || record.as_ref().is_some_and(|(_, record)| record.id == live.id);
         let begun = self.begun.get(&*object.address.to_string());
         let intended = begun.into_iter().flatten().any(|intent| !intent.seen.contains(&live.id));
-        let fields = self.aligned(&desired, &live.fields);
+        let mut fields = self.aligned(&desired, &live.fields);
+        // The read of one object shows all that it has, where lists are known to show less.
+        if live.detailed && kind.spec.list.partial {
+            for name in desired.keys() {
+                let shown = kind.field(name).is_some_and(|field| !field.write_only);
+                if shown && !fields.contains_key(name) {
+                    fields.insert(name.clone(), Value::Null);
+                }
+            }
+        }
         let applied = record.as_ref().filter(|_| owned).map(|(_, record)| &record.applied);
         let mut differences = diff(Sides {
             specs,
@@ -593,14 +602,9 @@ impl Builder<'_> {
     }
 
     fn push(&mut self, index: usize, mut step: Step) {
-        if let Some(field) = self.inputs.losses.get(&index).filter(|_| step.operation == Operation::Update) {
+        if let Some(why) = self.inputs.barred.get(&index) {
             let object = &self.inputs.manifests.objects[index];
-            let told = Diagnostic::error(
-                "PL0516",
-                format!("`{}` cannot be updated safely: `{field}` has a value that the API does not show, and the update would delete it.", object.address),
-            )
-            .hint(format!("Declare `{field}`, so that it is sent along; or write `null` there if it is to go."));
-            self.tell(object, "", told);
+            self.tell(object, "", why.clone());
             return;
         }
         // What cannot be sent without losing something is no step.

@@ -147,7 +147,7 @@ fn plan_of(texts: &[String]) -> (Manifests, Plan, Vec<Vec<usize>>) {
         roots: &[],
         empty_source: false,
         hashes_kept: true,
-        losses: &HashMap::new(),
+        barred: &HashMap::new(),
         seal: &|_| json!(null),
     });
     (manifests, plan, edges)
