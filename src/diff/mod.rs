@@ -372,10 +372,10 @@ fn drifted(spec: &FieldSpec, applied: &Value, live: &Value) -> bool {
     }
 }
 
-/// Whether an `ignore-drift` path names a field or something above it.
+/// Whether an `ignore-drift` path names a field or something above it; an empty one names everything.
 fn covers(path: &str, dotted: &str) -> bool {
     let path = path.strip_prefix("spec.").unwrap_or(path);
-    dotted == path || dotted.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
+    path.is_empty() || dotted == path || dotted.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
 }
 
 #[cfg(test)]
