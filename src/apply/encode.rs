@@ -37,7 +37,12 @@ impl Shared<'_> {
         let specs = self.specs(step);
         let style = step.kind.spec.update.style;
         let mut fields = Fields::new();
-        for name in &step.send {
+        // What the server would move with these is declared otherwise: it goes along.
+        let moved = |name: &&String| {
+            let by = specs.get(*name).map(|spec| &spec.moved_by);
+            !step.send.contains(name) && by.is_some_and(|by| by.iter().any(|field| step.send.contains(field)))
+        };
+        for name in step.send.iter().chain(step.desired.keys().filter(moved)) {
             let Some(spec) = specs.get(name) else { continue };
             let desired = step.desired.get(name).cloned().unwrap_or(Value::Null);
             let live = step.live.as_ref();
