@@ -61,6 +61,14 @@ impl Shared<'_> {
         self.encode(&specs, &fields, false)
     }
 
+    /// What an update sends without another look at the object: all of it where the API replaces.
+    pub(super) fn known_attributes(&self, step: &Step) -> Result<Fields, String> {
+        match step.live.as_ref().and_then(|live| live.raw.as_ref()) {
+            Some(row) if step.kind.spec.update.style == UpdateStyle::Replace => self.whole(step, row),
+            _ => self.update_attributes(step),
+        }
+    }
+
     /// The whole object for an API that replaces: the live row with the declared fields laid over.
     pub(super) fn whole(&self, step: &Step, row: &Value) -> Result<Fields, String> {
         let mut out = row.as_object().cloned().unwrap_or_default();

@@ -25,7 +25,7 @@ impl Shared<'_> {
         if bulk && steps.len() > 1 {
             let mut ready = Vec::new();
             for index in steps {
-                match self.update_attributes(&self.plan.steps[*index]) {
+                match self.known_attributes(&self.plan.steps[*index]) {
                     Ok(attributes) => ready.push((*index, attributes)),
                     Err(why) => out.push((*index, Err(Trouble::known(why)))),
                 }
@@ -157,12 +157,15 @@ impl Shared<'_> {
                 let id = step.action.id.clone().unwrap_or_default();
                 let fields = live.map(|live| &live.fields);
                 let vars = item_vars(&step.kind, &id, step.parent.as_deref(), fields);
-                let row = remote
-                    .get(&step.kind, &vars, &[])
+                let (row, tag) = remote
+                    .get_tagged(&step.kind, &vars, &[])
                     .await
                     .map_err(|error| Trouble::known(error.to_string()))?
-                    .map(|(row, _)| row)
+                    .map(|(row, _, tag)| (row, tag))
                     .ok_or_else(|| Trouble::known("it is gone".into()))?;
+                if spec.lock.as_deref() == Some("etag") {
+                    headers.extend(tag.map(|tag| ("if-match".to_owned(), tag)));
+                }
                 if let (Some(now), Some(then)) =
                     (lock_value(&step.kind, &row), live.and_then(|live| lock_value(&step.kind, live.raw.as_ref()?)))
                     && now != then
@@ -171,7 +174,7 @@ impl Shared<'_> {
                 }
                 self.whole(step, &row).map_err(Trouble::known)?
             }
-            None => self.update_attributes(step).map_err(Trouble::known)?,
+            None => self.known_attributes(step).map_err(Trouble::known)?,
         };
         let body = match spec.style {
             UpdateStyle::JsonPatch => {

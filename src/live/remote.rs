@@ -265,6 +265,17 @@ impl Remote {
         vars: &dyn Fn(&str) -> Option<String>,
         include: &[String],
     ) -> Result<Option<(Value, Vec<Value>)>, HttpError> {
+        Ok(self.get_tagged(kind, vars, include).await?.map(|(row, included, _)| (row, included)))
+    }
+
+    /// Reads one object, with its `ETag` where the answer has one.
+    #[expect(clippy::type_complexity, reason = "an answer's row, what came along, and its tag")]
+    pub async fn get_tagged(
+        &self,
+        kind: &Kind,
+        vars: &dyn Fn(&str) -> Option<String>,
+        include: &[String],
+    ) -> Result<Option<(Value, Vec<Value>, Option<String>)>, HttpError> {
         let template = item_path(kind, kind.spec.get.path.as_deref());
         let path = fill_path(&template, vars).unwrap_or(template);
         let mut call = Call::get(path);
@@ -283,7 +294,7 @@ impl Remote {
         if let Some(more) = row.get("included").and_then(Value::as_array) {
             included.extend(more.iter().cloned());
         }
-        Ok(Some((row, included)))
+        Ok(Some((row, included, answer.header("etag").map(str::to_owned))))
     }
 
     /// Sends a write and gives the answer if the API accepted it.
