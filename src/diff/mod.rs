@@ -78,6 +78,9 @@ pub struct Differences {
     pub changes: Vec<Difference>,
     /// Paths that were declared when last applied and are not any more.
     pub released: Vec<String>,
+    /// Paths of what the API neither shows nor changes in place, and was never applied: nobody can tell, and nothing
+    /// can be done.
+    pub unknown: Vec<String>,
 }
 
 /// Compares what is declared with what is live.
@@ -323,6 +326,11 @@ fn leaf(
             None => unchanged_manifest || spec.default.as_ref().is_some_and(|default| equal(spec, desired, default)),
         };
         if same {
+            return;
+        }
+        let fixed = matches!(at.immutable, Some(Immutable::Replace | Immutable::Refuse));
+        if fixed && live.is_none() && sides.applied.is_none() {
+            out.unknown.push(at.path.clone());
             return;
         }
     } else if desired.is_null() {
