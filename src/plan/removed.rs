@@ -157,7 +157,9 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
         let mut send = Vec::new();
         let mut changes = Vec::new();
         if archive && let Some(archive) = &kind.spec.archive {
-            if live.as_ref().is_some_and(|live| live.fields.get(&archive.field) == Some(&archive.value)) {
+            // Where the API does not say, what was written last is taken to be there still.
+            let seen = live.as_ref().and_then(|live| live.fields.get(&archive.field));
+            if seen.or_else(|| record.applied.get(&archive.field)) == Some(&archive.value) {
                 to.out.undeclared.push((address.to_string(), "it is archived".to_owned()));
                 continue;
             }
