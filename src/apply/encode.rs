@@ -37,7 +37,12 @@ impl Shared<'_> {
         let specs = self.specs(step);
         let style = step.kind.spec.update.style;
         let mut fields = Fields::new();
-        for name in &step.send {
+        // What the server would move with these is declared otherwise: it goes along.
+        let moved = |name: &&String| {
+            let by = specs.get(*name).map(|spec| &spec.moved_by);
+            !step.send.contains(name) && by.is_some_and(|by| by.iter().any(|field| step.send.contains(field)))
+        };
+        for name in step.send.iter().chain(step.desired.keys().filter(moved)) {
             let Some(spec) = specs.get(name) else { continue };
             let desired = step.desired.get(name).cloned().unwrap_or(Value::Null);
             let live = step.live.as_ref();
@@ -54,6 +59,14 @@ impl Shared<'_> {
             fields.insert(name.clone(), value);
         }
         self.encode(&specs, &fields, false)
+    }
+
+    /// What an update sends without another look at the object: all of it where the API replaces.
+    pub(super) fn known_attributes(&self, step: &Step) -> Result<Fields, String> {
+        match step.live.as_ref().and_then(|live| live.raw.as_ref()) {
+            Some(row) if step.kind.spec.update.style == UpdateStyle::Replace => self.whole(step, row),
+            _ => self.update_attributes(step),
+        }
     }
 
     /// The whole object for an API that replaces: the live row with the declared fields laid over.

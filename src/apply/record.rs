@@ -67,6 +67,12 @@ impl Shared<'_> {
         };
         self.made.put(step.address(), &id, fields.clone());
         if step.archive {
+            if let Some((address, record)) = &step.record {
+                let mut record = record.clone();
+                record.applied.extend(step.desired.clone());
+                record.at = now();
+                edits.push(Edit::Put(address.clone(), Box::new(record)));
+            }
             return Some(id);
         }
         let before = step.record.as_ref().map(|(_, record)| record);

@@ -25,7 +25,7 @@ impl Shared<'_> {
         if bulk && steps.len() > 1 {
             let mut ready = Vec::new();
             for index in steps {
-                match self.update_attributes(&self.plan.steps[*index]) {
+                match self.known_attributes(&self.plan.steps[*index]) {
                     Ok(attributes) => ready.push((*index, attributes)),
                     Err(why) => out.push((*index, Err(Trouble::known(why)))),
                 }
@@ -177,7 +177,7 @@ impl Shared<'_> {
                     self.update_attributes(step).map_err(Trouble::known)?
                 }
             }
-            None => self.update_attributes(step).map_err(Trouble::known)?,
+            None => self.known_attributes(step).map_err(Trouble::known)?,
         };
         let body = match spec.style {
             UpdateStyle::JsonPatch => {

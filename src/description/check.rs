@@ -183,6 +183,7 @@ fn check_field(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, kind: &Kind
     for (index, forced) in field.forced.iter().enumerate() {
         check_condition(faults, &format!("{at}/forced/{index}/when"), &forced.when, kind);
     }
+    need_fields(faults, &format!("{at}/movedBy"), kind, &field.moved_by);
     if let Some(name) = &field.from_file {
         let at = format!("{at}/fromFile");
         need_field(faults, &at, kind, name);

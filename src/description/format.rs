@@ -682,6 +682,8 @@ pub struct FieldSpec {
     pub not_sent: bool,
     /// Sent as a whole whenever any part of it changes, undeclared parts as they are live.
     pub whole: bool,
+    /// Fields whose change makes the server move this one too: where it is declared, it is sent along with them.
+    pub moved_by: Vec<String>,
 }
 
 /// Where answers tell about an uploaded file, whose content they do not have: paths such as `attachment-file-size`.

@@ -78,6 +78,9 @@ pub struct Differences {
     pub changes: Vec<Difference>,
     /// Paths that were declared when last applied and are not any more.
     pub released: Vec<String>,
+    /// Paths of what the API neither shows nor changes in place, and was never applied: nobody can tell, and nothing
+    /// can be done.
+    pub unknown: Vec<String>,
 }
 
 /// Compares what is declared with what is live.
@@ -326,6 +329,11 @@ fn leaf(
         if same {
             return;
         }
+        let fixed = matches!(at.immutable, Some(Immutable::Replace | Immutable::Refuse));
+        if fixed && live.is_none() && sides.applied.is_none() {
+            out.unknown.push(at.path.clone());
+            return;
+        }
     } else if desired.is_null() {
         return;
     }
@@ -373,10 +381,10 @@ fn drifted(spec: &FieldSpec, applied: &Value, live: &Value) -> bool {
     }
 }
 
-/// Whether an `ignore-drift` path names a field or something above it.
+/// Whether an `ignore-drift` path names a field or something above it; an empty one names everything.
 fn covers(path: &str, dotted: &str) -> bool {
     let path = path.strip_prefix("spec.").unwrap_or(path);
-    dotted == path || dotted.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
+    path.is_empty() || dotted == path || dotted.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
 }
 
 #[cfg(test)]

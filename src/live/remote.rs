@@ -270,7 +270,8 @@ impl Remote {
         Ok(self.get_tagged(kind, vars, include).await?.map(|(row, included, _)| (row, included)))
     }
 
-    /// Reads one object and its entity tag; nothing where the API says that there is none.
+    /// Reads one object, with its `ETag` where the answer has one.
+    #[expect(clippy::type_complexity, reason = "an answer's row, what came along, and its tag")]
     pub async fn get_tagged(
         &self,
         kind: &Kind,

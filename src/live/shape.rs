@@ -191,7 +191,7 @@ fn rename_members(refined: &crate::description::format::FieldSpec, members: &Fie
 fn misfit(member: &crate::description::format::FieldSpec, value: &Value) -> Option<String> {
     use crate::description::format::FieldType;
     if value.is_null() {
-        return None;
+        return (!member.nullable).then(|| "cannot be null: every object of this type needs it".into());
     }
     let secret = secret_hash(value).is_some() || value_from(value).is_some();
     if member.always_sensitive() && !secret {

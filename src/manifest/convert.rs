@@ -464,7 +464,7 @@ impl<'t> Convert<'_, 't> {
     }
 }
 
-/// Refuses fields that exist only where a condition holds, and it does not.
+/// Refuses fields that exist only where a condition holds, and it does not, and null where one is needed.
 pub(super) fn check_conditions(
     declared: &Fields,
     fields: &IndexMap<String, FieldSpec>,
@@ -478,6 +478,13 @@ pub(super) fn check_conditions(
         {
             let message = format!("`{}` is only there where {}.", member.key, condition::describe(condition));
             convert.faults.error("PL0115", message, member.at);
+        }
+        if let Some(condition) = fields.get(&*member.key).and_then(|field| field.required_when.as_ref())
+            && declared.get(&*member.key).is_some_and(Value::is_null)
+            && condition::holds(condition, declared, fields) == Some(true)
+        {
+            let message = format!("`{}` cannot be null where {}.", member.key, condition::describe(condition));
+            convert.faults.error("PL0105", message, member.at);
         }
     }
 }

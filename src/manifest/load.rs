@@ -390,6 +390,7 @@ impl<'o> Loader<'o> {
             missing,
         });
         for entry in object.entries {
+            let annotations = annotations.of_entry(&entry.field, &entry.key);
             let field = self.name(&entry.field);
             self.manifests.objects.push(Manifest {
                 address: Address { entry: Some((field, entry.key.into())), ..address.clone() },
@@ -398,7 +399,7 @@ impl<'o> Loader<'o> {
                 spec: entry.spec,
                 parent: Some(parent),
                 labels: labels.clone(),
-                annotations: annotations.clone(),
+                annotations,
                 document: document.at,
                 pointer: entry.pointer,
                 missing: entry.missing,

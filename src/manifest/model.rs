@@ -87,7 +87,7 @@ pub struct Annotations {
     pub reconcile: Reconcile,
     /// `depends-on`.
     pub depends_on: Vec<Address>,
-    /// `ignore-drift`: dotted paths below `spec`.
+    /// `ignore-drift`: dotted paths below `spec`, or below the entry; an empty one is all of it.
     pub ignore_drift: Vec<String>,
     /// `clear`: dotted paths below `spec`; these fields are null in [`Manifest::spec`] already.
     pub clear: Vec<String>,
@@ -97,6 +97,19 @@ pub struct Annotations {
     pub protect: bool,
     /// `allow`: words.
     pub allow: Vec<String>,
+}
+
+impl Annotations {
+    /// What a manifest's annotations say of an entry inside it: paths such as `fields.Type.hint` are the entry's own.
+    pub(super) fn of_entry(&self, list: &str, key: &str) -> Self {
+        let below = |path: &String| {
+            let path = path.strip_prefix("spec.").unwrap_or(path).strip_prefix(list)?;
+            let Some(path) = path.strip_prefix('.') else { return path.is_empty().then(String::new) };
+            let path = path.strip_prefix(key)?;
+            if path.is_empty() { Some(String::new()) } else { path.strip_prefix('.').map(str::to_owned) }
+        };
+        Self { ignore_drift: self.ignore_drift.iter().filter_map(below).collect(), ..self.clone() }
+    }
 }
 
 /// What becomes of the live object when its manifest goes.

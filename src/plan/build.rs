@@ -353,7 +353,8 @@ impl Builder<'_> {
         let owned = inputs.observed.found[index] == Some(Found::Owned)
             || record.as_ref().is_some_and(|(_, record)| record.id == live.id);
         let begun = self.begun.get(&*object.address.to_string());
-        let intended = begun.into_iter().flatten().any(|intent| !intent.seen.contains(&live.id));
+        let intent = begun.into_iter().flatten().find(|intent| !intent.seen.contains(&live.id));
+        let intended = intent.is_some();
         let mut fields = self.aligned(&desired, &live.fields);
         // The read of one object shows all that it has, where lists are known to show less.
         if live.detailed && kind.spec.list.partial {
@@ -364,7 +365,9 @@ impl Builder<'_> {
                 }
             }
         }
-        let applied = record.as_ref().filter(|_| owned).map(|(_, record)| &record.applied);
+        // What an interrupted run sent is what was applied, if it made the object.
+        let sent = intent.filter(|_| !owned).map(|intent| &intent.sent);
+        let applied = record.as_ref().filter(|_| owned).map(|(_, record)| &record.applied).or(sent);
         let mut differences = diff(Sides {
             specs,
             desired: &desired,
@@ -409,6 +412,16 @@ impl Builder<'_> {
             return;
         }
         if !owned {
+            for path in std::mem::take(&mut differences.unknown) {
+                let told = Diagnostic::note(
+                    "PL0519",
+                    format!(
+                        "The API neither shows `{path}` of `{}` nor changes it in place: it is taken to be as declared.",
+                        object.address
+                    ),
+                );
+                self.tell(object, &path, told);
+            }
             let action = if replaced { ActionKind::Replace } else { ActionKind::Adopt };
             if replaced && !intended {
                 let told = Diagnostic::error("PL0514", format!("The live {} `{}` differs in what cannot be changed in place, and plumb does not own it: it is not replaced.", kind.name, live.id))

@@ -106,24 +106,23 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
             kept.insert(address.to_string());
         }
     }
-    let gone: HashSet<String> = fates
-        .iter()
-        .filter(|(address, _, _, fate, _)| address.entry.is_none() && matches!(fate, Fate::Delete))
-        .map(|(address, ..)| address.to_string())
-        .collect();
-    let forgotten: HashSet<String> = fates
-        .iter()
-        .filter(|(address, _, _, fate, _)| address.entry.is_none() && matches!(fate, Fate::Forget(_)))
-        .map(|(address, ..)| address.to_string())
-        .collect();
+    let parents = |fits: fn(&Fate) -> bool| -> HashSet<String> {
+        let fated = fates.iter().filter(|(address, _, _, fate, _)| address.entry.is_none() && fits(fate));
+        fated.map(|(address, ..)| address.to_string()).collect()
+    };
+    let gone = parents(|fate| matches!(fate, Fate::Delete));
+    let forgotten = parents(|fate| matches!(fate, Fate::Forget(_)));
+    let staying = parents(|fate| matches!(fate, Fate::Retain(_) | Fate::Archive));
     for (address, record, kind, fate, live) in fates {
         let parent = address.manifest().to_string();
-        // Entries that vanish with their parent are no actions; those of a forgotten one are forgotten with it.
+        // Entries that vanish with their parent are no actions; those of one that is forgotten or stays share its fate.
         if address.entry.is_some() && gone.contains(&parent) {
             continue;
         }
         let fate = if address.entry.is_some() && forgotten.contains(&parent) {
             Fate::Forget("its parent is forgotten".to_owned())
+        } else if address.entry.is_some() && staying.contains(&parent) {
+            Fate::Retain("its parent stays".to_owned())
         } else {
             fate
         };
@@ -158,7 +157,9 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
         let mut send = Vec::new();
         let mut changes = Vec::new();
         if archive && let Some(archive) = &kind.spec.archive {
-            if live.as_ref().is_some_and(|live| live.fields.get(&archive.field) == Some(&archive.value)) {
+            // Where the API does not say, what was written last is taken to be there still.
+            let seen = live.as_ref().and_then(|live| live.fields.get(&archive.field));
+            if seen.or_else(|| record.applied.get(&archive.field)) == Some(&archive.value) {
                 to.out.undeclared.push((address.to_string(), "it is archived".to_owned()));
                 continue;
             }

@@ -40,7 +40,8 @@ pub(super) fn follow_configuration(desk: &mut Desk<'_>, change: &Change<'_>) {
 pub(super) fn follow_interface(desk: &mut Desk<'_>, change: &Change<'_>) {
     let Some((_, configuration)) = &change.row.parent else { return };
     let mut row = change.row.clone();
-    if !row.flag("primary") && !change.gives("primary") && primary(desk, configuration).is_none() {
+    let first = change.old.is_none() && !change.gives("primary");
+    if first && !row.flag("primary") && primary(desk, configuration).is_none() {
         row.attributes.insert("primary".into(), true.into());
         desk.store.put("ConfigurationInterface", row.clone());
     }

@@ -93,7 +93,8 @@ const TITLE: Immutable = Immutable::CreateOnly;
 fn member(field: &Fields, name: String, key: String) -> Option<FieldSpec> {
     let kind = field.get("kind").and_then(text)?;
     let flag = |part: &str| field.get(part).and_then(Value::as_bool).unwrap_or(false);
-    let mut spec = FieldSpec { description: Some(name), wire: Some(key), nullable: true, ..FieldSpec::default() };
+    let nullable = !flag("required");
+    let mut spec = FieldSpec { description: Some(name), wire: Some(key), nullable, ..FieldSpec::default() };
     match kind.as_str() {
         "Checkbox" => spec.ty = FieldType::Boolean,
         "Date" => spec.ty = FieldType::Date,

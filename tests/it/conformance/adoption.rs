@@ -1,5 +1,7 @@
 //! Objects that are there already are taken over, never made twice.
 
+use std::collections::BTreeSet;
+
 use plumb::plan::{ActionKind, Reason};
 use serde_json::Value;
 
@@ -36,7 +38,9 @@ async fn unseen(stage: &Stage) -> Check<Vec<String>> {
     let of = |leaf: &Leaf| leaf.meaning(&stage.case.kind) == Meaning::Update && !leaf.spec.not_sent;
     let hidden = |leaf: &Leaf| !leaf.is_described_readable() || !stage.shows(&row, leaf);
     let leaves = stage.leaves();
-    let leaves = leaves.iter().filter(|leaf| of(leaf) && hidden(leaf));
+    // What a list is limited to is known even where its items do not say it.
+    let scope = stage.case.kind.spec.scope.as_ref().map(|scope| scope.field.clone());
+    let leaves = leaves.iter().filter(|leaf| of(leaf) && hidden(leaf) && scope.as_ref() != Some(&leaf.field));
     let by_default = |leaf: &&Leaf| {
         let value = Value::Object(stage.declared().clone()).pointer(&leaf.at).cloned().unwrap_or_default();
         leaf.spec.default.as_ref().is_some_and(|default| plumb::description::equal(&leaf.spec, &value, default))
@@ -87,7 +91,8 @@ async fn different(stage: &mut Stage) -> Check {
     let mut paths = unseen(stage).await?;
     let mut changed = false;
     for leaf in stage.leaves() {
-        if leaf.meaning(&kind) != Meaning::Update || is_key(&leaf) {
+        let decides = stage.variant().fixed.contains_key(&leaf.field);
+        if leaf.meaning(&kind) != Meaning::Update || is_key(&leaf) || decides {
             continue;
         }
         if let Some(other) = stage.other(&leaf) {
@@ -155,8 +160,13 @@ async fn frozen(stage: &mut Stage) -> Check {
     Ok(())
 }
 
-/// Objects of all kinds, entries and those that the API makes by itself included.
+/// Objects of all kinds that are declared.
 fn counts(stage: &Stage) -> Vec<(String, usize)> {
     let api = &stage.case.api;
-    api.kinds.keys().map(|kind| (kind.clone(), stage.stack.sandbox.objects(&api.name, kind).len())).collect()
+    let docs = stage.docs.values();
+    let kinds: BTreeSet<&String> = docs
+        .flat_map(|doc| doc.entries.values().flatten().map(|(kind, _)| kind).chain([&doc.kind]))
+        .map(|kind| &kind.name)
+        .collect();
+    kinds.into_iter().map(|kind| (kind.clone(), stage.stack.sandbox.objects(&api.name, kind).len())).collect()
 }

@@ -14,13 +14,23 @@ use super::{
     Finding, Step,
     stage::{Check, Row, Stage, told},
     subject::{Case, Leaf, Meaning},
+    world::Variant,
 };
 use crate::support::stack::lines;
 
 /// Changes, drift and clearing of every field of a kind.
 pub(super) async fn changes(case: &Case) -> Vec<Finding> {
     let mut out = Vec::new();
-    for variant in case.covering() {
+    let forms = case.covering();
+    for (from, to) in forms.iter().zip(forms.iter().skip(1)) {
+        out.extend(
+            turned(case, from, to)
+                .await
+                .err()
+                .map(|wrong| Finding::new(Step::Change, "", format!("from{from} to{to}: {wrong}"))),
+        );
+    }
+    for variant in forms {
         let mut stage = match Stage::ready(case, &variant).await {
             Ok(stage) => stage,
             Err(wrong) => {
@@ -29,7 +39,7 @@ pub(super) async fn changes(case: &Case) -> Vec<Finding> {
             }
         };
         for leaf in stage.leaves() {
-            if is_entry_key(case, &leaf) {
+            if is_entry_key(case, &leaf) || (variant.fixed.contains_key(&leaf.field) && stage.other(&leaf).is_none()) {
                 continue;
             }
             let before = out.len();
@@ -46,6 +56,22 @@ pub(super) async fn changes(case: &Case) -> Vec<Finding> {
         );
     }
     out
+}
+
+/// Fields that conditions look at change together with those that they are conditions of, in one update.
+async fn turned(case: &Case, from: &Variant, to: &Variant) -> Check {
+    let mut stage = Stage::ready(case, from).await?;
+    let wanted = Stage::set(case, to, 0).await;
+    let spec = wanted.declared().clone();
+    *stage.spec() = spec;
+    stage.write();
+    let planned = stage.plan().await?;
+    let found = lines(&planned.document);
+    if found.len() != 1 || !found[0].starts_with(&format!("update {} (changed)", stage.address())) {
+        return Err(format!("planned {found:?}"));
+    }
+    stage.apply(planned).await?;
+    stage.quiet().await
 }
 
 /// Another key makes another entry.
@@ -80,7 +106,7 @@ async fn one(stage: &mut Stage, leaf: &Leaf, out: &mut Vec<Finding>) {
     {
         return;
     }
-    if leaf.spec.nullable && matches!(meaning, Meaning::Update | Meaning::Replace) {
+    if stage.clears(leaf) && matches!(meaning, Meaning::Update | Meaning::Replace) {
         find(Step::Clear, cleared(stage, leaf, &other).await);
     }
 }
@@ -135,6 +161,11 @@ fn sent(stage: &Stage, leaf: &Leaf, other: &Value) -> Check {
     let top = leaf.kept.split('/').nth(1).unwrap_or_default().to_owned();
     let mut wanted = vec![top];
     wanted.extend(leaf.spec.reference.as_ref().and_then(|reference| reference.type_wire.clone()));
+    let moved = stage
+        .specs
+        .iter()
+        .filter(|(name, field)| field.moved_by.contains(&leaf.field) && stage.declared().contains_key(*name));
+    wanted.extend(moved.map(|(_, field)| field.wire_name().to_owned()));
     let names: Vec<&String> = attributes.keys().collect();
     let fits = match style {
         UpdateStyle::Replace => wanted.iter().all(|name| names.contains(&name)),
@@ -252,8 +283,10 @@ async fn ignored(stage: &mut Stage) -> Check {
         .collect();
     let mut names: Vec<String> = leaves.iter().map(|leaf| leaf.field.clone()).collect();
     names.dedup();
-    if let Some(inside) = case.kind.inside().filter(|_| case.parent.is_some()) {
-        names = names.into_iter().map(|name| format!("{}.*.{name}", inside.field)).collect();
+    if let Some((_, entry)) = stage.address().split_once('#') {
+        let (list, key) = entry.split_once('/').unwrap();
+        let key = plumb::address::unescape(key);
+        names = names.into_iter().map(|name| format!("{list}.{key}.{name}")).collect();
     }
     if names.is_empty() {
         return Ok(());

@@ -135,6 +135,12 @@ async fn gone(case: &Case, variant: &Variant, policy: &str, adopted: bool) -> Ch
             stage.docs[&stage.doc.clone()].annotations.insert("plumb.dev/deletion-policy".into(), policy.into());
         }
     }
+    if let Some(archive) = case.kind.spec.archive.as_ref().filter(|_| policy == "archive") {
+        let field = case.kind.field(&archive.field).unwrap();
+        let other =
+            field.allowed.iter().cloned().chain([false.into(), true.into()]).find(|value| *value != archive.value);
+        stage.spec().insert(archive.field.clone(), other.unwrap());
+    }
     stage.write();
     stage.apply(stage.plan().await?).await?;
     if adopted {
@@ -154,7 +160,8 @@ async fn gone(case: &Case, variant: &Variant, policy: &str, adopted: bool) -> Ch
     stage.stack.options.max_deletes = None;
     let expected = fate(case, policy, adopted);
     let planned = stage.try_plan().await?;
-    let found = lines(&planned.document);
+    let found: Vec<String> =
+        lines(&planned.document).into_iter().filter(|line| !line.contains(&format!(" {address}#"))).collect();
     let wanted = match expected {
         Fate::Deleted => vec![format!("delete {address} (removed)")],
         Fate::Forgotten => vec![format!("forget {address} (removed)")],
@@ -165,6 +172,14 @@ async fn gone(case: &Case, variant: &Variant, policy: &str, adopted: bool) -> Ch
     };
     if found != wanted {
         return Err(format!("planned {found:?} instead of {wanted:?}"));
+    }
+    // What is inside is forgotten with it; it is no action where it vanishes or stays with it.
+    let inside = format!("{address}#");
+    let entries = planned.document.actions.iter().filter(|action| action.address.starts_with(&inside));
+    if let Some(entry) =
+        entries.into_iter().find(|action| expected != Fate::Forgotten || action.action != ActionKind::Forget)
+    {
+        return Err(format!("planned to {} `{}` too", entry.action.word(), entry.address));
     }
     let refused = planned.refusal().map(|told| told.code.to_string());
     if (expected == Fate::Refused) != (refused.as_deref() == Some("PL0601")) {
@@ -206,10 +221,13 @@ async fn vanished(case: &Case) -> Check {
     let row = stage.row().await?;
     assert!(stage.stack.sandbox.remove(&case.api.name, &case.kind.name, &row.key));
     let planned = stage.plan().await?;
-    let [action] = planned.document.actions.as_slice() else {
-        return Err(format!("planned {:?}", lines(&planned.document)));
-    };
-    if (action.action, action.reason, action.drifted) != (ActionKind::Create, Reason::Drift, true) {
+    let address = stage.address();
+    let mut own = planned.document.actions.iter();
+    let again = own.all(|action| {
+        let ours = action.address == address || action.address.starts_with(&format!("{address}#"));
+        ours && (action.action, action.reason, action.drifted) == (ActionKind::Create, Reason::Drift, true)
+    });
+    if !again || planned.document.actions.is_empty() {
         return Err(format!("planned {:?}", lines(&planned.document)));
     }
     stage.apply(planned).await?;
@@ -221,8 +239,9 @@ async fn vanished(case: &Case) -> Check {
     let planned = stage.plan().await?;
     let found = lines(&planned.document);
     if case.kind.can(Verb::Delete) && !case.kind.spec.contains {
-        let [action] = planned.document.actions.as_slice() else { return Err(format!("planned {found:?}")) };
-        if action.action != ActionKind::Forget || !action.requests.is_empty() {
+        let mut actions = planned.document.actions.iter();
+        if found.is_empty() || !actions.all(|action| action.action == ActionKind::Forget && action.requests.is_empty())
+        {
             return Err(format!("planned {found:?} for what is gone already"));
         }
     }

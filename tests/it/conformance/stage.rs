@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use plumb::{
     address::escape,
-    description::{Specs, format::FieldSpec, hook},
+    description::{Catalog, Specs, format::FieldSpec, hook},
     diagnostic::Severity,
     inventory::{Inventory, Location, Record, State},
     pipeline::{self, Options, Planned},
@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{
     subject::{Case, Leaf, leaves},
     values::FILES,
-    world::{Doc, Variant, World},
+    world::{Doc, Variant, World, applies, is_forced, met},
 };
 use crate::support::stack::{Stack, lines};
 
@@ -48,7 +48,12 @@ pub(super) struct Row {
 impl Stage {
     /// Declares an object of a kind, whose fields have the values with this number, and what it needs.
     pub(super) async fn set(case: &Case, variant: &Variant, number: usize) -> Self {
-        let stack = Stack::with(&[case.api.name.as_str()], SandboxOptions::default()).await;
+        let mut catalog = Catalog::default();
+        catalog.insert(case.api.clone());
+        let stack = Stack::of(&catalog, &[case.api.name.as_str()], SandboxOptions::default()).await;
+        if let Some(manifest) = case.manifest {
+            stack.write("api.yaml", manifest);
+        }
         for (name, content) in FILES {
             stack.write(name, content);
         }
@@ -77,6 +82,7 @@ impl Stage {
                 (doc, specs, other)
             }
         };
+        world.bystander(&case.kind);
         let docs = std::mem::take(&mut world.docs);
         let stage = Self { case: case.clone(), stack, docs, doc, specs, other, variant: variant.clone() };
         stage.write();
@@ -153,12 +159,40 @@ impl Stage {
         self.write();
     }
 
-    /// The other value of a leaf; nothing where its field allows no two.
+    /// The other value of a leaf; nothing where its field allows no two beside the other fields.
     pub(super) fn other(&self, leaf: &Leaf) -> Option<Value> {
+        if self.variant.fixed.contains_key(&leaf.field) {
+            let mut fixed = self.variant.fixed.clone();
+            let fits = |value: &&Value| {
+                fixed.insert(leaf.field.clone(), (*value).clone());
+                *value != &self.variant.fixed[&leaf.field] && self.can_be(&fixed)
+            };
+            return leaf.spec.allowed.iter().find(fits).cloned();
+        }
         let now = Value::Object(self.declared().clone());
         let other = Value::Object(self.other.clone());
         let other = other.pointer(&leaf.at)?;
         (Some(other) != now.pointer(&leaf.at)).then(|| other.clone())
+    }
+
+    /// Whether the declared fields fit other values of those that conditions look at.
+    fn can_be(&self, fixed: &Fields) -> bool {
+        self.specs.iter().all(|(name, field)| {
+            let declared = self.declared().get(name).is_some_and(|value| !value.is_null());
+            let needed = field.required || field.required_when.as_ref().is_some_and(|when| met(when, fixed));
+            if declared { applies(field, fixed) && !is_forced(field, fixed) } else { !needed }
+        })
+    }
+
+    /// Whether null is a value of a leaf.
+    pub(super) fn clears(&self, leaf: &Leaf) -> bool {
+        let needed = leaf.spec.required_when.as_ref().is_some_and(|when| met(when, &self.variant.fixed));
+        // Something has to be left of the key.
+        let key = &self.case.kind.spec.key;
+        let own = |name: &&String| self.specs.get(*name).is_some_and(|field| field.reference.is_none());
+        let named = |name: &&String| self.declared().get(*name).is_some_and(|value| !value.is_null());
+        let last = key.contains(&leaf.field) && key.iter().filter(own).filter(named).count() < 2;
+        leaf.spec.nullable && !needed && !last
     }
 
     /// Writes the manifests.

@@ -18,6 +18,8 @@ use super::world::{Variant, applies, is_forced, variants};
 #[derive(Debug, Clone)]
 pub(super) struct Case {
     pub(super) api: Arc<Api>,
+    /// The manifest that describes the API, where it is not built in.
+    pub(super) manifest: Option<&'static str>,
     pub(super) kind: Arc<Kind>,
     /// Kind of the manifest that it is inside.
     pub(super) parent: Option<Arc<Kind>>,
@@ -25,11 +27,15 @@ pub(super) struct Case {
 
 impl Case {
     /// All declarable kinds of an API; an entry inside each of its parents.
-    pub(super) fn all(api: &Arc<Api>) -> Vec<Self> {
+    pub(super) fn all(api: &Arc<Api>, manifest: Option<&'static str>) -> Vec<Self> {
         let mut out = Vec::new();
         for kind in api.kinds.values() {
-            let of =
-                |parent: Option<&Arc<Kind>>| Self { api: api.clone(), kind: kind.clone(), parent: parent.cloned() };
+            let of = |parent: Option<&Arc<Kind>>| Self {
+                api: api.clone(),
+                manifest,
+                kind: kind.clone(),
+                parent: parent.cloned(),
+            };
             match kind.inside() {
                 None if kind.is_declarable() => out.push(of(None)),
                 None => {}

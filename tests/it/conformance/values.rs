@@ -106,7 +106,9 @@ impl World<'_> {
         }
         let first = self.sample(items, name, tag, 0)?;
         let second = self.sample(items, name, tag, 1)?;
-        [json!([first, second]), json!([second])].into_iter().nth(number)
+        // The order of a list without order is no other value.
+        let other = if spec.set { json!([second]) } else { json!([second, first]) };
+        [json!([first, second]), other].into_iter().nth(number)
     }
 }
 

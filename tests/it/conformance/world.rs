@@ -29,6 +29,9 @@ pub(super) const B: Tag = Tag { word: "b", place: 1 };
 /// What is looked at.
 pub(super) const SUBJECT: Tag = Tag { word: "s", place: 2 };
 
+/// What has nothing to do with it.
+pub(super) const BYSTANDER: Tag = Tag { word: "z", place: 3 };
+
 /// One manifest.
 #[derive(Debug, Clone)]
 pub(super) struct Doc {
@@ -169,10 +172,12 @@ impl<'s> World<'s> {
                 let typing = |field: &FieldSpec| field.reference.is_some() && !field.allowed.is_empty();
                 let words = child.spec.fields.iter().filter(|(_, field)| typing(field));
                 let words: Vec<_> = words.filter(|(_, field)| applies(field, &variant.fixed)).collect();
-                let mut entry = self.full(child, A, &variant, 0);
-                let mut more = number == 0;
+                // Once with every switch on, then with every switch off.
+                let mut entry = self.full(child, A, &variant, number.min(1));
+                let mut more = number < 2;
                 for (name, field) in words {
-                    if let Some(value) = self.sample(field, name, A, number) {
+                    // Every word, and one reference.
+                    if let Some(value) = self.sample(field, name, A, number).filter(|_| number <= field.allowed.len()) {
                         entry.insert(name.clone(), value);
                         more = true;
                     }
@@ -195,6 +200,19 @@ impl<'s> World<'s> {
         }
         self.docs[&name].entries.insert(inside.field.clone(), entries);
         name
+    }
+
+    /// Declares an object that has nothing to do with a kind, so that the stack is never empty.
+    pub(super) fn bystander(&mut self, kind: &Kind) {
+        let api = self.api.clone();
+        let parents = kind.inside().map(|inside| &inside.parents);
+        let strange = |other: &&Arc<Kind>| {
+            let apart = other.name != kind.name && parents.is_none_or(|parents| !parents.contains_key(&other.name));
+            other.is_declarable() && !other.spec.singleton && apart
+        };
+        if let Some(other) = api.kinds.values().find(strange) {
+            self.minimal(other, BYSTANDER);
+        }
     }
 
     fn put(&mut self, kind: &Arc<Kind>, name: &str, spec: Fields) {
@@ -225,14 +243,16 @@ impl<'s> World<'s> {
         let optional = |name: &String| spec.key_optional.contains(name) || variant.omit.contains(name);
         let first_key =
             spec.key_fallbacks.iter().fold(&spec.key, |key, other| if key.iter().any(optional) { other } else { key });
-        let key: Vec<&String> = first_key.iter().filter(|name| !optional(name)).collect();
+        let mut key: Vec<&String> = first_key.iter().filter(|name| !optional(name)).collect();
+        // Of a key whose parts may all be left out, one is needed.
+        let own = |name: &&String| kind.field(name).is_some_and(|field| field.reference.is_none());
+        if !key.iter().any(|name| own(name)) {
+            key.extend(first_key.iter().rfind(own));
+        }
         let mut out = variant.fixed.clone();
         for (name, field) in &spec.fields {
             let required = field.required && field.from_file.is_none();
-            let when = field
-                .required_when
-                .as_ref()
-                .is_some_and(|when| when.field.as_ref().is_some_and(|by| among(when, out.get(by))));
+            let when = field.required_when.as_ref().is_some_and(|when| met(when, &out));
             if !field.read_only && (required || when || key.contains(&name)) && !out.contains_key(name) {
                 let value = self.field_value(kind, name, field, tag, 0, &out, true);
                 out.extend(value.map(|value| (name.clone(), value)));
@@ -379,14 +399,19 @@ fn among(when: &plumb::description::format::Condition, value: Option<&Value>) ->
         && (!when.present || !value.is_null())
 }
 
+/// Whether a condition on fields holds for these values.
+pub(super) fn met(when: &plumb::description::format::Condition, fixed: &Fields) -> bool {
+    when.field.as_ref().is_none_or(|by| among(when, fixed.get(by)))
+}
+
 /// Whether an object with these values has the field.
 pub(super) fn applies(field: &FieldSpec, fixed: &Fields) -> bool {
-    field.when.as_ref().is_none_or(|when| when.field.as_ref().is_none_or(|by| among(when, fixed.get(by))))
+    field.when.as_ref().is_none_or(|when| met(when, fixed))
 }
 
 /// Whether the server lets an object with these values have its own value in a field.
 pub(super) fn is_forced(field: &FieldSpec, fixed: &Fields) -> bool {
-    field.forced.iter().any(|rule| rule.when.field.as_ref().is_some_and(|by| among(&rule.when, fixed.get(by))))
+    field.forced.iter().any(|rule| met(&rule.when, fixed))
 }
 
 /// The combinations of values that conditions look at: those with the most fields, freely chosen, first.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use plumb::{
     apis,
-    description::format::AuthScheme,
+    description::{Catalog, format::AuthScheme},
     diagnostic::Severity,
     failure::Failure,
     http::Pace,
@@ -32,14 +32,19 @@ impl Stack {
 
     /// The same with options.
     pub(crate) async fn with(names: &[&str], options: SandboxOptions) -> Self {
-        let sandbox = Sandbox::start(apis::builtin(), options).await.unwrap();
+        Self::of(apis::builtin(), names, options).await
+    }
+
+    /// The same with other APIs.
+    pub(crate) async fn of(catalog: &Catalog, names: &[&str], options: SandboxOptions) -> Self {
+        let sandbox = Sandbox::start(catalog, options).await.unwrap();
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("key"), "sandbox-credential").unwrap();
         let mut text = String::new();
         let mut connections = Vec::new();
         for name in names {
             let key = "{valueFrom: {file: key}}";
-            let auth = match apis::builtin().api(name).and_then(|api| api.spec.auth.first()) {
+            let auth = match catalog.api(name).and_then(|api| api.spec.auth.first()) {
                 Some(AuthScheme::ApiKey(_)) => format!("{{apiKey: {key}}}"),
                 Some(AuthScheme::Login(_)) => format!("{{login: {{email: a@example.com, password: {key}}}}}"),
                 Some(AuthScheme::Basic(_)) => format!("{{basic: {{username: a, password: {key}}}}}"),
