@@ -55,6 +55,8 @@ pub struct Route {
 
 /// The call that creates one object.
 pub fn create_route(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Route {
+    let made = as_new(step);
+    let step = made.as_ref().unwrap_or(step);
     let kind = &step.kind;
     let by_client = kind.spec.id.client.is_some();
     let template = kind.spec.create.path.clone().unwrap_or_else(|| {
@@ -63,6 +65,16 @@ pub fn create_route(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Route 
     let method =
         kind.spec.create.method.clone().unwrap_or_else(|| if by_client { "PUT".into() } else { "POST".into() });
     Route { method, path: fill(&template, step, ids) }
+}
+
+/// The step of an object that is made anew, for which the one that is there does not count; nothing where none is.
+fn as_new(step: &Step) -> Option<Step> {
+    step.live.is_some().then(|| {
+        let mut made = step.clone();
+        made.live = None;
+        made.action.id = None;
+        made
+    })
 }
 
 /// The call that updates one object.
@@ -88,6 +100,8 @@ pub fn bulk_route(step: &Step, bulk: &BulkSpec, operation: Operation, ids: &dyn 
         Operation::Delete => "DELETE",
     };
     let template = bulk.path.as_deref().unwrap_or(&step.kind.spec.path);
+    let made = if operation == Operation::Create { as_new(step) } else { None };
+    let step = made.as_ref().unwrap_or(step);
     Route { method: bulk.method.clone().unwrap_or_else(|| usual.to_owned()), path: fill(template, step, ids) }
 }
 
@@ -264,12 +278,9 @@ pub fn replace_routes(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Vec<
         }
         _ => delete_route(step, ids),
     };
-    let mut made = step.clone();
-    made.live = None;
-    made.action.id = None;
     let create = match step.kind.spec.bulk.create.as_ref() {
-        Some(bulk) if bulk.only => bulk_route(&made, bulk, Operation::Create, ids),
-        _ => create_route(&made, ids),
+        Some(bulk) if bulk.only => bulk_route(step, bulk, Operation::Create, ids),
+        _ => create_route(step, ids),
     };
     vec![delete, create]
 }
