@@ -97,6 +97,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand plan" -l connection -d 'Over
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l detailed-exitcode -d 'Exit with 2 if changes are pending'
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l prune -d 'Delete what the stack owns and no manifest declares'
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l adopt-roots -d 'Make this run\'s paths the stack\'s, in place of those that it was applied from before'
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l keep-going -d 'Go on with the objects that an error does not concern'
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -s q -l quiet -d 'Say nothing on standard error but errors'
@@ -124,6 +125,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand diff" -l connection -d 'Over
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l detailed-exitcode -d 'Exit with 2 if changes are pending'
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l prune -d 'Delete what the stack owns and no manifest declares'
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l adopt-roots -d 'Make this run\'s paths the stack\'s, in place of those that it was applied from before'
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l keep-going -d 'Go on with the objects that an error does not concern'
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -s q -l quiet -d 'Say nothing on standard error but errors'
@@ -150,6 +152,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand apply" -l connection -d 'Ove
 complete -c plumb -n "__fish_plumb_using_subcommand apply" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c plumb -n "__fish_plumb_using_subcommand apply" -s y -l yes -d 'Ask no question; required where there is no terminal'
 complete -c plumb -n "__fish_plumb_using_subcommand apply" -l prune -d 'Delete what the stack owns and no manifest declares'
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -l adopt-roots -d 'Make this run\'s paths the stack\'s, in place of those that it was applied from before'
 complete -c plumb -n "__fish_plumb_using_subcommand apply" -l keep-going -d 'Go on with the objects that an error does not concern'
 complete -c plumb -n "__fish_plumb_using_subcommand apply" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
 complete -c plumb -n "__fish_plumb_using_subcommand apply" -s q -l quiet -d 'Say nothing on standard error but errors'

@@ -202,9 +202,9 @@ impl Shared<'_> {
         };
         let query: Vec<(String, String)> = query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let by_client = step.kind.spec.id.client.is_some();
-        // The API itself tells a repeated create from a new one by its key.
+        // The key lets the API tell a repeated create from a new one; it is looked for all the same before it is repeated.
         let keyed = remote.api.spec.limits.idempotency_header.as_ref();
-        let repeat = if by_client || keyed.is_some() { Repeat::Always } else { Repeat::IfNotProcessed };
+        let repeat = if by_client { Repeat::Always } else { Repeat::IfNotProcessed };
         for attempt in 1..=CREATE_TRIES {
             let mut call =
                 Call::new(super::write::method(&route.method), route.path.clone()).repeat(repeat).body(body.clone());

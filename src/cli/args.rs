@@ -164,6 +164,10 @@ pub struct Limits {
     #[command(flatten)]
     pub deletes: DeleteLimit,
 
+    /// Make this run's paths the stack's, in place of those that it was applied from before
+    #[arg(long)]
+    pub adopt_roots: bool,
+
     /// Go on with the objects that an error does not concern
     #[arg(long, env = "PLUMB_KEEP_GOING", value_parser = FalseyValueParser::new())]
     pub keep_going: bool,

@@ -149,8 +149,16 @@ mod tests {
     use super::*;
 
     /// The flags that lift a safety.
-    const SAFETY: [&str; 7] =
-        ["yes", "allow-host", "allow-exec", "allow-plaintext-secrets", "max-deletes", "prune", "as-created"];
+    const SAFETY: [&str; 8] = [
+        "yes",
+        "allow-host",
+        "allow-exec",
+        "allow-plaintext-secrets",
+        "max-deletes",
+        "prune",
+        "as-created",
+        "adopt-roots",
+    ];
 
     fn every_flag(command: &clap::Command, check: &mut dyn FnMut(&clap::Command, &clap::Arg)) {
         for arg in command.get_arguments().filter(|arg| arg.get_long().is_some()) {

@@ -40,6 +40,7 @@ pub(super) fn planning(
         selection: selected(selection),
         prune: limits.prune,
         max_deletes: limits.deletes.max_deletes,
+        adopt_roots: limits.adopt_roots,
         keep_going: limits.keep_going,
         ..base(global, console)?
     })
@@ -53,7 +54,7 @@ pub(super) fn destroying(
     keep_going: bool,
     console: &mut Console,
 ) -> Result<Options, Failure> {
-    let limits = Limits { prune: false, deletes: deletes.clone(), keep_going };
+    let limits = Limits { prune: false, deletes: deletes.clone(), adopt_roots: false, keep_going };
     planning(global, selection, &limits, console)
 }
 

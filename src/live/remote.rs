@@ -271,7 +271,6 @@ impl Remote {
     }
 
     /// Reads one object, with its `ETag` where the answer has one.
-    #[expect(clippy::type_complexity, reason = "an answer's row, what came along, and its tag")]
     pub async fn get_tagged(
         &self,
         kind: &Kind,

@@ -644,7 +644,13 @@ impl Builder<'_> {
             && let Some(live) = &step.live
         {
             self.replaced.insert((step.kind.name.clone(), live.id.clone()), step.action.address.clone());
-            step.seen.push(live.id.clone());
+            // Once the old one is deleted, whatever has its key is the new one, even under the same id.
+            if step.kind.spec.deferred_delete {
+                step.seen.push(live.id.clone());
+            } else {
+                let old = live.id.clone();
+                step.seen.retain(|id| *id != old);
+            }
         }
         self.step_of.insert(index, self.out.steps.len());
         self.out.steps.push(step);

@@ -106,7 +106,7 @@ async fn all(steps: &[Step], work: Work) {
                     used.insert(number);
                 }
                 None => {
-                    wrong.push(format!("{:?} {} {}: {}", finding.step, case.title(), finding.field, finding.message))
+                    wrong.push(format!("{:?} {} {}: {}", finding.step, case.title(), finding.field, finding.message));
                 }
             }
         }

@@ -93,7 +93,7 @@ impl Stage {
     pub(super) async fn set_minimal(case: &Case, variant: &Variant) -> Self {
         let mut stage = Self::set(case, variant, 0).await;
         let mut world = World::new(&case.api, &stage.stack.sandbox);
-        world.docs = stage.docs.clone();
+        world.docs.clone_from(&stage.docs);
         let needed = world.needed(&case.kind, super::world::SUBJECT, variant);
         stage.docs = world.docs;
         let spec = stage.spec();
@@ -155,7 +155,7 @@ impl Stage {
     pub(super) fn put(&mut self, leaf: &Leaf, value: Value) {
         let mut spec = Value::Object(self.spec().clone());
         *spec.pointer_mut(&leaf.at).unwrap() = value;
-        *self.spec() = spec.as_object().unwrap().clone();
+        self.spec().clone_from(spec.as_object().unwrap());
         self.write();
     }
 

@@ -171,7 +171,7 @@ fn collect(leaf: Leaf, value: &Value, out: &mut Vec<Leaf>) {
                 let member = spec.fields.get(name).unwrap_or(&any);
                 let wire = if spec.fields.contains_key(name) { member.wire_name() } else { name };
                 // The members of a hook's field are marked by what is no rule about changes.
-                let immutable = member.immutable.filter(|_| !spec.sensitive.is_some()).or(leaf.immutable);
+                let immutable = member.immutable.filter(|_| spec.sensitive.is_none()).or(leaf.immutable);
                 let below = Leaf {
                     at: format!("{}/{}", leaf.at, escape(name)),
                     path: format!("{}/{}", leaf.path, escape(name)),

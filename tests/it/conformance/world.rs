@@ -246,7 +246,7 @@ impl<'s> World<'s> {
         let mut key: Vec<&String> = first_key.iter().filter(|name| !optional(name)).collect();
         // Of a key whose parts may all be left out, one is needed.
         let own = |name: &&String| kind.field(name).is_some_and(|field| field.reference.is_none());
-        if !key.iter().any(|name| own(name)) {
+        if !key.iter().any(&own) {
             key.extend(first_key.iter().rfind(own));
         }
         let mut out = variant.fixed.clone();
