@@ -217,7 +217,7 @@ impl Observer<'_> {
                 if scope.is_none() && answers.scopes.is_empty() {
                     self.out.complete.insert((connection.clone(), kind.name.clone()));
                 }
-                self.add_rows(&connection, kind, scope.as_deref(), &answers.listing);
+                self.add_rows(&connection, kind, scope.as_deref(), answers.listing);
             }
             Job::Children { kind, parent_kind, parent, .. } => {
                 let Some(remote) = self.remotes.get(&*connection) else { return };

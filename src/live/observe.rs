@@ -53,6 +53,8 @@ pub struct Observer<'a> {
     pub(super) names: NameIndex,
     /// Collections read: connection, kind, scope (none: over all parents).
     pub(super) read: HashMap<Collection, Result<(), ()>>,
+    /// Fields that are kept of each kind's rows.
+    pub(super) wanted: HashMap<(String, String), HashSet<String>>,
     /// Entries by connection, kind and parent.
     pub(super) children: HashMap<(Arc<str>, String, String), Vec<usize>>,
     /// Child kinds whose rows come along with their parents' lists, by connection and parent kind.
@@ -133,6 +135,7 @@ impl<'a> Observer<'a> {
             keys: KeyIndex::default(),
             names: NameIndex::default(),
             read: HashMap::new(),
+            wanted: super::rows::wanted(manifests),
             children: HashMap::new(),
             along: HashMap::new(),
             connections,

@@ -1,6 +1,9 @@
 //! Rows of answers → live objects, found by id, key and name.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -12,18 +15,20 @@ use super::{
 use crate::{
     description::{Kind, format::UpdateStyle},
     dialect::{self, decode_row, included},
+    manifest::Manifests,
     value::{self, Fields, Target, as_reference, reference, text},
 };
 
 impl Observer<'_> {
-    pub(super) fn add_rows(&mut self, connection: &Arc<str>, kind: &Arc<Kind>, scope: Option<&str>, listing: &Listing) {
+    pub(super) fn add_rows(&mut self, connection: &Arc<str>, kind: &Arc<Kind>, scope: Option<&str>, listing: Listing) {
         let included = index_included(&listing.included);
-        for row in &listing.rows {
-            let added = self.add_row(connection, kind, row, scope);
+        // Each row goes as soon as it is read: there may be very many.
+        for row in listing.rows {
+            let added = self.add_row(connection, kind, &row, scope);
             let Some(id) = added.and_then(|index| self.out.objects.get(index)).map(|object| object.id.clone()) else {
                 continue;
             };
-            self.add_children(connection, kind, &id, row, &included, false);
+            self.add_children(connection, kind, &id, &row, &included, false);
         }
     }
 
@@ -74,6 +79,9 @@ impl Observer<'_> {
         {
             decoded.fields.insert(scope.field.clone(), reference(&target, &Target::Id(parent.to_owned())));
         }
+        if let Some(wanted) = self.wanted.get(&(kind.api.clone(), kind.name.clone())) {
+            decoded.fields.retain(|name, _| wanted.contains(name));
+        }
         let slot = slot_of(connection, kind, parent, &decoded.id);
         if let Some(known) = self.out.by_id.get(&slot) {
             return Some(*known);
@@ -110,6 +118,54 @@ impl Observer<'_> {
             _ => None,
         }
     }
+}
+
+/// The fields of each kind that a run can ask for: those that manifests declare, and those that objects are found,
+/// reached and judged by. The rest of the rows is not kept, since there may be very many. Kinds that are not here are
+/// kept whole.
+pub(super) fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet<String>> {
+    let mut out: HashMap<(String, String), HashSet<String>> = HashMap::new();
+    for api in manifests.catalog.apis.values() {
+        for kind in api.kinds.values().filter(|kind| kind.inside().is_none() && kind.spec.hook.is_none()) {
+            let spec = &kind.spec;
+            let mut names: HashSet<String> = ["name".to_owned()].into();
+            names.extend(spec.key.iter().chain(&spec.key_extra).chain(&spec.aliases).cloned());
+            names.extend(spec.key_fallbacks.iter().flatten().cloned());
+            names.extend(spec.scope.iter().map(|scope| scope.field.clone()));
+            names.extend(spec.archive.iter().map(|archive| archive.field.clone()));
+            names.extend(spec.id.client.iter().cloned());
+            for field in spec.fields.values() {
+                let conditions =
+                    field.when.iter().chain(&field.required_when).chain(field.forced.iter().map(|rule| &rule.when));
+                names.extend(conditions.filter_map(|condition| condition.field.clone()));
+            }
+            names.extend(spec.lockout.iter().flat_map(|lockout| {
+                lockout.caller.iter().cloned().chain(lockout.last.iter().filter_map(|last| last.field.clone()))
+            }));
+            let paths =
+                [Some(&spec.path), spec.get.path.as_ref(), spec.update.path.as_ref(), spec.delete.path.as_ref()];
+            for path in paths.into_iter().flatten() {
+                names.extend(path.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0.to_owned())));
+            }
+            // What another kind is referred to by may be any field.
+            let referred = api.kinds.values().flat_map(|other| other.spec.fields.values());
+            names.extend(referred.filter_map(|field| {
+                let target = field.ref_spec().filter(|target| target.kind.as_deref() == Some(&*kind.name))?;
+                target.by.clone()
+            }));
+            out.insert((api.name.clone(), kind.name.clone()), names);
+        }
+    }
+    for object in &manifests.objects {
+        if let Some(names) = out.get_mut(&(object.kind.api.clone(), object.kind.name.clone())) {
+            for name in object.spec.keys() {
+                if !names.contains(name) {
+                    names.insert(name.clone());
+                }
+            }
+        }
+    }
+    out
 }
 
 pub(super) fn index_included(rows: &[Value]) -> HashMap<(String, String), &Value> {
