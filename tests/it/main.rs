@@ -16,6 +16,7 @@ mod inventory;
 mod layers;
 mod properties;
 mod report;
+mod requests;
 mod sandbox;
 mod seeds;
 mod servers;
