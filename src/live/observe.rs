@@ -183,6 +183,11 @@ impl<'a> Observer<'a> {
 
     /// Observes until nothing waits.
     pub async fn run(mut self) -> Observed {
+        for index in &self.graph.wrong {
+            if let Some(standing) = self.out.standing.get_mut(*index) {
+                *standing = Standing::Blocked;
+            }
+        }
         if let Some(only) = self.options.only.clone() {
             for (index, standing) in self.out.standing.iter_mut().enumerate() {
                 if !only.contains(&index) {
