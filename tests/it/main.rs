@@ -15,6 +15,7 @@ mod http;
 mod inventory;
 mod layers;
 mod properties;
+mod references;
 mod report;
 mod requests;
 mod sandbox;
