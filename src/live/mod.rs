@@ -7,6 +7,7 @@ mod detail;
 mod fetch;
 mod keys;
 mod observe;
+mod records;
 mod references;
 mod remote;
 mod resolve;
@@ -19,7 +20,8 @@ use serde_json::Value;
 
 pub use self::{
     keys::{KeyIndex, natural_key, shown_key},
-    observe::{ObserveOptions, Observer, item_vars, record_of, record_sources},
+    observe::{ObserveOptions, Observer, item_vars},
+    records::{record_of, record_sources},
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
 };
 use crate::{
