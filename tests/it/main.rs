@@ -5,6 +5,7 @@
 #![expect(clippy::format_push_string, clippy::format_collect, reason = "texts of tests are short")]
 
 mod bad_input;
+mod ci_flow;
 mod cli;
 mod conformance;
 mod custom_api;
