@@ -166,6 +166,10 @@ impl Diagnostic {
     }
 }
 
+/// Diagnostics from which on no similar names are looked for: among many names that takes its time, and the first
+/// suggestions serve as well as all.
+pub const SUGGESTIONS: usize = 100;
+
 /// The nearest of `candidates` to a mistyped `word`, if one is near enough to propose.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();

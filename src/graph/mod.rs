@@ -9,17 +9,20 @@ mod walk;
 use std::collections::{HashMap, HashSet};
 
 pub use self::{
-    order::{cycle_through, topological},
+    order::{ordered, topological},
     reference::{Selector, Spoken, parse_reference},
     walk::{RefSite, map_references, references},
 };
 use crate::{
     address::Address,
     description::{Specs, hook},
-    diagnostic::{Diagnostic, Sources, nearest},
+    diagnostic::{Diagnostic, Place, SUGGESTIONS, Sources, nearest},
     manifest::{Manifest, Manifests, locate},
     value::text,
 };
+
+/// Where a manifest names what else it depends on.
+const DEPENDS_ON: &str = "/metadata/annotations/plumb.dev~1depends-on";
 
 /// One use of another object by a declared one.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +55,8 @@ pub struct Graph {
     pub order: Vec<usize>,
     /// Finds declared objects.
     pub names: Names,
+    /// Objects that cannot be planned, because what they refer to is not there, not theirs, or refers to them.
+    pub wrong: HashSet<usize>,
 }
 
 /// Finds declared objects by handle, key and address.
@@ -150,38 +155,78 @@ pub fn build(manifests: &Manifests, sources: &Sources) -> (Graph, Vec<Diagnostic
     let names = Names::new(objects, &manifests.broken);
     let mut uses = Vec::with_capacity(objects.len());
     let mut extra = Vec::with_capacity(objects.len());
-    for object in objects {
+    let mut wrong = HashSet::new();
+    for (index, object) in objects.iter().enumerate() {
+        let told = diagnostics.len();
         let found = uses_of(object, &object.kind.spec.fields, &names, sources, &mut diagnostics);
+        diagnostics.extend(found.iter().filter_map(|found| foreign(manifests, sources, object, found)));
         uses.push(found);
         let mut more: Vec<usize> = object.parent.into_iter().collect();
         if object.parent.is_none() {
             for address in &object.annotations.depends_on {
                 match names.address(address) {
                     Some(index) => more.push(index),
-                    None => diagnostics.push(
-                        Diagnostic::error(
-                            "PL0205",
-                            format!("`plumb.dev/depends-on` names `{address}`, which is not declared."),
-                        )
-                        .at(locate(sources, object.document, "/metadata/annotations/plumb.dev~1depends-on"))
-                        .about(&object.address),
-                    ),
+                    None => {
+                        let told = nothing_to_depend_on(manifests, sources, object, address, diagnostics.len());
+                        diagnostics.push(told);
+                    }
                 }
             }
         }
         extra.push(more);
-    }
-    after_definitions(objects, &uses, &mut extra);
-    let mut graph = Graph { uses, extra, order: Vec::new(), names };
-    let edges = graph.edges();
-    match topological(&edges) {
-        Ok(order) => graph.order = order,
-        Err(cycle) => {
-            diagnostics.push(cycle_diagnostic(manifests, sources, &cycle));
-            graph.order = (0..objects.len()).collect();
+        if diagnostics.len() > told {
+            wrong.insert(index);
         }
     }
+    after_definitions(objects, &uses, &mut extra);
+    let mut graph = Graph { uses, extra, order: Vec::new(), names, wrong };
+    let (order, cycles) = ordered(&graph.edges());
+    for cycle in cycles {
+        diagnostics.push(cycle_diagnostic(manifests, &graph, sources, &cycle));
+        graph.wrong.extend(cycle);
+    }
+    graph.order = order;
     (graph, diagnostics)
+}
+
+/// What is wrong with a use of an object that belongs to another account.
+fn foreign(manifests: &Manifests, sources: &Sources, object: &Manifest, found: &Use) -> Option<Diagnostic> {
+    let Meaning::Declared(target) = found.target else { return None };
+    let other = manifests.objects.get(target).filter(|other| other.connection != object.connection)?;
+    Some(another_account(sources, object, &found.pointer, other))
+}
+
+/// A reference leads to an object of another connection.
+pub fn another_account(sources: &Sources, object: &Manifest, pointer: &str, other: &Manifest) -> Diagnostic {
+    let message = format!(
+        "`{}` is of connection `{}`, and this manifest of `{}`: a reference cannot lead from one account to another.",
+        other.address, other.connection, object.connection
+    );
+    Diagnostic::error("PL0206", message)
+        .at(locate(sources, object.document, &format!("{}{pointer}", object.pointer)))
+        .about(&object.address)
+        .hint("Refer to an object of the same connection, or move one of the two manifests to the other's.")
+}
+
+/// `plumb.dev/depends-on` names what is not there.
+fn nothing_to_depend_on(
+    manifests: &Manifests,
+    sources: &Sources,
+    object: &Manifest,
+    address: &Address,
+    told: usize,
+) -> Diagnostic {
+    let message = format!("`plumb.dev/depends-on` names `{address}`, which is not declared.");
+    let found =
+        Diagnostic::error("PL0205", message).at(locate(sources, object.document, DEPENDS_ON)).about(&object.address);
+    if told >= SUGGESTIONS {
+        return found;
+    }
+    let known: Vec<String> = manifests.objects.iter().map(|object| object.address.to_string()).collect();
+    match nearest(&address.to_string(), known.iter().map(String::as_str)) {
+        Some(near) => found.hint(format!("Did you mean `{near}`?")),
+        None => found,
+    }
 }
 
 /// Objects whose fields are defined by the entries of another come after those entries.
@@ -203,6 +248,16 @@ fn after_definitions(objects: &[Manifest], uses: &[Vec<Use>], extra: &mut [Vec<u
 }
 
 impl Graph {
+    /// Where an object says that it depends on another.
+    fn place(&self, sources: &Sources, object: &Manifest, index: usize, on: usize) -> Option<Place> {
+        let uses = self.uses.get(index).into_iter().flatten();
+        let found = uses.into_iter().find(|found| found.target == Meaning::Declared(on));
+        let told =
+            found.and_then(|found| locate(sources, object.document, &format!("{}{}", object.pointer, found.pointer)));
+        let annotated = || object.parent.is_none().then(|| locate(sources, object.document, DEPENDS_ON)).flatten();
+        told.or_else(annotated).or_else(|| locate(sources, object.document, &object.pointer))
+    }
+
     /// What each object depends on, by index.
     pub fn edges(&self) -> Vec<Vec<usize>> {
         self.uses
@@ -270,11 +325,13 @@ pub fn uses_of(
             (None, Selector::Handle(name)) => {
                 let mut wrong = Diagnostic::error(
                     "PL0201",
-                    format!("`ref:{name}` names a {} that is not declared in this stack.", spoken.kind),
+                    format!("`ref:{name}` names no {} that is declared in this stack.", spoken.kind),
                 )
                 .at(place())
                 .about(&object.address);
-                if let Some(near) = nearest(name, names.handles(api, &spoken.kind)) {
+                if diagnostics.len() < SUGGESTIONS
+                    && let Some(near) = nearest(name, names.handles(api, &spoken.kind))
+                {
                     wrong = wrong.hint(format!("Did you mean `ref:{near}`?"));
                 }
                 diagnostics.push(wrong);
@@ -302,22 +359,23 @@ fn key_texts(object: &Manifest) -> Vec<(String, String)> {
     out
 }
 
-fn cycle_diagnostic(manifests: &Manifests, sources: &Sources, cycle: &[usize]) -> Diagnostic {
+fn cycle_diagnostic(manifests: &Manifests, graph: &Graph, sources: &Sources, cycle: &[usize]) -> Diagnostic {
     let name =
         |index: &usize| manifests.objects.get(*index).map(|object| object.address.to_string()).unwrap_or_default();
     let mut path: Vec<String> = cycle.iter().map(name).collect();
     path.extend(cycle.first().map(name));
-    let first = cycle.first().and_then(|index| manifests.objects.get(*index));
     let mut found =
         Diagnostic::error("PL0203", format!("These objects depend on one another in a circle: {}.", path.join(" → ")))
             .hint("Take one of these references out, or make it in the other direction.");
-    if let Some(object) = first {
-        found = found.at(locate(sources, object.document, &object.pointer)).about(&object.address);
-    }
-    for index in cycle.iter().skip(1) {
-        if let Some(object) = manifests.objects.get(*index) {
-            found = found.see(locate(sources, object.document, &object.pointer), "part of the circle");
-        }
+    let nexts = cycle.iter().skip(1).chain(cycle.first());
+    for (number, (index, next)) in cycle.iter().zip(nexts).enumerate() {
+        let Some(object) = manifests.objects.get(*index) else { continue };
+        let place = graph.place(sources, object, *index, *next);
+        found = if number == 0 {
+            found.at(place).about(&object.address)
+        } else {
+            found.see(place, format!("here `{}` depends on `{}`", object.address, name(next)))
+        };
     }
     found
 }

@@ -7,7 +7,7 @@ mod detail;
 mod fetch;
 mod keys;
 mod observe;
-mod record;
+mod records;
 mod references;
 mod remote;
 mod resolve;
@@ -21,7 +21,7 @@ use serde_json::Value;
 pub use self::{
     keys::{KeyIndex, natural_key, shown_key},
     observe::{ObserveOptions, Observer, item_vars},
-    record::{record_of, record_sources},
+    records::{record_of, record_sources},
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
 };
 use crate::{

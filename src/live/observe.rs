@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{
     Found, Observed, Standing,
     keys::{KeyIndex, hook_key, own_key},
-    record::record_of,
+    records::record_of,
     remote::{Remote, can_list},
     resolve::NameIndex,
 };
@@ -35,6 +35,9 @@ pub struct ObserveOptions {
     /// Objects outside of these are not looked at: indices of declared objects.
     pub only: Option<HashSet<usize>>,
 }
+
+/// What the types of an object's fields follow from: connection, kind, the object that defines them, and its manifest.
+pub(super) type TypedBy = (Arc<str>, String, Value, Option<usize>);
 
 /// Live objects by key.
 type ByKey = HashMap<String, Vec<usize>>;
@@ -64,6 +67,8 @@ pub struct Observer<'a> {
     pub(super) scopes: Vec<Option<Value>>,
     pub(super) hook_keys: HashMap<(Arc<str>, String, Value), ByKey>,
     pub(super) entries: HashMap<usize, Vec<usize>>,
+    /// Types that a hook gave, shared by all objects that they are the same for.
+    pub(super) typed: HashMap<TypedBy, Arc<Specs>>,
 }
 
 /// One list that is, or could be, read.
@@ -143,6 +148,7 @@ impl<'a> Observer<'a> {
             scopes: vec![None; count],
             hook_keys: HashMap::new(),
             entries,
+            typed: HashMap::new(),
         };
         observer.find_along();
         observer
@@ -187,6 +193,11 @@ impl<'a> Observer<'a> {
 
     /// Observes until nothing waits.
     pub async fn run(mut self) -> Observed {
+        for index in &self.graph.wrong {
+            if let Some(standing) = self.out.standing.get_mut(*index) {
+                *standing = Standing::Blocked;
+            }
+        }
         if let Some(only) = self.options.only.clone() {
             for (index, standing) in self.out.standing.iter_mut().enumerate() {
                 if !only.contains(&index) {
@@ -357,11 +368,10 @@ impl<'a> Observer<'a> {
         let mut canonical = self.put_references(index, &kind.spec.fields, &object.spec, &uses, &Fields::new())?;
         let mut specs: Option<Arc<Specs>> = None;
         if let Some(hook) = kind.spec.hook.as_deref().and_then(hook::find) {
-            let definitions = self.definitions(index, &connection, hook.as_ref(), &canonical)?;
-            let refined = hook.refine(&definitions);
-            let (fields, late) = self.refine(index, hook.as_ref(), refined, canonical)?;
-            canonical = fields.0;
-            specs = Some(fields.1);
+            let types = self.types(index, &connection, hook.as_ref(), &canonical)?;
+            let (fields, late) = self.refine(index, hook.as_ref(), &types, canonical)?;
+            canonical = fields;
+            specs = Some(types);
             self.out.late.insert(index, late);
         }
         let scope = kind.spec.scope.as_ref().and_then(|scope| canonical.get(&scope.field)).cloned();

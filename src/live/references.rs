@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     description::{Kind, Specs, format::Verb},
-    diagnostic::Diagnostic,
-    graph::{Meaning, Selector, Use, map_references},
+    diagnostic::{Diagnostic, SUGGESTIONS},
+    graph::{Meaning, Selector, Use, another_account, map_references},
     manifest::Manifest,
     value::{Fields, Target, as_reference, reference, text},
 };
@@ -100,15 +100,8 @@ impl Observer<'_> {
             Meaning::Declared(target) => {
                 let other = &self.manifests.objects[*target];
                 if other.connection != object.connection {
-                    return Err(Stop::Fail(vec![self.about(
-                        object,
-                        &found.pointer,
-                        "PL0206",
-                        format!(
-                            "`{}` is of connection `{}`: a reference cannot lead from one account to another.",
-                            other.address, other.connection
-                        ),
-                    )]));
+                    let told = another_account(self.sources, object, &found.pointer, other);
+                    return Err(Stop::Fail(vec![told]));
                 }
                 if let Some(field) = by
                     && let Some(words) = other.spec.get(&field).and_then(text)
@@ -291,7 +284,11 @@ impl Observer<'_> {
                             ids.join(", ")
                         ),
                     )
-                    .hint(format!("Write one of these, or the whole key `key:{needed}`.")),
+                    .hint(if kind.spec.key.len() > 1 {
+                        format!("Write one of these, or the whole key `key:{needed}`.")
+                    } else {
+                        "Write one of these.".to_owned()
+                    }),
                 ]))
             }
         }
@@ -337,14 +334,14 @@ impl Observer<'_> {
             "PL0202",
             format!("`{shown}` is neither a declared {kind} nor the key of a live one.", kind = kind.name),
         );
-        let near = self.names.near(connection, kind, name);
+        let many = self.out.diagnostics.len() >= SUGGESTIONS;
+        let near = if many { Vec::new() } else { self.names.near(connection, kind, name) };
         if near.is_empty() {
-            let declared = if kind.is_declarable() {
-                format!("Declare a {} with that name, or ", kind.name)
+            wrong = wrong.hint(if kind.is_declarable() {
+                format!("Declare it by a manifest of kind `{}`, or refer to a live object by `id:ID`.", kind.name)
             } else {
-                String::new()
-            };
-            wrong = wrong.hint(format!("{declared}refer to a live object by `id:ID`."));
+                "Refer to a live object by `id:ID`.".to_owned()
+            });
         } else {
             let list: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
             wrong = wrong.hint(format!("Live objects with a similar name: {}.", list.join(", ")));

@@ -1,6 +1,9 @@
 //! Keys spoken in references → live objects: short keys completed from sibling fields, aliases, candidates for errors.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use serde_json::Value;
 
@@ -13,7 +16,14 @@ use crate::{
 /// Live objects of each kind by the last field of their key and by their aliases.
 #[derive(Debug, Default)]
 pub(super) struct NameIndex {
-    by_name: HashMap<(Arc<str>, String), HashMap<String, Vec<usize>>>,
+    by_name: HashMap<(Arc<str>, String), Names>,
+}
+
+/// Objects of one kind by name, as it is spelled and in lower case.
+#[derive(Debug, Default)]
+struct Names {
+    spelled: HashMap<String, Vec<usize>>,
+    lower: OnceLock<HashMap<String, Vec<usize>>>,
 }
 
 impl NameIndex {
@@ -24,7 +34,8 @@ impl NameIndex {
         for field in names {
             let spec = kind.field(field).cloned().unwrap_or_default();
             if let Some(words) = object.fields.get(field).and_then(text) {
-                let list = slot.entry(plain(&spec, &words)).or_default();
+                slot.lower.take();
+                let list = slot.spelled.entry(plain(&spec, &words)).or_default();
                 if list.last() != Some(&index) {
                     list.push(index);
                 }
@@ -36,16 +47,18 @@ impl NameIndex {
     pub(super) fn find(&self, connection: &Arc<str>, kind: &Kind, name: &str) -> Vec<usize> {
         let Some(slot) = self.by_name.get(&(connection.clone(), kind.name.clone())) else { return Vec::new() };
         let spec = kind.spec.key.last().and_then(|field| kind.field(field)).cloned().unwrap_or_default();
-        if let Some(found) = slot.get(&plain(&spec, name)) {
+        if let Some(found) = slot.spelled.get(&plain(&spec, name)) {
             return found.clone();
         }
         // Nothing is spelled exactly so: letter case may differ if only one object then fits.
-        let lower = name.to_lowercase();
-        let mut found: Vec<usize> = slot
-            .iter()
-            .filter(|(known, _)| known.to_lowercase() == lower)
-            .flat_map(|(_, list)| list.iter().copied())
-            .collect();
+        let lower = slot.lower.get_or_init(|| {
+            let mut lower: HashMap<String, Vec<usize>> = HashMap::new();
+            for (known, list) in &slot.spelled {
+                lower.entry(known.to_lowercase()).or_default().extend(list);
+            }
+            lower
+        });
+        let mut found = lower.get(&name.to_lowercase()).cloned().unwrap_or_default();
         found.sort_unstable();
         found.dedup();
         found
@@ -56,6 +69,7 @@ impl NameIndex {
         let Some(slot) = self.by_name.get(&(connection.clone(), kind.name.clone())) else { return Vec::new() };
         let lower = name.to_lowercase();
         let mut scored: Vec<(usize, &String)> = slot
+            .spelled
             .keys()
             .map(|known| {
                 let other = known.to_lowercase();

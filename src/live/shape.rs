@@ -20,13 +20,45 @@ use crate::{
 };
 
 impl Observer<'_> {
-    /// The definitions that a hook needs for one object.
-    pub(super) fn definitions(
+    /// The types of an object's fields, with those that a hook gives.
+    pub(super) fn types(
         &mut self,
         index: usize,
         connection: &Arc<str>,
         hook: &dyn hook::Hook,
         canonical: &Fields,
+    ) -> Result<Arc<Specs>, Stop> {
+        let kind = &self.manifests.objects[index].kind;
+        let (field, _) = hook.source();
+        let source = self
+            .graph
+            .uses
+            .get(index)
+            .and_then(|uses| uses.iter().find(|found| found.pointer == format!("/{field}")))
+            .and_then(|found| match found.target {
+                Meaning::Declared(index) => Some(index),
+                Meaning::Live(_) => None,
+            });
+        let by = (connection.clone(), kind.name.clone(), canonical.get(field).cloned().unwrap_or_default(), source);
+        if let Some(known) = self.typed.get(&by) {
+            return Ok(known.clone());
+        }
+        let mut specs = kind.spec.fields.clone();
+        let definitions = self.definitions(index, connection, hook, canonical, source)?;
+        specs.insert(hook.field().to_owned(), hook.refine(&definitions));
+        let specs = Arc::new(specs);
+        self.typed.insert(by, specs.clone());
+        Ok(specs)
+    }
+
+    /// The definitions that a hook needs for one object.
+    fn definitions(
+        &self,
+        index: usize,
+        connection: &Arc<str>,
+        hook: &dyn hook::Hook,
+        canonical: &Fields,
+        source: Option<usize>,
     ) -> Result<Vec<Definition>, Stop> {
         let object = &self.manifests.objects[index];
         let (field, child) = hook.source();
@@ -51,15 +83,6 @@ impl Observer<'_> {
             );
         }
         // What is declared is laid over what is live.
-        let source = self
-            .graph
-            .uses
-            .get(index)
-            .and_then(|uses| uses.iter().find(|found| found.pointer == format!("/{field}")))
-            .and_then(|found| match found.target {
-                Meaning::Declared(index) => Some(index),
-                Meaning::Live(_) => None,
-            });
         let entries = source.and_then(|source| self.entries.get(&source)).cloned().unwrap_or_default();
         for entry in entries {
             let declared = &self.manifests.objects[entry];
@@ -87,20 +110,19 @@ impl Observer<'_> {
     }
 
     /// Types an object's hook field and resolves the references in it.
-    #[expect(clippy::type_complexity, reason = "fields, types and late uses of one object")]
     pub(super) fn refine(
         &mut self,
         index: usize,
         hook: &dyn hook::Hook,
-        refined: crate::description::format::FieldSpec,
+        specs: &Specs,
         canonical: Fields,
-    ) -> Result<((Fields, Arc<Specs>), Vec<usize>), Stop> {
+    ) -> Result<(Fields, Vec<usize>), Stop> {
         let object = &self.manifests.objects[index];
-        let mut specs = object.kind.spec.fields.clone();
+        let Some(refined) = specs.get(hook.field()) else { return Ok((canonical, Vec::new())) };
         let mut own = Fields::new();
         let mut wrong = Vec::new();
         if let Some(Value::Object(members)) = object.spec.get(hook.field()) {
-            let (named, unknown) = rename_members(&refined, members);
+            let (named, unknown) = rename_members(refined, members);
             for name in unknown {
                 let mut bad = self.about(
                     object,
@@ -123,23 +145,18 @@ impl Observer<'_> {
                     wrong.push(self.about(object, &format!("/{}", hook.field()), "PL0103", format!("`{name}` {why}.")));
                 }
             }
-            own.insert(hook.field().to_owned(), Value::Object(typed_members(&refined, named)));
+            own.insert(hook.field().to_owned(), Value::Object(typed_members(refined, named)));
         }
         if !wrong.is_empty() {
             return Err(Stop::Fail(wrong));
         }
-        specs.insert(hook.field().to_owned(), refined);
-        let only: Specs =
-            specs.get_key_value(hook.field()).map(|(name, spec)| (name.clone(), spec.clone())).into_iter().collect();
         let mut diagnostics = Vec::new();
-        let mut spec = object.spec.clone();
-        spec.extend(own.clone());
-        let as_manifest = Manifest { spec, ..object.clone() };
-        let uses = uses_of(&as_manifest, &only, &self.graph.names, self.sources, &mut diagnostics);
+        let only = Manifest { spec: own.clone(), ..object.clone() };
+        let uses = uses_of(&only, specs, &self.graph.names, self.sources, &mut diagnostics);
         if !diagnostics.is_empty() {
             return Err(Stop::Fail(diagnostics));
         }
-        let resolved = self.put_references(index, &only, &own, &uses, &canonical)?;
+        let resolved = self.put_references(index, specs, &own, &uses, &canonical)?;
         let late = uses
             .iter()
             .filter_map(|found| match found.target {
@@ -149,7 +166,7 @@ impl Observer<'_> {
             .collect();
         let mut canonical = canonical;
         canonical.extend(resolved);
-        Ok(((canonical, Arc::new(specs)), late))
+        Ok((canonical, late))
     }
 
     /// Reads a live object's hook field again, with its types.

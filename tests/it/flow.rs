@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::stack::{Stack, lines, told};
 
-const REST: &str = r"
+pub(crate) const REST: &str = r"
 apiVersion: rest.plumb.dev/v1alpha1
 kind: Organization
 metadata: {name: acme}
@@ -65,7 +65,7 @@ async fn rest_objects_come_stay_drift_and_go() {
     stack.assert_empty().await;
 }
 
-const ITGLUE: &str = r"
+pub(crate) const ITGLUE: &str = r"
 apiVersion: itglue.plumb.dev/v1alpha1
 kind: Organization
 metadata: {name: happy-frog}

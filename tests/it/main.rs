@@ -8,6 +8,7 @@
 #![expect(clippy::match_same_arms, clippy::single_match_else, reason = "a table of cases reads row by row")]
 
 mod bad_input;
+mod ci_flow;
 mod cli;
 mod codes;
 mod conformance;
@@ -19,7 +20,9 @@ mod http;
 mod inventory;
 mod layers;
 mod properties;
+mod references;
 mod report;
+mod requests;
 mod sandbox;
 mod seeds;
 mod servers;

@@ -1,4 +1,4 @@
-//! Which of the inventory's records is a declared object's.
+//! A declared object → the inventory's record of it, whatever its address was before.
 
 use crate::{
     inventory::{Record, State},
