@@ -4,6 +4,7 @@
 mod adoption;
 mod changes;
 mod lifecycle;
+mod parts;
 mod recovery;
 mod stage;
 mod subject;
@@ -28,6 +29,7 @@ enum Step {
     Change,
     Drift,
     Clear,
+    Parts,
     Delete,
     Adopt,
     Lost,
@@ -160,6 +162,11 @@ async fn every_kind_is_created_as_declared() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_field_changes_drifts_and_clears_by_itself() {
     all(&[Step::Change, Step::Drift, Step::Clear], |case| Box::pin(changes::changes(case))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_declared_stays_and_entries_are_managed_one_by_one() {
+    all(&[Step::Parts], |case| Box::pin(parts::parts(case))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

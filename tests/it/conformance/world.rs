@@ -32,6 +32,9 @@ pub(super) const SUBJECT: Tag = Tag { word: "s", place: 2 };
 /// What has nothing to do with it.
 pub(super) const BYSTANDER: Tag = Tag { word: "z", place: 3 };
 
+/// What comes later.
+pub(super) const NEW: Tag = Tag { word: "n", place: 4 };
+
 /// One manifest.
 #[derive(Debug, Clone)]
 pub(super) struct Doc {
