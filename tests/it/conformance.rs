@@ -125,8 +125,9 @@ async fn all(steps: &[Step], work: Work) {
     assert!(wrong.is_empty(), "{} findings:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// APIs that users describe: the guide's example.
-const DESCRIBED: [&str; 1] = [include_str!("../../examples/custom-api/api.yaml")];
+/// APIs that users describe: the guide's example, and one that has of everything.
+const DESCRIBED: [&str; 2] =
+    [include_str!("../../examples/custom-api/api.yaml"), include_str!("../cases/conformance/depot.yaml")];
 
 fn described(manifest: &str) -> Arc<Api> {
     let document: Value = serde_saphyr::from_str(manifest).unwrap();
