@@ -4,6 +4,8 @@
 mod adoption;
 mod changes;
 mod lifecycle;
+mod many;
+mod particular;
 mod parts;
 mod recovery;
 mod stage;
@@ -32,6 +34,7 @@ enum Step {
     Parts,
     Delete,
     Adopt,
+    Many,
     Lost,
     Crash,
 }
@@ -178,6 +181,11 @@ async fn every_kind_goes_as_its_description_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_is_adopted_and_never_made_twice() {
     all(&[Step::Adopt], |case| Box::pin(adoption::adopt(case))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_objects_go_by_bulk_calls_where_there_are_some() {
+    all(&[Step::Many], |case| Box::pin(many::many(case))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
