@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Action, ActionKind, Change, Reason, Summary,
+    Action, ActionKind, Change, Reason, Summary, lockout,
     removed::{self, Removed},
     sequence::pending,
     show::Shown,
@@ -120,6 +120,7 @@ pub(super) fn draft(inputs: &Inputs<'_>) -> Draft {
     }
     let Builder { mut out, shown, step_of, .. } = builder;
     removed::draft(inputs, &shown, &step_of, &mut Removed { out: &mut out });
+    lockout::order(&mut out.steps);
     for (address, tombstone) in &inputs.state.tombstones {
         let connection: Arc<str> = tombstone.connection.as_str().into();
         let listed = inputs.observed.by_id(&connection, &tombstone.kind, &tombstone.id).is_some();
