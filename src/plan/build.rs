@@ -17,7 +17,7 @@ use super::{
 use crate::{
     description::{
         Specs,
-        format::{Immutable, Verb},
+        format::{FieldType, Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
     diff::{Difference, Differences, Sides, compose, diff},
@@ -398,6 +398,10 @@ impl Builder<'_> {
             self.out.unchanged += 1;
             return;
         }
+        if !intended {
+            let adopted = owned.then(|| record.as_ref().is_some_and(|(_, record)| record.adopted));
+            self.keep_files(object, specs, &mut differences, adopted);
+        }
         if self.refused(object, live, &differences.changes) {
             return;
         }
@@ -491,6 +495,33 @@ impl Builder<'_> {
         }
         to.extend(self.inputs.observed.late.get(&index).into_iter().flatten());
         to.into_iter().map(|target| self.inputs.manifests.objects[target].address.to_string()).collect()
+    }
+
+    /// Leaves files alone that were there before plumb and cannot be changed in place: they may be another content of
+    /// the same thing. `adopted` says whether an owned object was adopted; nothing where it is not owned yet.
+    fn keep_files(&mut self, object: &Manifest, specs: &Specs, differences: &mut Differences, adopted: Option<bool>) {
+        if adopted == Some(false) {
+            return;
+        }
+        let is_kept = |change: &Difference| {
+            let file = specs.get(&change.field).is_some_and(|spec| spec.ty == FieldType::File && spec.replaces());
+            file && (adopted.is_none() || change.unchanged_manifest)
+        };
+        let (kept, changes) = std::mem::take(&mut differences.changes).into_iter().partition(is_kept);
+        differences.changes = changes;
+        let kept: Vec<Difference> = kept;
+        for change in kept {
+            let message = format!(
+                "The live `{}` of `{}` is another file than the declared one. It was there before plumb, and is kept.",
+                change.path, object.address
+            );
+            let told = if adopted.is_none() {
+                Diagnostic::warning("PL0519", message)
+            } else {
+                Diagnostic::note("PL0519", message)
+            };
+            self.tell(object, &change.path, told.hint("Delete the live one by hand to have the declared one uploaded."));
+        }
     }
 
     /// Changes that the API would refuse, told before anything is sent.
