@@ -48,7 +48,23 @@ async fn set(case: &Case) -> Check<(Stage, Vec<Fields>)> {
     let mut stage = Stage::set(case, &variant, 0).await;
     let mut world = World::new(&case.api, &stage.stack.sandbox);
     world.docs = stage.docs.clone();
-    let specs: Vec<Fields> = MANY.iter().map(|tag| world.needed(&case.kind, *tag, &variant)).collect();
+    let mut specs: Vec<Fields> = Vec::new();
+    for (number, tag) in MANY.iter().enumerate() {
+        let mut spec = world.needed(&case.kind, *tag, &variant);
+        // Entries that are told apart by what they refer to refer to different objects.
+        let mut known = true;
+        for name in case.kind.spec.key.iter().filter(|_| case.parent.is_some()) {
+            let field = case.kind.field(name).unwrap();
+            if field.reference.is_some() {
+                let value = world.sample(field, name, *tag, number);
+                known &= value.is_some();
+                spec.extend(value.map(|value| (name.clone(), value)));
+            }
+        }
+        if known {
+            specs.push(spec);
+        }
+    }
     stage.docs = std::mem::take(&mut world.docs);
     let docs = stage.docs.clone();
     stage.withdraw();
@@ -161,10 +177,10 @@ fn changed(stage: &Stage, specs: &[Fields]) -> Option<Vec<Fields>> {
 }
 
 /// Plans the same action on all objects, and says by which calls.
-async fn planned(stage: &Stage, action: ActionKind) -> Check<(pipeline::Planned, Vec<String>)> {
+async fn planned(stage: &Stage, action: ActionKind, count: usize) -> Check<(pipeline::Planned, Vec<String>)> {
     let planned = stage.plan().await?;
     let own: Vec<_> = planned.document.actions.iter().filter(|action| !action.address.contains('#') || stage.case.parent.is_some()).collect();
-    if own.len() != MANY.len() || own.iter().any(|own| own.action != action) {
+    if own.len() != count || own.iter().any(|own| own.action != action) {
         return Err(format!("planned {:?}", lines(&planned.document)));
     }
     let calls = own.iter().flat_map(|action| &action.requests).filter_map(|request| match request {
@@ -175,30 +191,30 @@ async fn planned(stage: &Stage, action: ActionKind) -> Check<(pipeline::Planned,
     Ok((planned, calls))
 }
 
-fn expected(bulk: Option<&BulkSpec>) -> usize {
-    bulk.map_or(MANY.len(), |bulk| MANY.len().div_ceil(bulk.max.unwrap_or(100) as usize))
+fn expected(bulk: Option<&BulkSpec>, many: usize) -> usize {
+    bulk.map_or(many, |bulk| many.div_ceil(bulk.max.unwrap_or(100) as usize))
 }
 
 async fn plain(case: &Case) -> Check {
     let (mut stage, specs) = set(case).await?;
-    let before = stage.count();
+    let (before, many) = (stage.count(), specs.len());
     let bulk = case.kind.spec.bulk.clone();
     declare(&mut stage, &specs);
-    let (plan, calls) = planned(&stage, ActionKind::Create).await?;
+    let (plan, calls) = planned(&stage, ActionKind::Create, many).await?;
     // What is sent along with objects goes alone.
     let along = case.api.children(&case.kind.name).any(|child| child.inside().is_some_and(|inside| inside.embed_required));
-    if calls.len() != expected(bulk.create.as_ref().filter(|_| !along)) {
+    if calls.len() != expected(bulk.create.as_ref().filter(|_| !along), many) {
         return Err(format!("creates by {calls:?}"));
     }
     stage.apply(plan).await?;
-    if stage.count() != before + MANY.len() {
+    if stage.count() != before + many {
         return Err(format!("there were {before} objects, now there are {}", stage.count()));
     }
     stage.quiet().await?;
     if let Some(changed) = changed(&stage, &specs) {
         declare(&mut stage, &changed);
-        let (plan, calls) = planned(&stage, ActionKind::Update).await?;
-        if calls.len() != expected(bulk.update.as_ref()) {
+        let (plan, calls) = planned(&stage, ActionKind::Update, many).await?;
+        if calls.len() != expected(bulk.update.as_ref(), many) {
             return Err(format!("updates by {calls:?}"));
         }
         stage.apply(plan).await?;
@@ -209,8 +225,8 @@ async fn plain(case: &Case) -> Check {
     if !case.kind.can(plumb::description::format::Verb::Delete) {
         return stage.quiet().await;
     }
-    let (plan, calls) = planned(&stage, ActionKind::Delete).await?;
-    if calls.len() != expected(bulk.delete.as_ref()) {
+    let (plan, calls) = planned(&stage, ActionKind::Delete, many).await?;
+    if calls.len() != expected(bulk.delete.as_ref(), many) {
         return Err(format!("deletes by {calls:?}"));
     }
     stage.apply(plan).await?;
@@ -224,7 +240,7 @@ async fn plain(case: &Case) -> Check {
 /// The same with a first call that is refused, or whose answer is lost.
 async fn troubled(case: &Case, fault: &str, action: ActionKind) -> Check {
     let (mut stage, specs) = set(case).await?;
-    let before = stage.count();
+    let (before, many) = (stage.count(), specs.len());
     declare(&mut stage, &specs);
     if action != ActionKind::Create {
         stage.apply(stage.plan().await?).await?;
@@ -240,13 +256,13 @@ async fn troubled(case: &Case, fault: &str, action: ActionKind) -> Check {
         }
         _ => {}
     }
-    let (plan, calls) = planned(&stage, action).await?;
+    let (plan, calls) = planned(&stage, action, many).await?;
     let Some(first) = calls.first() else { return Err("no call".into()) };
     stage.fault(&format!("{fault}@{first}=1x"));
     let applied = pipeline::apply(plan, &stage.stack.options).await.map_err(|failure| failure.to_string())?;
     stage.fault("");
     // A call on one object that is refused is refused.
-    let alone = fault == "422" && calls.len() == MANY.len();
+    let alone = fault == "422" && calls.len() == many;
     for action in applied.document.actions.iter().filter(|_| !alone) {
         if action.outcome != Some(Outcome::Done) {
             return Err(format!("{}: {}", action.address, action.error.clone().unwrap_or_default()));
@@ -257,7 +273,7 @@ async fn troubled(case: &Case, fault: &str, action: ActionKind) -> Check {
         stage.apply(stage.plan().await?).await?;
         stage.stack.sandbox.flush();
     }
-    let wanted = if action == ActionKind::Delete { before } else { before + MANY.len() };
+    let wanted = if action == ActionKind::Delete { before } else { before + many };
     if stage.count() != wanted {
         return Err(format!("there should be {wanted} objects, and are {}", stage.count()));
     }

@@ -173,7 +173,7 @@ async fn a_file_that_was_there_before_is_kept_until_another_one_is_declared() {
     let planned = stack.plan().await;
     let adopted = planned.document.actions.iter().find(|action| action.kind == "Location" && action.address.contains('#')).unwrap();
     assert_eq!((adopted.action, adopted.reason, adopted.changes.len()), (ActionKind::Adopt, Reason::New, 0));
-    assert!(told(&planned.diagnostics).iter().any(|told| told.starts_with("PL0520")), "{:?}", told(&planned.diagnostics));
+    assert!(told(&planned.diagnostics).iter().any(|told| told.starts_with("PL0519")), "{:?}", told(&planned.diagnostics));
     stack.apply().await;
     stack.assert_empty().await;
     assert_eq!(stack.sandbox.objects("itglue", "Attachment")[0]["id"], live);
