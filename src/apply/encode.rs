@@ -12,7 +12,7 @@ use crate::{
     dialect::{self, Encoder, encode_fields},
     diff::compose,
     plan::{Operation, Step},
-    value::{Fields, Target, as_reference, get_path, set_path, text},
+    value::{Fields, Target, as_reference, set_path, text},
 };
 
 impl Shared<'_> {
@@ -58,7 +58,14 @@ impl Shared<'_> {
             }
             fields.insert(name.clone(), value);
         }
-        self.encode(&specs, &fields, false)
+        let mut attributes = self.encode(&specs, &fields, false)?;
+        if let Some(lock) = step.kind.spec.update.lock.as_deref().filter(|lock| *lock != "etag")
+            && let Some(value) =
+                step.live.as_ref().and_then(|live| dialect::attribute(&step.kind, live.raw.as_ref()?, lock))
+        {
+            set_path(&mut attributes, lock, value);
+        }
+        Ok(attributes)
     }
 
     /// What an update sends without another look at the object: all of it where the API replaces.
@@ -163,5 +170,5 @@ fn only_changed(spec: &crate::description::format::FieldSpec, value: &Value, liv
 /// The value that makes a change in between be refused, from a row.
 pub(super) fn lock_value(kind: &Kind, row: &Value) -> Option<String> {
     let lock = kind.spec.update.lock.as_deref().filter(|lock| *lock != "etag")?;
-    text(get_path(row, lock)?)
+    text(&dialect::attribute(kind, row, lock)?)
 }

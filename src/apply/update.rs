@@ -1,11 +1,12 @@
 //! Updates, one or many at a time; what a refused bulk call had in it goes alone.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Shared, encode::lock_value};
 use crate::{
-    description::format::UpdateStyle,
+    description::format::{UpdateStyle, Verb},
     dialect::{self, Decoded, bulk_body, decode_row, update_body},
+    diff::{Sides, diff},
     http::{Call, HttpError, Processed, Repeat},
     live::{Remote, item_vars},
     plan::{Operation, Step, bulk_of, bulk_route, reads_before_update, update_route},
@@ -182,7 +183,7 @@ impl Shared<'_> {
         let body = match spec.style {
             UpdateStyle::JsonPatch => {
                 headers.push(("content-type".to_owned(), "application/json-patch+json".to_owned()));
-                json_patch(&attributes)
+                json_patch(step, &attributes)
             }
             UpdateStyle::MergePatch => {
                 headers.push(("content-type".to_owned(), "application/merge-patch+json".to_owned()));
@@ -194,10 +195,20 @@ impl Shared<'_> {
         let mut call = Call::new(method, route.path.clone()).repeat(Repeat::Always).body(body);
         call.query = query;
         call.headers = headers;
-        let answer = self
-            .send_call(remote, call, &spec.success)
-            .await
-            .map_err(|error| Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() })?;
+        let answer = match self.send_call(remote, call, &spec.success).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                // A guarded update whose answer was lost is refused when it is repeated: look whether it was done.
+                let guarded = spec.lock.is_some() && matches!(error, HttpError::Refused { .. });
+                return match self.as_sent(remote, step).await.filter(|_| guarded) {
+                    Some(done) => Ok(done),
+                    None => Err(Trouble {
+                        unknown: error.processed() == Processed::Maybe,
+                        message: error.to_string(),
+                    }),
+                };
+            }
+        };
         let decoded = answer
             .json_if_any()
             .ok()
@@ -214,18 +225,54 @@ impl Shared<'_> {
     }
 }
 
-fn json_patch(attributes: &Fields) -> Value {
-    Value::Array(
-        attributes
-            .iter()
-            .map(|(name, value)| {
-                let path = format!("/{}", crate::address::escape(name));
-                if value.is_null() {
-                    serde_json::json!({ "op": "remove", "path": path })
-                } else {
-                    serde_json::json!({ "op": "add", "path": path, "value": value })
-                }
-            })
-            .collect(),
-    )
+impl Shared<'_> {
+    /// The object, if it is as an update was to make it.
+    async fn as_sent(&self, remote: &Remote, step: &Step) -> Option<Done> {
+        if !step.kind.can(Verb::Get) {
+            return None;
+        }
+        let id = step.action.id.clone()?;
+        let vars = item_vars(&step.kind, &id, step.parent.as_deref(), step.live.as_ref().map(|live| &live.fields));
+        let (row, _) = remote.get(&step.kind, &vars, &[]).await.ok()??;
+        let decoded = decode_row(&step.kind, &row, &self.context.seal)?;
+        let desired = self.made.resolve(&step.desired);
+        let sent = desired.into_iter().filter(|(name, _)| step.send.contains(name)).collect();
+        let sides = Sides {
+            specs: step.specs(),
+            desired: &sent,
+            applied: None,
+            live: Some(&decoded.fields),
+            ignore_drift: &[],
+            prune: step.prune,
+        };
+        diff(sides).changes.is_empty().then(|| Done::Present(Box::new(decoded)))
+    }
+}
+
+/// A JSON patch that sets attributes: those that stand below another one by themselves, so that what is beside them
+/// stays.
+fn json_patch(step: &Step, attributes: &Fields) -> Value {
+    let mut operations = Vec::new();
+    for (name, value) in attributes {
+        operate(step, name, &format!("/{}", crate::address::escape(name)), value, &mut operations);
+    }
+    Value::Array(operations)
+}
+
+fn operate(step: &Step, wire: &str, path: &str, value: &Value, operations: &mut Vec<Value>) {
+    let live = step.live.as_ref().map(|live| &live.fields);
+    let there = step.specs().iter().any(|(name, spec)| {
+        let below = spec.wire_name().strip_prefix(wire).is_some_and(|rest| rest.starts_with('.'));
+        below && live.is_some_and(|live| live.contains_key(name))
+    });
+    match value {
+        Value::Object(members) if there => {
+            for (name, value) in members {
+                let path = format!("{path}/{}", crate::address::escape(name));
+                operate(step, &format!("{wire}.{name}"), &path, value, operations);
+            }
+        }
+        Value::Null => operations.push(json!({ "op": "remove", "path": path })),
+        value => operations.push(json!({ "op": "add", "path": path, "value": value })),
+    }
 }

@@ -28,10 +28,12 @@ pub fn compose(
     raw: Option<&Value>,
     prune: bool,
 ) -> Result<Value, ComposeError> {
+    let merge = style == UpdateStyle::MergePatch && !spec.whole;
     match (spec.ty, desired) {
+        (FieldType::Any, _) if merge => Ok(patch(desired, live)),
+        (FieldType::Object, Value::Object(_)) if merge && spec.fields.is_empty() => Ok(patch(desired, live)),
         (FieldType::Object, Value::Object(members)) => {
             let mut out = Map::new();
-            let merge = style == UpdateStyle::MergePatch && !spec.whole;
             if !merge {
                 keep_live(spec, members, live, raw, &mut out)?;
             }
@@ -47,12 +49,17 @@ pub fn compose(
         }
         (FieldType::Map, Value::Object(members)) => {
             let mut out = Map::new();
-            if style != UpdateStyle::MergePatch
-                && let Some(Value::Object(there)) = live
-            {
+            if !merge && let Some(Value::Object(there)) = live {
                 out.clone_from(there);
             }
-            out.extend(members.iter().map(|(name, value)| (name.clone(), value.clone())));
+            let free = FieldSpec { ty: FieldType::Any, whole: spec.whole, ..FieldSpec::default() };
+            let items = spec.items.as_deref().unwrap_or(&free);
+            for (name, value) in members {
+                let below = |side: Option<&Value>| side.and_then(|side| side.get(name)).cloned();
+                let (applied, live) = (below(applied), below(live));
+                let value = compose(items, style, value, applied.as_ref(), live.as_ref(), None, prune)?;
+                out.insert(name.clone(), value);
+            }
             Ok(Value::Object(out))
         }
         (FieldType::List, Value::Array(entries)) if spec.keyed_by.is_some() => {
@@ -60,6 +67,15 @@ pub fn compose(
         }
         _ => Ok(desired.clone()),
     }
+}
+
+/// A merge patch that makes a live value the desired one: what goes is null.
+fn patch(desired: &Value, live: Option<&Value>) -> Value {
+    let (Value::Object(members), Some(Value::Object(there))) = (desired, live) else { return desired.clone() };
+    let gone = there.keys().filter(|name| !members.contains_key(*name));
+    let mut out: Map<String, Value> = gone.map(|name| (name.clone(), Value::Null)).collect();
+    out.extend(members.iter().map(|(name, value)| (name.clone(), patch(value, there.get(name)))));
+    Value::Object(out)
 }
 
 fn keep_live(

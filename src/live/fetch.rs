@@ -132,8 +132,15 @@ impl Observer<'_> {
                     asked
                 };
                 let limit = if parents.is_empty() { usize::MAX } else { parents.len().saturating_add(1) };
-                if let Some(listing) = remote.list_within(kind, &below(scope.as_ref()), limit).await? {
-                    return Ok(Answers { listing, ..Answers::default() });
+                let absent = |error: &HttpError| {
+                    error.status().is_some_and(|status| remote.api.spec.errors.absent.contains(&status))
+                };
+                match remote.list_within(kind, &below(scope.as_ref()), limit).await {
+                    Ok(Some(listing)) => return Ok(Answers { listing, ..Answers::default() }),
+                    Ok(None) => {}
+                    // Below a parent that is gone, there is nothing.
+                    Err(error) if scope.is_some() && absent(&error) => return Ok(Answers::default()),
+                    Err(error) => return Err(error),
                 }
                 // The whole is longer than the parents in use are many: read it below each of them instead.
                 let mut answers = Answers { scopes: parents.clone(), ..Answers::default() };

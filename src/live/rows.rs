@@ -86,7 +86,8 @@ impl Observer<'_> {
         if let Some(known) = self.out.by_id.get(&slot) {
             return Some(*known);
         }
-        let keep = kind.spec.hook.is_some() || kind.spec.update.style == UpdateStyle::Replace;
+        let update = &kind.spec.update;
+        let keep = kind.spec.hook.is_some() || update.style == UpdateStyle::Replace || update.lock.is_some();
         let object = LiveObject {
             kind: kind.clone(),
             connection: connection.clone(),

@@ -292,12 +292,15 @@ pub fn reads_before_update(kind: &Kind) -> bool {
 }
 
 /// Reads that carrying a step out needs besides the calls that it announces: the ids of what was sent along, what a
-/// silent create made, the object as it is where an update replaces it whole.
+/// silent create made, the object as it is where an update replaces it whole, what became of an accepted call.
 pub(super) fn lookups(step: &Step) -> u64 {
     let spec = &step.kind.spec;
     let after_create = matches!(step.operation, Operation::Create | Operation::Replace)
         && spec.create.answers_nothing
         && !step.embedded;
     let before_update = step.operation == Operation::Update && reads_before_update(&step.kind);
-    u64::from(after_create) + u64::from(before_update)
+    let creates = matches!(step.operation, Operation::Create | Operation::Replace) && !step.embedded;
+    let deletes = matches!(step.operation, Operation::Delete | Operation::Replace);
+    let polls = u64::from(creates && spec.create.poll) + u64::from(deletes && spec.delete.poll);
+    u64::from(after_create) + u64::from(before_update) + polls
 }

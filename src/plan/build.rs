@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Action, ActionKind, Change, Reason, Summary,
+    Action, ActionKind, Change, Reason, Summary, lockout,
     removed::{self, Removed},
     sequence::pending,
     show::Shown,
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     description::{
         Specs,
-        format::{Immutable, Verb},
+        format::{FieldType, Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
     diff::{Difference, Differences, Sides, compose, diff},
@@ -120,6 +120,7 @@ pub(super) fn draft(inputs: &Inputs<'_>) -> Draft {
     }
     let Builder { mut out, shown, step_of, .. } = builder;
     removed::draft(inputs, &shown, &step_of, &mut Removed { out: &mut out });
+    lockout::order(&mut out.steps);
     for (address, tombstone) in &inputs.state.tombstones {
         let connection: Arc<str> = tombstone.connection.as_str().into();
         let listed = inputs.observed.by_id(&connection, &tombstone.kind, &tombstone.id).is_some();
@@ -397,6 +398,10 @@ impl Builder<'_> {
             self.out.unchanged += 1;
             return;
         }
+        if !intended {
+            let adopted = owned.then(|| record.as_ref().is_some_and(|(_, record)| record.adopted));
+            self.keep_files(object, specs, &mut differences, adopted);
+        }
         if self.refused(object, live, &differences.changes) {
             return;
         }
@@ -490,6 +495,33 @@ impl Builder<'_> {
         }
         to.extend(self.inputs.observed.late.get(&index).into_iter().flatten());
         to.into_iter().map(|target| self.inputs.manifests.objects[target].address.to_string()).collect()
+    }
+
+    /// Leaves files alone that were there before plumb and cannot be changed in place: they may be another content of
+    /// the same thing. `adopted` says whether an owned object was adopted; nothing where it is not owned yet.
+    fn keep_files(&mut self, object: &Manifest, specs: &Specs, differences: &mut Differences, adopted: Option<bool>) {
+        if adopted == Some(false) {
+            return;
+        }
+        let is_kept = |change: &Difference| {
+            let file = specs.get(&change.field).is_some_and(|spec| spec.ty == FieldType::File && spec.replaces());
+            file && (adopted.is_none() || change.unchanged_manifest)
+        };
+        let (kept, changes) = std::mem::take(&mut differences.changes).into_iter().partition(is_kept);
+        differences.changes = changes;
+        let kept: Vec<Difference> = kept;
+        for change in kept {
+            let message = format!(
+                "The live `{}` of `{}` is another file than the declared one. It was there before plumb, and is kept.",
+                change.path, object.address
+            );
+            let told = if adopted.is_none() {
+                Diagnostic::warning("PL0519", message)
+            } else {
+                Diagnostic::note("PL0519", message)
+            };
+            self.tell(object, &change.path, told.hint("Delete the live one by hand to have the declared one uploaded."));
+        }
     }
 
     /// Changes that the API would refuse, told before anything is sent.

@@ -50,16 +50,9 @@ pub fn refusals(inputs: &Inputs<'_>, steps: &[Step], callers: &HashMap<String, S
                 .hint("Run plumb as another user for this change."),
             );
         }
-        if let Some(last) = &lockout.last {
-            let specs = &step.kind.spec.fields;
-            let was = holds(specs, last, &Fields::new(), &live.fields);
-            let stays = step.operation != Operation::Delete && holds(specs, last, &step.desired, &live.fields);
-            if was && !stays {
-                let slot =
-                    (step.action.connection.clone(), step.kind.name.clone(), step.parent.clone().unwrap_or_default());
-                let entry = parents.entry(slot).or_insert((0, step.action.address.clone()));
-                entry.0 += 1;
-            }
+        if shift(step) == Some(Shift::Loses) {
+            let entry = parents.entry(slot(step)).or_insert((0, step.action.address.clone()));
+            entry.0 += 1;
         }
     }
     for ((connection, kind, parent), (lost, address)) in parents {
@@ -79,20 +72,8 @@ pub fn refusals(inputs: &Inputs<'_>, steps: &[Step], callers: &HashMap<String, S
                     .is_some_and(|last| holds(&live.kind.spec.fields, last, &Fields::new(), &live.fields))
             })
             .count();
-        let gained = steps
-            .iter()
-            .filter(|step| {
-                step.operation == Operation::Create && step.kind.name == kind && step.parent.as_deref() == Some(&parent)
-            })
-            .filter(|step| {
-                step.kind
-                    .spec
-                    .lockout
-                    .as_ref()
-                    .and_then(|lockout| lockout.last.as_ref())
-                    .is_some_and(|last| holds(&step.kind.spec.fields, last, &step.desired, &Fields::new()))
-            })
-            .count();
+        let own = (connection, kind, parent);
+        let gained = steps.iter().filter(|step| shift(step) == Some(Shift::Gains) && slot(step) == own).count();
         if there + gained <= lost {
             out.push(
                 Diagnostic::refusal(
@@ -107,6 +88,58 @@ pub fn refusals(inputs: &Inputs<'_>, steps: &[Step], callers: &HashMap<String, S
         }
     }
     out
+}
+
+/// What a step does to the number of objects of which a parent needs the last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shift {
+    Gains,
+    Loses,
+}
+
+fn shift(step: &Step) -> Option<Shift> {
+    let last = step.kind.spec.lockout.as_ref()?.last.as_ref()?;
+    let specs = &step.kind.spec.fields;
+    let nothing = Fields::new();
+    let live = step.live.as_ref().map(|live| &live.fields);
+    let was = live.is_some_and(|live| holds(specs, last, &nothing, live));
+    let is = match step.operation {
+        Operation::Delete => false,
+        Operation::Record => was,
+        Operation::Create | Operation::Update | Operation::Replace => {
+            holds(specs, last, &step.desired, live.unwrap_or(&nothing))
+        }
+    };
+    match (was, is) {
+        (false, true) => Some(Shift::Gains),
+        (true, false) => Some(Shift::Loses),
+        _ => None,
+    }
+}
+
+/// Connection, kind and parent of a step's object.
+fn slot(step: &Step) -> (String, String, String) {
+    (step.action.connection.clone(), step.kind.name.clone(), step.parent.clone().unwrap_or_default())
+}
+
+/// Has another owner, or the like, be there before one is taken away.
+pub(super) fn order(steps: &mut [Step]) {
+    let mut gains: HashMap<(String, String, String), Vec<usize>> = HashMap::new();
+    for (number, step) in steps.iter().enumerate() {
+        if shift(step) == Some(Shift::Gains) {
+            gains.entry(slot(step)).or_default().push(number);
+        }
+    }
+    if gains.is_empty() {
+        return;
+    }
+    for step in steps.iter_mut().filter(|step| shift(step) == Some(Shift::Loses)) {
+        if let Some(before) = gains.get(&slot(step)) {
+            step.after.extend(before);
+            step.after.sort_unstable();
+            step.after.dedup();
+        }
+    }
 }
 
 fn id_in(fields: &Fields, field: &str) -> Option<String> {

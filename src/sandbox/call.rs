@@ -247,7 +247,16 @@ impl Simulation {
         for name in before.keys().filter(|name| !after.contains_key(*name)) {
             item.attributes.insert(name.clone(), Value::Null);
         }
-        item.attributes.extend(after.into_iter().filter(|(name, value)| before.get(name) != Some(value)));
+        for (name, value) in after {
+            let Some(old) = before.get(&name).filter(|old| **old != value) else {
+                if !before.contains_key(&name) {
+                    item.attributes.insert(name, value);
+                }
+                continue;
+            };
+            let value = if call.shape.leads_on(&name) { with_nulls(old, value) } else { value };
+            item.attributes.insert(name, value);
+        }
         Ok(item)
     }
 
@@ -326,7 +335,21 @@ fn status(success: &[u16], usual: StatusCode) -> StatusCode {
 
 /// Answers that work is under way, where the description says so: the object itself tells when it is done.
 fn polled(polls: bool, answer: Answer, url: &str) -> Answer {
-    if polls { Answer::empty(StatusCode::ACCEPTED).with("location", url) } else { answer }
+    if polls { Answer::empty(StatusCode::ACCEPTED).with("location", url).with("retry-after", "0") } else { answer }
+}
+
+/// An object with null for the members that it has no more.
+fn with_nulls(before: &Value, after: Value) -> Value {
+    let (Value::Object(before), Value::Object(mut after)) = (before, after.clone()) else { return after };
+    for (name, old) in before {
+        match after.get_mut(name) {
+            Some(value) => *value = with_nulls(old, value.take()),
+            None => {
+                after.insert(name.clone(), Value::Null);
+            }
+        }
+    }
+    after.into()
 }
 
 fn check_count(count: usize, max: Option<u32>) -> Result<(), Refusal> {

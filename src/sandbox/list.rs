@@ -157,11 +157,13 @@ fn wish(sim: &Simulation, shape: &Shape, paging: &Paging, query: &[(String, Stri
     let mut wish = Wish::default();
     let spec = &shape.kind.spec;
     let documented = sim.behaviour.documented(shape.name());
+    // Links to the next page are the API's own affair.
+    let own_links = matches!(paging.style, PagingStyle::Link | PagingStyle::NextUrl) && paging.page.is_none();
     for (name, value) in query {
         let name = name.as_str();
         if paging.size.as_deref() == Some(name) {
             wish.size = Some(number(name, value)?);
-        } else if paging.page.as_deref() == Some(name) || (paging.style == PagingStyle::Link && name == "page") {
+        } else if paging.page.as_deref() == Some(name) || (own_links && name == "page") {
             match paging.style {
                 PagingStyle::Page | PagingStyle::Link => wish.number = Some(number(name, value)?),
                 PagingStyle::Offset => wish.offset = Some(number(name, value)?),

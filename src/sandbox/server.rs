@@ -1,6 +1,7 @@
 //! HTTP requests to answers: faults, the door, the call, the log.
 
 use std::{
+    collections::HashMap,
     io,
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,7 +14,7 @@ use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, State},
-    http::{Request as HttpRequest, Response, StatusCode, header},
+    http::{HeaderMap, Request as HttpRequest, Response, StatusCode, header},
 };
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -73,12 +74,29 @@ fn as_text<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::E
 pub(super) struct Site {
     pub(super) sim: Simulation,
     door: Mutex<Door>,
+    /// Answers to calls with an idempotency key, by path and key.
+    keyed: Mutex<HashMap<(String, String), Answer>>,
 }
 
 impl Site {
     /// Puts a door before a simulation.
     pub(super) fn new(sim: Simulation, door: Door) -> Self {
-        Self { sim, door: Mutex::new(door) }
+        Self { sim, door: Mutex::new(door), keyed: Mutex::default() }
+    }
+
+    /// Answers a call; one with the idempotency key of an earlier one as that was answered.
+    fn once(&self, headers: &HeaderMap, path: &str, answer: impl FnOnce() -> Answer) -> Answer {
+        let header = self.sim.api.spec.limits.idempotency_header.as_ref();
+        let Some(key) = header.and_then(|header| headers.get(header)?.to_str().ok()) else { return answer() };
+        let slot = (path.to_owned(), key.to_owned());
+        if let Some(known) = self.keyed.lock().unwrap_or_else(PoisonError::into_inner).get(&slot) {
+            return known.clone();
+        }
+        let answer = answer();
+        if answer.status.is_success() {
+            self.keyed.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, answer.clone());
+        }
+        answer
     }
 }
 
@@ -266,7 +284,7 @@ fn enter(
                         body,
                         reader: Reader { url: format!("{}/{}{path}", hub.address, api.name), sees_secrets },
                     };
-                    site.sim.answer(&request)
+                    site.once(&parts.headers, path, || site.sim.answer(&request))
                 }
             }
         }

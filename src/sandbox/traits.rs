@@ -142,8 +142,8 @@ fn trait_value(store: &Store, field: &Row, value: &Value, before: Option<&Value>
 }
 
 fn upload(value: &Value, before: Option<&Value>) -> Result<Value, String> {
-    if before.is_some_and(|before| shown_upload(before) == *value) {
-        return Ok(value.clone());
+    if let Some(before) = before.filter(|before| shown_upload(before) == *value) {
+        return Ok(before.clone());
     }
     let content = value.get("content").and_then(Value::as_str);
     let name = value.get("file_name").and_then(Value::as_str).filter(|name| !name.is_empty());

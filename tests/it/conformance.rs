@@ -4,6 +4,9 @@
 mod adoption;
 mod changes;
 mod lifecycle;
+mod many;
+mod particular;
+mod parts;
 mod recovery;
 mod stage;
 mod subject;
@@ -28,8 +31,10 @@ enum Step {
     Change,
     Drift,
     Clear,
+    Parts,
     Delete,
     Adopt,
+    Many,
     Lost,
     Crash,
 }
@@ -123,8 +128,9 @@ async fn all(steps: &[Step], work: Work) {
     assert!(wrong.is_empty(), "{} findings:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// APIs that users describe: the guide's example.
-const DESCRIBED: [&str; 1] = [include_str!("../../examples/custom-api/api.yaml")];
+/// APIs that users describe: the guide's example, and one that has of everything.
+const DESCRIBED: [&str; 2] =
+    [include_str!("../../examples/custom-api/api.yaml"), include_str!("../cases/conformance/depot.yaml")];
 
 fn described(manifest: &str) -> Arc<Api> {
     let document: Value = serde_saphyr::from_str(manifest).unwrap();
@@ -163,6 +169,11 @@ async fn every_field_changes_drifts_and_clears_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_declared_stays_and_entries_are_managed_one_by_one() {
+    all(&[Step::Parts], |case| Box::pin(parts::parts(case))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_kind_goes_as_its_description_says() {
     all(&[Step::Delete], |case| Box::pin(lifecycle::delete(case))).await;
 }
@@ -170,6 +181,11 @@ async fn every_kind_goes_as_its_description_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_is_adopted_and_never_made_twice() {
     all(&[Step::Adopt], |case| Box::pin(adoption::adopt(case))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_objects_go_by_bulk_calls_where_there_are_some() {
+    all(&[Step::Many], |case| Box::pin(many::many(case))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

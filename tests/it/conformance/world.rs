@@ -32,6 +32,13 @@ pub(super) const SUBJECT: Tag = Tag { word: "s", place: 2 };
 /// What has nothing to do with it.
 pub(super) const BYSTANDER: Tag = Tag { word: "z", place: 3 };
 
+/// What there is many of.
+pub(super) const MANY: [Tag; 3] =
+    [Tag { word: "k", place: 5 }, Tag { word: "l", place: 6 }, Tag { word: "m", place: 7 }];
+
+/// What comes later.
+pub(super) const NEW: Tag = Tag { word: "n", place: 4 };
+
 /// One manifest.
 #[derive(Debug, Clone)]
 pub(super) struct Doc {
