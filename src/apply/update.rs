@@ -202,10 +202,7 @@ impl Shared<'_> {
                 let guarded = spec.lock.is_some() && matches!(error, HttpError::Refused { .. });
                 return match self.as_sent(remote, step).await.filter(|_| guarded) {
                     Some(done) => Ok(done),
-                    None => Err(Trouble {
-                        unknown: error.processed() == Processed::Maybe,
-                        message: error.to_string(),
-                    }),
+                    None => Err(Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() }),
                 };
             }
         };

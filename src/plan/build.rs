@@ -520,7 +520,11 @@ impl Builder<'_> {
             } else {
                 Diagnostic::note("PL0519", message)
             };
-            self.tell(object, &change.path, told.hint("Delete the live one by hand to have the declared one uploaded."));
+            self.tell(
+                object,
+                &change.path,
+                told.hint("Delete the live one by hand to have the declared one uploaded."),
+            );
         }
     }
 

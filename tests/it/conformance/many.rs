@@ -117,7 +117,8 @@ fn declare(stage: &mut Stage, specs: &[Fields]) {
 }
 
 fn same_key(case: &Case, a: &Fields, b: &Fields) -> bool {
-    let names = case.kind.spec.key.iter().chain(case.kind.spec.fields.values().filter_map(|field| field.from_file.as_ref()));
+    let names =
+        case.kind.spec.key.iter().chain(case.kind.spec.fields.values().filter_map(|field| field.from_file.as_ref()));
     names.into_iter().all(|name| a.get(name) == b.get(name))
 }
 
@@ -163,7 +164,11 @@ fn changed(stage: &Stage, specs: &[Fields]) -> Option<Vec<Fields>> {
             immutable: None,
             kept: String::new(),
         };
-        plain && free && field.when.is_none() && !case.kind.spec.key.contains(name) && meant.meaning(&case.kind) == Meaning::Update
+        plain
+            && free
+            && field.when.is_none()
+            && !case.kind.spec.key.contains(name)
+            && meant.meaning(&case.kind) == Meaning::Update
     })?;
     let field: FieldSpec = field.clone();
     MANY.iter()
@@ -179,7 +184,12 @@ fn changed(stage: &Stage, specs: &[Fields]) -> Option<Vec<Fields>> {
 /// Plans the same action on all objects, and says by which calls.
 async fn planned(stage: &Stage, action: ActionKind, count: usize) -> Check<(pipeline::Planned, Vec<String>)> {
     let planned = stage.plan().await?;
-    let own: Vec<_> = planned.document.actions.iter().filter(|action| !action.address.contains('#') || stage.case.parent.is_some()).collect();
+    let own: Vec<_> = planned
+        .document
+        .actions
+        .iter()
+        .filter(|action| !action.address.contains('#') || stage.case.parent.is_some())
+        .collect();
     if own.len() != count || own.iter().any(|own| own.action != action) {
         return Err(format!("planned {:?}", lines(&planned.document)));
     }
@@ -202,7 +212,8 @@ async fn plain(case: &Case) -> Check {
     declare(&mut stage, &specs);
     let (plan, calls) = planned(&stage, ActionKind::Create, many).await?;
     // What is sent along with objects goes alone.
-    let along = case.api.children(&case.kind.name).any(|child| child.inside().is_some_and(|inside| inside.embed_required));
+    let along =
+        case.api.children(&case.kind.name).any(|child| child.inside().is_some_and(|inside| inside.embed_required));
     if calls.len() != expected(bulk.create.as_ref().filter(|_| !along), many) {
         return Err(format!("creates by {calls:?}"));
     }

@@ -12,7 +12,9 @@ use crate::support::stack::{Stack, lines};
 fn type_with(fields: &[(&str, u32)]) -> String {
     let fields: Vec<String> = fields
         .iter()
-        .map(|(name, order)| format!("    - {{name: {name}, kind: Text, order: {order}, useForTitle: true, showInList: true}}\n"))
+        .map(|(name, order)| {
+            format!("    - {{name: {name}, kind: Text, order: {order}, useForTitle: true, showInList: true}}\n")
+        })
         .collect();
     format!(
         "apiVersion: itglue.plumb.dev/v1alpha1\nkind: FlexibleAssetType\nmetadata: {{name: server}}\nspec:\n  name: Server\n  \
@@ -30,8 +32,13 @@ async fn fields_exchange_their_places_in_one_call() {
     stack.sandbox.clear_log();
     let document = stack.apply().await;
     assert_eq!(lines(&document).len(), 3);
-    let writes: Vec<String> =
-        stack.sandbox.log().iter().filter(|entry| entry.method != "GET").map(|entry| format!("{} {}", entry.method, entry.path)).collect();
+    let writes: Vec<String> = stack
+        .sandbox
+        .log()
+        .iter()
+        .filter(|entry| entry.method != "GET")
+        .map(|entry| format!("{} {}", entry.method, entry.path))
+        .collect();
     assert_eq!(writes, ["PATCH /flexible_asset_fields"]);
     stack.assert_empty().await;
 }
@@ -95,7 +102,10 @@ fn organization(members: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_the_caller_nor_the_last_owner_is_taken_away() {
     let mut stack = Stack::start(&["rest"]).await;
-    stack.write("org.yaml", &organization("{user: johndoe, role: member}, {user: jane, role: owner}, {user: ops, role: member}"));
+    stack.write(
+        "org.yaml",
+        &organization("{user: johndoe, role: member}, {user: jane, role: owner}, {user: ops, role: member}"),
+    );
     stack.apply().await;
     stack.assert_empty().await;
     stack.options.prune = true;
@@ -110,7 +120,10 @@ async fn neither_the_caller_nor_the_last_owner_is_taken_away() {
         assert_eq!(planned.refusal().map(|told| told.code.to_string()).as_deref(), Some(code), "{members}");
     }
     // The ownership may change hands in one run.
-    stack.write("org.yaml", &organization("{user: johndoe, role: member}, {user: jane, role: member}, {user: ops, role: owner}"));
+    stack.write(
+        "org.yaml",
+        &organization("{user: johndoe, role: member}, {user: jane, role: member}, {user: ops, role: owner}"),
+    );
     stack.apply().await;
     stack.assert_empty().await;
 }
@@ -152,7 +165,11 @@ async fn a_password_is_told_from_one_of_the_same_name_that_is_embedded() {
     assert_eq!(stack.sandbox.objects("itglue", "Password").len(), 2);
     std::fs::remove_dir_all(stack.path(".plumb")).unwrap();
     let document = stack.apply().await;
-    assert!(document.actions.iter().all(|action| action.action == ActionKind::Adopt && action.requests.is_empty()), "{:?}", lines(&document));
+    assert!(
+        document.actions.iter().all(|action| action.action == ActionKind::Adopt && action.requests.is_empty()),
+        "{:?}",
+        lines(&document)
+    );
     assert_eq!(stack.sandbox.objects("itglue", "Password").len(), 2);
     stack.assert_empty().await;
 }
@@ -171,9 +188,18 @@ async fn a_file_that_was_there_before_is_kept_until_another_one_is_declared() {
     std::fs::remove_dir_all(stack.path(".plumb")).unwrap();
     stack.write("plan.pdf", "another plan, and a longer one");
     let planned = stack.plan().await;
-    let adopted = planned.document.actions.iter().find(|action| action.kind == "Location" && action.address.contains('#')).unwrap();
+    let adopted = planned
+        .document
+        .actions
+        .iter()
+        .find(|action| action.kind == "Location" && action.address.contains('#'))
+        .unwrap();
     assert_eq!((adopted.action, adopted.reason, adopted.changes.len()), (ActionKind::Adopt, Reason::New, 0));
-    assert!(told(&planned.diagnostics).iter().any(|told| told.starts_with("PL0519")), "{:?}", told(&planned.diagnostics));
+    assert!(
+        told(&planned.diagnostics).iter().any(|told| told.starts_with("PL0519")),
+        "{:?}",
+        told(&planned.diagnostics)
+    );
     stack.apply().await;
     stack.assert_empty().await;
     assert_eq!(stack.sandbox.objects("itglue", "Attachment")[0]["id"], live);
@@ -196,7 +222,11 @@ async fn twins_are_told_apart_by_their_ids() {
     };
     stack.write("contact.yaml", &contact(""));
     let planned = stack.plan().await;
-    assert!(told(&planned.diagnostics).iter().any(|told| told.starts_with("PL0208")), "{:?}", told(&planned.diagnostics));
+    assert!(
+        told(&planned.diagnostics).iter().any(|told| told.starts_with("PL0208")),
+        "{:?}",
+        told(&planned.diagnostics)
+    );
     stack.write("contact.yaml", &contact("plumb.dev/external-id: \"7\""));
     let document = stack.apply().await;
     assert_eq!(lines(&document), ["adopt itglue/Contact/jo (new) /title"]);

@@ -31,15 +31,21 @@ pub(super) async fn parts(case: &Case) -> Vec<Finding> {
         fields.dedup();
         for field in fields {
             let beside = async { undeclared(&mut Stage::ready(case, &variant).await?, &field).await };
-            out.extend(beside.await.err().map(|wrong| Finding::new(Step::Parts, &field, format!("undeclared: {wrong}"))));
+            out.extend(
+                beside.await.err().map(|wrong| Finding::new(Step::Parts, &field, format!("undeclared: {wrong}"))),
+            );
             let spec = &fresh.specs[&field];
             if spec.ty == FieldType::List && spec.keyed_by.is_some() {
                 let listed = async { listed(&mut Stage::ready(case, &variant).await?, &field).await };
-                out.extend(listed.await.err().map(|wrong| Finding::new(Step::Parts, &field, format!("entries: {wrong}"))));
+                out.extend(
+                    listed.await.err().map(|wrong| Finding::new(Step::Parts, &field, format!("entries: {wrong}"))),
+                );
             }
             if spec.set {
                 let turned = async { turned(&mut Stage::ready(case, &variant).await?, &field).await };
-                out.extend(turned.await.err().map(|wrong| Finding::new(Step::Parts, &field, format!("order: {wrong}"))));
+                out.extend(
+                    turned.await.err().map(|wrong| Finding::new(Step::Parts, &field, format!("order: {wrong}"))),
+                );
             }
         }
         let moved = async { moved(&mut Stage::ready(case, &variant).await?).await };
@@ -58,8 +64,12 @@ pub(super) async fn parts(case: &Case) -> Vec<Finding> {
 async fn undeclared(stage: &mut Stage, field: &str) -> Check {
     let kind = stage.case.kind.clone();
     let leaves = stage.leaves();
-    let leaf = leaves.into_iter().find(|leaf| leaf.field == field && leaf.meaning(&kind) == Meaning::Update && stage.other(leaf).is_some());
-    let Some(leaf) = leaf.filter(|leaf| stage.case.parent.is_none() || !kind.spec.key.contains(&leaf.field)) else { return Ok(()) };
+    let leaf = leaves
+        .into_iter()
+        .find(|leaf| leaf.field == field && leaf.meaning(&kind) == Meaning::Update && stage.other(leaf).is_some());
+    let Some(leaf) = leaf.filter(|leaf| stage.case.parent.is_none() || !kind.spec.key.contains(&leaf.field)) else {
+        return Ok(());
+    };
     let other = stage.other(&leaf).unwrap();
     let before = stage.row().await?;
     let variant = stage.variant().clone();
@@ -67,7 +77,11 @@ async fn undeclared(stage: &mut Stage, field: &str) -> Check {
     world.docs = stage.docs.clone();
     let needed = world.needed(&kind, super::world::SUBJECT, &variant);
     let now = stage.declared().clone();
-    let mut spec: Fields = now.iter().filter(|(name, _)| needed.contains_key(*name)).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut spec: Fields = now
+        .iter()
+        .filter(|(name, _)| needed.contains_key(*name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     // What the server would move with the leaf stays declared with it.
     let partners = stage.specs.iter().filter(|(_, spec)| spec.moved_by.iter().any(|by| by == field));
     spec.extend(partners.filter_map(|(name, _)| Some((name.clone(), now.get(name)?.clone()))));
@@ -208,7 +222,8 @@ async fn moved(stage: &mut Stage) -> Check {
 /// Another key is another entry; the old one goes with prune.
 async fn other_key(stage: &mut Stage) -> Check {
     let kind = stage.case.kind.clone();
-    let key = stage.leaves().into_iter().find(|leaf| kind.spec.key.contains(&leaf.field) && stage.other(leaf).is_some());
+    let key =
+        stage.leaves().into_iter().find(|leaf| kind.spec.key.contains(&leaf.field) && stage.other(leaf).is_some());
     let Some(leaf) = key else { return Ok(()) };
     let doc = stage.doc.clone();
     stage.docs[&doc].annotations.insert("plumb.dev/deletion-policy".into(), "delete".into());
@@ -219,7 +234,8 @@ async fn other_key(stage: &mut Stage) -> Check {
     stage.put(&leaf, other);
     stage.stack.options.prune = true;
     let planned = stage.plan().await?;
-    let mut found: Vec<String> = lines(&planned.document).iter().map(|line| line.split(" /").next().unwrap_or_default().to_owned()).collect();
+    let mut found: Vec<String> =
+        lines(&planned.document).iter().map(|line| line.split(" /").next().unwrap_or_default().to_owned()).collect();
     found.sort();
     let wanted = [format!("create {} (new)", stage.address()), format!("delete {old} (removed)")];
     if found != wanted {

@@ -56,8 +56,13 @@ async fn asking(case: &Case, what: Write) -> Check<Option<Stage>> {
     }
     let wanted = if what == Write::Update { Meaning::Update } else { Meaning::Replace };
     let key = case.kind.spec.key.clone();
-    let leaves = stage.leaves().into_iter().filter(|leaf| leaf.meaning(&case.kind) == wanted && (case.parent.is_none() || !key.contains(&leaf.field)));
-    let Some((leaf, other)) = leaves.into_iter().find_map(|leaf| Some((leaf.clone(), stage.other(&leaf)?))) else { return Ok(None) };
+    let leaves = stage
+        .leaves()
+        .into_iter()
+        .filter(|leaf| leaf.meaning(&case.kind) == wanted && (case.parent.is_none() || !key.contains(&leaf.field)));
+    let Some((leaf, other)) = leaves.into_iter().find_map(|leaf| Some((leaf.clone(), stage.other(&leaf)?))) else {
+        return Ok(None);
+    };
     stage.put(&leaf, other);
     Ok(Some(stage))
 }
@@ -66,8 +71,11 @@ async fn survive_later(case: &Case, what: Write, fault: &str) -> Check {
     let Some(stage) = asking(case, what).await? else { return Ok(()) };
     let before = stage.count();
     let planned = stage.plan().await?;
-    let [action] = planned.document.actions.as_slice() else { return Err(format!("planned {:?}", lines(&planned.document))) };
-    let orders: Vec<String> = calls_of(action).iter().map(|(method, path)| format!("{fault}@{method}:{path}=1x")).collect();
+    let [action] = planned.document.actions.as_slice() else {
+        return Err(format!("planned {:?}", lines(&planned.document)));
+    };
+    let orders: Vec<String> =
+        calls_of(action).iter().map(|(method, path)| format!("{fault}@{method}:{path}=1x")).collect();
     stage.fault(&orders.join(","));
     let applied = plumb::pipeline::apply(planned, &stage.stack.options).await.map_err(|failure| failure.to_string())?;
     stage.fault("");
@@ -89,7 +97,9 @@ async fn resume_later(case: &Case, what: Write) -> Check {
     let Some(stage) = asking(case, what).await? else { return Ok(()) };
     let before = stage.count();
     let planned = stage.plan().await?;
-    let [action] = planned.document.actions.as_slice() else { return Err(format!("planned {:?}", lines(&planned.document))) };
+    let [action] = planned.document.actions.as_slice() else {
+        return Err(format!("planned {:?}", lines(&planned.document)));
+    };
     let calls = calls_of(action);
     // Of a replacement, the deletion is carried out and the rest is not.
     let orders: Vec<String> = calls
