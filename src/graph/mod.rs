@@ -164,12 +164,11 @@ pub fn build(manifests: &Manifests, sources: &Sources) -> (Graph, Vec<Diagnostic
         let mut more: Vec<usize> = object.parent.into_iter().collect();
         if object.parent.is_none() {
             for address in &object.annotations.depends_on {
-                match names.address(address) {
-                    Some(index) => more.push(index),
-                    None => {
-                        let told = nothing_to_depend_on(manifests, sources, object, address, diagnostics.len());
-                        diagnostics.push(told);
-                    }
+                if let Some(index) = names.address(address) {
+                    more.push(index);
+                } else {
+                    let told = nothing_to_depend_on(manifests, sources, object, address, diagnostics.len());
+                    diagnostics.push(told);
                 }
             }
         }

@@ -168,7 +168,7 @@ spec: {name: Bright Otter}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_circle_is_drawn() {
-    let manifests = r#"
+    let manifests = r"
 apiVersion: itglue.plumb.dev/v1alpha1
 kind: Organization
 metadata: {name: one}
@@ -187,7 +187,7 @@ metadata: {name: three}
 spec:
   name: Three
   parent: one
-"#;
+";
     insta::assert_snapshot!(wrong(&stack().await, manifests).await, @r"
     error[PL0203]: These objects depend on one another in a circle: itglue/Organization/one → itglue/Organization/two → itglue/Organization/three → itglue/Organization/one.
       --> stack.yaml:6:11

@@ -99,11 +99,11 @@ fn declare(stage: &mut Stage, specs: &[Fields]) {
                 };
                 doc.annotations.insert("plumb.dev/deletion-policy".into(), "delete".into());
                 if let Some(old) = stage.docs.get(&name) {
-                    doc.entries = old.entries.clone();
+                    doc.entries.clone_from(&old.entries);
                 } else {
                     let mut world = World::new(&case.api, &stage.stack.sandbox);
                     let made = world.minimal(&case.kind, *tag);
-                    doc.entries = world.docs[&made].entries.clone();
+                    doc.entries.clone_from(&world.docs[&made].entries);
                 }
                 stage.docs.insert(name, doc);
             }
@@ -152,7 +152,7 @@ fn withdraw(stage: &mut Stage, specs: &[Fields]) {
 fn changed(stage: &Stage, specs: &[Fields]) -> Option<Vec<Fields>> {
     let case = &stage.case;
     let mut world = World::new(&case.api, &stage.stack.sandbox);
-    world.docs = stage.docs.clone();
+    world.docs.clone_from(&stage.docs);
     let (name, field) = case.kind.spec.fields.iter().find(|(name, field)| {
         let plain = matches!(field.ty, FieldType::String) && field.sensitive.is_none() && field.reference.is_none();
         let free = field.allowed.is_empty() && !field.required && !field.read_only && field.immutable.is_none();
