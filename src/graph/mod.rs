@@ -2,6 +2,7 @@
 //!
 //! A reference is a text until this stage finds what it means: a manifest of the stack, or a live object to look up.
 
+mod names;
 mod order;
 mod reference;
 mod walk;
@@ -9,6 +10,7 @@ mod walk;
 use std::collections::{HashMap, HashSet};
 
 pub use self::{
+    names::Names,
     order::{ordered, topological},
     reference::{Selector, Spoken, parse_reference},
     walk::{RefSite, map_references, references},
@@ -57,95 +59,6 @@ pub struct Graph {
     pub names: Names,
     /// Objects that cannot be planned, because what they refer to is not there, not theirs, or refers to them.
     pub wrong: HashSet<usize>,
-}
-
-/// Finds declared objects by handle, key and address.
-#[derive(Debug, Clone, Default)]
-pub struct Names {
-    handles_of_kinds: HashMap<(String, String, String), usize>,
-    keys_of_kinds: HashMap<(String, String, String), Vec<usize>>,
-    addresses: HashMap<Address, usize>,
-    /// Texts of the key's fields, by object.
-    keys: Vec<Vec<(String, String)>>,
-    /// Objects whose manifests could not be understood.
-    broken: HashSet<(String, String, String)>,
-}
-
-impl Names {
-    fn new(objects: &[Manifest], broken: &[Address]) -> Self {
-        let mut names = Self::default();
-        for address in broken.iter().filter(|address| address.entry.is_none()) {
-            names.broken.insert((address.api.to_string(), address.kind.to_string(), address.name.to_string()));
-        }
-        names.keys = objects.iter().map(key_texts).collect();
-        for (index, object) in objects.iter().enumerate() {
-            names.addresses.insert(object.address.clone(), index);
-            if object.parent.is_some() {
-                continue;
-            }
-            let name = |word: &str| (object.kind.api.clone(), object.kind.name.clone(), word.to_owned());
-            names.handles_of_kinds.insert(name(&object.address.name), index);
-            let key = object.kind.spec.name_field.as_ref().and_then(|field| object.spec.get(field)).and_then(text);
-            if let Some(key) = key {
-                names.keys_of_kinds.entry(name(&key)).or_default().push(index);
-            }
-        }
-        names
-    }
-
-    /// The object with this address.
-    pub fn address(&self, address: &Address) -> Option<usize> {
-        self.addresses.get(address).copied()
-    }
-
-    /// The object of a kind with this handle.
-    pub fn handle(&self, api: &str, kind: &str, name: &str) -> Option<usize> {
-        self.handles_of_kinds.get(&(api.to_owned(), kind.to_owned(), name.to_owned())).copied()
-    }
-
-    /// The only object of a kind whose name-like key field has this value, and whose other key fields are what stands
-    /// beside the reference: a configuration's `location: HQ` means the HQ of its own organization.
-    pub fn key(&self, api: &str, kind: &str, name: &str, beside: &dyn Fn(&str) -> Option<String>) -> Option<usize> {
-        let found = self.keys_of_kinds.get(&(api.to_owned(), kind.to_owned(), name.to_owned()))?;
-        let mut fitting = found.iter().copied().filter(|index| {
-            self.keys.get(*index).is_some_and(|fields| {
-                fields.iter().all(|(field, own)| beside(field).is_none_or(|other| self.same(api, own, &other)))
-            })
-        });
-        match (fitting.next(), fitting.next()) {
-            (Some(only), None) => Some(only),
-            _ => None,
-        }
-    }
-
-    /// Whether two texts may mean one object: equal, or both names of one declared object of any kind.
-    fn same(&self, api: &str, one: &str, other: &str) -> bool {
-        let plain = |text: &str| text.strip_prefix("ref:").unwrap_or(text).to_owned();
-        let (one, other) = (plain(one), plain(other));
-        if one == other {
-            return true;
-        }
-        let explicit = |text: &str| text.starts_with("id:") || text.starts_with("key:");
-        if explicit(&one) || explicit(&other) {
-            return true;
-        }
-        let kinds: HashSet<&String> =
-            self.handles_of_kinds.keys().filter(|(known, ..)| known == api).map(|(_, kind, _)| kind).collect();
-        kinds.into_iter().any(|kind| {
-            let find = |text: &str| {
-                self.handle(api, kind, text).or_else(|| {
-                    let slot = (api.to_owned(), kind.clone(), text.to_owned());
-                    self.keys_of_kinds.get(&slot).filter(|list| list.len() == 1).map(|list| list[0])
-                })
-            };
-            matches!((find(&one), find(&other)), (Some(a), Some(b)) if a == b)
-        })
-    }
-
-    /// Handles of a kind, for suggestions.
-    fn handles<'a>(&'a self, api: &'a str, kind: &'a str) -> impl Iterator<Item = &'a str> {
-        self.handles_of_kinds.keys().filter(move |(a, k, _)| a == api && k == kind).map(|(_, _, name)| name.as_str())
-    }
 }
 
 /// Finds what every reference means and puts the objects in order; reports references to nothing and cycles.
@@ -314,9 +227,7 @@ pub fn uses_of(
         };
         let target = match (declared.or_else(by_key), &spoken.selector) {
             (Some(index), _) => Meaning::Declared(index),
-            (None, Selector::Handle(name) | Selector::Plain(name))
-                if names.broken.contains(&(api.to_owned(), spoken.kind.clone(), name.clone())) =>
-            {
+            (None, Selector::Handle(name) | Selector::Plain(name)) if names.is_broken(api, &spoken.kind, name) => {
                 let message = format!("It refers to `{name}`, a {} whose manifest is broken.", spoken.kind);
                 diagnostics.push(Diagnostic::error("PL0211", message).at(place()).about(&object.address));
                 continue;
@@ -340,21 +251,6 @@ pub fn uses_of(
         };
         out.push(Use { pointer: site.pointer, kind: spoken.kind, target });
     }
-    out
-}
-
-/// Texts of the fields that an object's key has besides its name.
-fn key_texts(object: &Manifest) -> Vec<(String, String)> {
-    let spec = &object.kind.spec;
-    let scope = spec.scope.as_ref().map(|scope| &scope.field);
-    let mut out: Vec<(String, String)> = spec
-        .key
-        .iter()
-        .chain(scope)
-        .filter(|field| spec.name_field.as_ref() != Some(field))
-        .filter_map(|field| Some((field.clone(), text(object.spec.get(field)?)?)))
-        .collect();
-    out.dedup();
     out
 }
 

@@ -255,11 +255,24 @@ impl Observer<'_> {
             Target::Field(_, value) => value == words,
             Target::New(_) => false,
         };
+        let scoped = kind.spec.scope.as_ref().zip(scope.as_ref()).and_then(|(scoped, id)| {
+            let target = kind.field(&scoped.field)?.ref_spec()?.kind.clone()?;
+            Some((scoped.field.clone(), reference(&target, &Target::Id(id.clone()))))
+        });
+        let part = scoped.filter(|(field, _)| kind.spec.key.contains(field)).or_else(|| {
+            narrows.iter().find_map(|narrow| match narrow {
+                Narrow::Same(field, value) => Some((field.clone(), value.clone())),
+                Narrow::Text(..) => None,
+            })
+        });
         let matching: Vec<usize> = if whole {
             Vec::new()
         } else {
-            self.names
-                .find(connection, &kind, &name)
+            let named_so = match &part {
+                Some(part) => self.names.find_with(connection, &kind, &name, part),
+                None => self.names.find(connection, &kind, &name),
+            };
+            named_so
                 .into_iter()
                 .filter(|index| self.out.objects.get(*index).is_some_and(|live| fits(live, &narrows, &named)))
                 .collect()

@@ -24,23 +24,55 @@ pub(super) struct NameIndex {
 struct Names {
     spelled: HashMap<String, Vec<usize>>,
     lower: OnceLock<HashMap<String, Vec<usize>>>,
+    /// Those of keys with several parts by the name in lower case, one of the other parts, and its value (nothing where
+    /// the API does not show it); each with its name as it is spelled.
+    parts: HashMap<(String, String, Option<String>), Vec<(usize, String)>>,
 }
 
 impl NameIndex {
     pub(super) fn add(&mut self, object: &LiveObject, index: usize) {
         let kind = &object.kind;
         let names = kind.spec.key.last().into_iter().chain(&kind.spec.aliases);
+        let heads = kind.spec.key.split_last().map_or(&[][..], |(_, heads)| heads);
         let slot = self.by_name.entry((object.connection.clone(), kind.name.clone())).or_default();
         for field in names {
-            let spec = kind.field(field).cloned().unwrap_or_default();
-            if let Some(words) = object.fields.get(field).and_then(text) {
-                slot.lower.take();
-                let list = slot.spelled.entry(plain(&spec, &words)).or_default();
-                if list.last() != Some(&index) {
-                    list.push(index);
-                }
+            let Some(words) = object.fields.get(field).and_then(text) else { continue };
+            let spelled = plain(&kind.field(field).cloned().unwrap_or_default(), &words);
+            slot.lower.take();
+            for head in heads {
+                let value = object.fields.get(head).map(Value::to_string);
+                let list = slot.parts.entry((spelled.to_lowercase(), head.clone(), value)).or_default();
+                list.push((index, spelled.clone()));
+            }
+            let list = slot.spelled.entry(spelled).or_default();
+            if list.last() != Some(&index) {
+                list.push(index);
             }
         }
+    }
+
+    /// Objects whose last key field or an alias has this value, and whose other key field may have that one.
+    pub(super) fn find_with(
+        &self,
+        connection: &Arc<str>,
+        kind: &Kind,
+        name: &str,
+        part: &(String, Value),
+    ) -> Vec<usize> {
+        let Some(slot) = self.by_name.get(&(connection.clone(), kind.name.clone())) else { return Vec::new() };
+        let spec = kind.spec.key.last().and_then(|field| kind.field(field)).cloned().unwrap_or_default();
+        let spelled = plain(&spec, name);
+        let of = |value: Option<String>| {
+            let found = slot.parts.get(&(spelled.to_lowercase(), part.0.clone(), value));
+            found.into_iter().flatten()
+        };
+        let all: Vec<&(usize, String)> = of(Some(part.1.to_string())).chain(of(None)).collect();
+        let exact = all.iter().any(|(_, known)| *known == spelled);
+        let mut found: Vec<usize> =
+            all.into_iter().filter(|(_, known)| !exact || *known == spelled).map(|(index, _)| *index).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// Objects whose last key field or an alias has this value.
