@@ -1,6 +1,10 @@
 //! Diagnostics: what is wrong, where, and what to do about it, as data. `report` draws them.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use serde::Serialize;
 
@@ -38,6 +42,8 @@ pub struct SourceText {
 pub struct Sources {
     /// The texts; a [`SourceId`] is an index.
     pub texts: Vec<SourceText>,
+    /// Where the lines of each end, found when first asked for.
+    ends: Vec<OnceLock<Vec<usize>>>,
 }
 
 impl Sources {
@@ -45,7 +51,18 @@ impl Sources {
     pub fn add(&mut self, text: SourceText) -> SourceId {
         let id = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
         self.texts.push(text);
+        self.ends.push(OnceLock::new());
         SourceId(id)
+    }
+
+    /// How many lines of a text end before a byte.
+    pub fn lines_before(&self, id: SourceId, byte: usize) -> usize {
+        let (Some(text), Some(ends)) = (self.get(id), self.ends.get(id.0 as usize)) else { return 0 };
+        let ends = ends.get_or_init(|| {
+            let bytes = text.text.bytes().enumerate();
+            bytes.filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect()
+        });
+        ends.partition_point(|end| *end < byte)
     }
 
     /// The text with this number.

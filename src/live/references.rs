@@ -1,6 +1,9 @@
 //! References of declared objects → live ids, or what must be read to know them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -46,31 +49,40 @@ impl Observer<'_> {
                 },
             }
         }
-        // Some short keys complete others (`region` needs `country`): go over them until nothing more is found.
+        // Some short keys complete others (`region` needs `country`): they wait for those, unless they wait for each
+        // other.
         let mut open = later;
-        loop {
+        let mut patient = true;
+        while !open.is_empty() {
             let mut siblings = beside.clone();
             siblings.extend(map_references(specs, spec, &|pointer| found.get(pointer).cloned()));
-            let before = open.len();
+            let waiting: HashSet<&str> =
+                uses.iter().map(|one| one.pointer.as_str()).filter(|pointer| !found.contains_key(*pointer)).collect();
             let mut left = Vec::new();
-            let (mut more, mut wait_more, mut wrong_more, mut failed_more) = (Vec::new(), false, Vec::new(), false);
-            for found_use in open {
+            let mut stops = Vec::new();
+            for found_use in &open {
+                if patient && self.completed_by(index, specs, found_use).any(|one| waiting.contains(&*one)) {
+                    left.push(*found_use);
+                    continue;
+                }
                 match self.resolve_use(index, specs, found_use, &siblings) {
                     Ok(value) => {
                         found.insert(found_use.pointer.clone(), value);
                     }
                     Err(stop) => {
-                        note(stop, &mut more, &mut wait_more, &mut wrong_more, &mut failed_more);
-                        left.push(found_use);
+                        stops.push(stop);
+                        left.push(*found_use);
                     }
                 }
             }
-            if left.is_empty() || left.len() == before {
-                needs.extend(more);
-                wait |= wait_more;
-                failed |= failed_more;
-                wrong.extend(wrong_more);
-                break;
+            if left.len() == open.len() {
+                if !stops.is_empty() || !patient || !needs.is_empty() || wait || failed {
+                    for stop in stops {
+                        note(stop, &mut needs, &mut wait, &mut wrong, &mut failed);
+                    }
+                    break;
+                }
+                patient = false;
             }
             open = left;
         }
@@ -84,6 +96,19 @@ impl Observer<'_> {
             return Err(Stop::Fail(wrong));
         }
         Ok(map_references(specs, spec, &|pointer| found.get(pointer).cloned()))
+    }
+
+    /// Pointers to the siblings that complete a use's short key.
+    fn completed_by(&self, index: usize, specs: &Specs, found: &Use) -> impl Iterator<Item = String> + use<> {
+        let target = field_at(specs, &found.pointer).and_then(|field| field.reference.as_ref());
+        let remote = self.remotes.get(&self.manifests.objects[index].connection);
+        let key = remote.and_then(|remote| remote.api.kind(&found.kind)).map(|kind| &kind.spec.key);
+        let heads = key.and_then(|key| key.split_last()).map_or(&[][..], |(_, heads)| heads);
+        let own = |head: &String| {
+            let name = target.and_then(|target| target.complete.get(head)).unwrap_or(head);
+            format!("/{}", crate::address::escape(name))
+        };
+        heads.iter().map(own).filter(|own| *own != found.pointer).collect::<Vec<_>>().into_iter()
     }
 
     pub(super) fn resolve_use(

@@ -50,7 +50,10 @@ pub fn core_kind(name: &str) -> Option<(&'static str, Specs)> {
 /// Finds the place of a JSON pointer in a document, or of its nearest ancestor that is there.
 pub fn locate(sources: &Sources, document: DocumentRef, pointer: &str) -> Option<Place> {
     let text = &sources.get(document.source)?.text;
-    parse::locate(text, document.source, document.item.unwrap_or(document.index) as usize, pointer)
+    let start = document.item.unwrap_or(document.index) as usize;
+    let mut place = parse::locate(text, document.source, start, pointer)?;
+    place.line = place.line.saturating_add(u32::try_from(sources.lines_before(document.source, start)).unwrap_or(0));
+    Some(place)
 }
 
 #[cfg(test)]

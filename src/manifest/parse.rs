@@ -67,7 +67,8 @@ pub(super) fn documents(text: &str, source: SourceId) -> Parsed<'_> {
     parsed
 }
 
-/// Finds the place of a JSON pointer, or of its nearest ancestor, within the value that starts at a byte of a text.
+/// Finds the place of a JSON pointer, or of its nearest ancestor, within the value that starts at a byte of a text; lines
+/// are counted from the one that the value starts in.
 pub(super) fn locate(text: &str, source: SourceId, start: usize, pointer: &str) -> Option<Place> {
     let before = text.get(..start)?;
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -79,9 +80,7 @@ pub(super) fn locate(text: &str, source: SourceId, start: usize, pointer: &str) 
     let mut builder = Builder::new(&padded, source);
     let mut parser = Parser::new_from_str_with_options(&padded, options());
     let root = builder.next(&mut parser).ok().flatten()?;
-    let mut place = root.locate(pointer).place(source, &padded);
-    place.line += small(before.bytes().filter(|byte| *byte == b'\n').count());
-    Some(place)
+    Some(root.locate(pointer).place(source, &padded))
 }
 
 fn options() -> Options {
@@ -496,10 +495,10 @@ mod tests {
             let place = locate(text, SourceId(0), start, pointer).unwrap();
             (place.line, place.column, place.length)
         };
-        assert_eq!(place("/spec/name"), (7, 11, 1));
-        assert_eq!(place("/spec/list/1"), (8, 15, 1));
-        assert_eq!(place("/spec/list/9"), (8, 5, 4));
-        assert_eq!(place("/spec/none/x"), (6, 3, 4));
-        assert_eq!(place("/a"), (5, 6, 1));
+        assert_eq!(place("/spec/name"), (3, 11, 1));
+        assert_eq!(place("/spec/list/1"), (4, 15, 1));
+        assert_eq!(place("/spec/list/9"), (4, 5, 4));
+        assert_eq!(place("/spec/none/x"), (2, 3, 4));
+        assert_eq!(place("/a"), (1, 6, 1));
     }
 }

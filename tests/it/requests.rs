@@ -270,3 +270,45 @@ async fn objects_of_few_organizations_of_a_huge_account_are_asked_for_by_them() 
     let expected = ["", "filter[organization_id]=1000", "filter[organization_id]=1001"];
     assert_eq!(asked, expected, "one page tells how many there are");
 }
+
+/// As many organizations, each with a location of the same name, that configurations refer to by that name alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn short_names_are_found_among_thousands_of_namesakes() {
+    const MANY: usize = 2_000;
+    for declared in [false, true] {
+        let mut objects = json!({"itglue": {"Organization": [], "Location": []}});
+        let mut text = String::new();
+        for number in 0..MANY {
+            let id = 1000 + number;
+            let live = objects["itglue"].as_object_mut().unwrap();
+            let organization = json!({"id": id, "name": format!("Org {number}")});
+            live["Organization"].as_array_mut().unwrap().push(organization);
+            if declared {
+                write!(
+                    text,
+                    "---\napiVersion: itglue.plumb.dev/v1alpha1\nkind: Location\nmetadata: {{name: l{number}}}\n\
+                     spec: {{organization: Org {number}, name: Main Office}}\n"
+                )
+                .unwrap();
+            } else {
+                let location = json!({"organization": format!("id:{id}"), "name": "Main Office"});
+                live["Location"].as_array_mut().unwrap().push(location);
+            }
+            let location = if declared || number % 2 == 0 { "Main Office" } else { "MAIN OFFICE" };
+            write!(
+                text,
+                "---\napiVersion: itglue.plumb.dev/v1alpha1\nkind: Configuration\nmetadata: {{name: c{number}}}\nspec: \
+                 {{organization: Org {number}, name: C, configurationType: Managed Server, location: {location}}}\n"
+            )
+            .unwrap();
+        }
+        let options = SandboxOptions { seed: Some(objects), ..SandboxOptions::default() };
+        let stack = Stack::with(&["itglue"], options).await;
+        stack.write("many.yaml", &text);
+        let planned = stack.plan().await;
+        assert_eq!(told(&planned), Vec::<String>::new());
+        assert_eq!(planned.document.summary.create, if declared { 2 * MANY } else { MANY });
+        let calls = calls(&stack.sandbox.log());
+        assert_eq!((calls["GET /organizations"], calls["GET /locations"]), (3, if declared { 1 } else { 2 }));
+    }
+}

@@ -356,6 +356,12 @@ async fn a_server_that_fails_for_ever_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_used_up_for_long_is_not_waited_for() {
+    let told = told(|_, _| Reply::Answer(429, vec![("retry-after", "3600".into())], "{}".into())).await;
+    insta::assert_snapshot!(told, @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_drips_is_not_waited_for() {
     let mut bed = bed(Manner::default()).await;
     let patient = bed.options.pace;

@@ -269,6 +269,12 @@ async fn an_update_that_is_answered_with_nothing_is_done() {
     insta::assert_snapshot!(updated(after(UPDATE, || Reply::empty(204))).await, @"done itglue/Organization/acme");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_is_answered_in_another_form_is_done() {
+    let done = updated(after(UPDATE, || Reply::json(200, &json!({"ok": true})))).await;
+    insta::assert_snapshot!(done, @"done itglue/Organization/acme");
+}
+
 /// Deletes an organization while something goes wrong, and says what came of it; the next run makes it good.
 async fn deleted(fault: impl Fn(&Asked, &mut Account) -> Option<Reply> + Send + 'static) -> String {
     let mut bed = bed().await;
