@@ -357,8 +357,21 @@ async fn a_server_that_fails_for_ever_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_that_is_used_up_for_long_is_not_waited_for() {
-    let told = told(|_, _| Reply::Answer(429, vec![("retry-after", "3600".into())], "{}".into())).await;
-    insta::assert_snapshot!(told, @"");
+    let bed = bed(Manner::default()).await;
+    bed.spoil(|_, _| Some(Reply::Answer(429, vec![("retry-after", "3600".into())], "{}".into())));
+    bed.server.clear_log();
+    let planned = bed.plan().await;
+    // The limit is the credential's: nothing else has a turn either.
+    assert_eq!(lines(&planned.document), Vec::<String>::new());
+    let told = problems(&planned.diagnostics);
+    let first = told.split("PL0425").find(|part| part.contains("GET /organizations`")).unwrap();
+    insta::assert_snapshot!(first, @r"
+    `GET /organizations` of connection `glue` got no turn: the API's limit is used up for the next 3600 s.
+     hint: Wait, or lower `limits.requests` of connection `glue` so that others who use the same credential find something left.
+     hint: Nothing that depends on Organization objects of this connection is planned: a read that failed is not taken for absence.
+    ");
+    bed.try_apply(true).await.unwrap();
+    assert_eq!(bed.server.writes(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
