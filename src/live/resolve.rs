@@ -26,8 +26,11 @@ struct Names {
     lower: OnceLock<HashMap<String, Vec<usize>>>,
     /// Those of keys with several parts by the name in lower case, one of the other parts, and its value (nothing where
     /// the API does not show it); each with its name as it is spelled.
-    parts: HashMap<(String, String, Option<String>), Vec<(usize, String)>>,
+    parts: HashMap<Part, Vec<(usize, String)>>,
 }
+
+/// A name in lower case, one of the other parts of the key, and its value.
+type Part = (String, String, Option<String>);
 
 impl NameIndex {
     pub(super) fn add(&mut self, object: &LiveObject, index: usize) {
