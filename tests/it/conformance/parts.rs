@@ -92,7 +92,11 @@ async fn undeclared(stage: &mut Stage, field: &str) -> Check {
     // What nobody can send back is not left to chance.
     if leaf.spec.write_only && leaf.at.matches('/').count() > 1 && kind.spec.update.style != UpdateStyle::MergePatch {
         let said = told(&stage.try_plan().await?.diagnostics);
-        return if said.len() == 1 && said[0].starts_with("PL0516") { Ok(()) } else { Err(format!("the plan says {said:?}")) };
+        return if said.len() == 1 && said[0].starts_with("PL0516") {
+            Ok(())
+        } else {
+            Err(format!("the plan says {said:?}"))
+        };
     }
     let planned = stage.plan().await?;
     stage.expect(&planned, ActionKind::Update, Reason::Changed, &[&leaf.path])?;
