@@ -20,7 +20,7 @@ impl Shared<'_> {
             let step = &self.plan.steps[*index];
             let id = step.action.id.clone();
             match step.action.action {
-                ActionKind::Forget => edits.push(Edit::Remove(step.address().to_owned())),
+                ActionKind::Forget => self.drop_with_entries(step.address(), &mut edits),
                 _ => {
                     if let Some(live) = &step.live {
                         let decoded = Decoded { id: live.id.clone(), fields: live.fields.clone() };
@@ -38,11 +38,20 @@ impl Shared<'_> {
         out
     }
 
+    /// Drops the record of an object, and those of the entries inside it.
+    fn drop_with_entries(&self, address: &str, edits: &mut Vec<Edit>) {
+        edits.push(Edit::Remove(address.to_owned()));
+        let prefix = format!("{address}#");
+        let state = self.context.inventory.state();
+        let inside = state.objects.range(prefix.clone()..).take_while(|(address, _)| address.starts_with(&prefix));
+        edits.extend(inside.map(|(address, _)| Edit::Remove(address.clone())));
+    }
+
     /// Records what a step's object is now, and gives its id.
     pub(super) fn settle(&self, step: &Step, done: &Done, edits: &mut Vec<Edit>) -> Option<String> {
         let (id, fields) = match done {
             Done::Gone => {
-                edits.push(Edit::Remove(step.address().to_owned()));
+                self.drop_with_entries(step.address(), edits);
                 if step.kind.spec.deferred_delete {
                     edits.push(Edit::Bury(
                         step.address().to_owned(),
@@ -54,12 +63,6 @@ impl Shared<'_> {
                         },
                     ));
                 }
-                // Entries go with their parent.
-                let prefix = format!("{}#", step.address());
-                let state = self.context.inventory.state();
-                let inside =
-                    state.objects.range(prefix.clone()..).take_while(|(address, _)| address.starts_with(&prefix));
-                edits.extend(inside.map(|(address, _)| Edit::Remove(address.clone())));
                 return step.action.id.clone();
             }
             Done::Accepted => (step.action.id.clone()?, Fields::new()),

@@ -259,7 +259,8 @@ fn decode_typed_ref(
     let id = attribute(kind, row, id_wire)?;
     let word = attribute(kind, row, type_wire)?;
     let (Some(id), Some(word)) = (text(&id), text(&word)) else { return Some(Value::Null) };
-    let plain = |word: &str| word.to_lowercase().replace(['-', '_', ' '], "");
+    // The type may be spelled as a word of the field, or as a JSON:API type: `SSL Certificate`, `ssl-certificates`.
+    let plain = |word: &str| word.to_lowercase().replace(['-', '_', ' '], "").trim_end_matches('s').to_owned();
     let (word, target_kind) = target.kinds.iter().find(|(known, _)| plain(known) == plain(&word))?;
     let name = if target_kind.is_empty() { word } else { target_kind };
     Some(reference(name, &Target::Id(id)))

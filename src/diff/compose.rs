@@ -15,6 +15,9 @@ pub enum ComposeError {
     /// The API shows a mask instead of a value that would have to be sent back.
     #[error("`{0}` is shown masked by the API, and every update must send it again: declare it, or it would be lost")]
     Masked(String),
+    /// The API does not show a value that would have to be sent back.
+    #[error("the API does not show `{0}`, and every update must send it again: declare it, or it would be lost")]
+    Hidden(String),
 }
 
 /// Lays the declared value of a field over the live one. `raw` is the live value as the API sent it, for members that
@@ -29,6 +32,13 @@ pub fn compose(
     prune: bool,
 ) -> Result<Value, ComposeError> {
     let merge = style == UpdateStyle::MergePatch && !spec.whole;
+    if !merge
+        && spec.write_only
+        && let (Value::Object(members), Some(Value::Object(was))) = (desired, applied)
+        && let Some((name, _)) = was.iter().find(|(name, value)| !members.contains_key(*name) && !is_empty(value))
+    {
+        return Err(ComposeError::Hidden(name.clone()));
+    }
     match (spec.ty, desired) {
         (FieldType::Any, _) if merge => Ok(patch(desired, live)),
         (FieldType::Object, Value::Object(_)) if merge && spec.fields.is_empty() => Ok(patch(desired, live)),

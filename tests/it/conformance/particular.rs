@@ -236,3 +236,24 @@ async fn twins_are_told_apart_by_their_ids() {
     stack.write("contact.yaml", &contact(""));
     stack.assert_empty().await;
 }
+
+#[test]
+fn links_are_read_however_the_vendor_spells_them() {
+    let kind = plumb::apis::builtin().kind("itglue", "RelatedItem").unwrap();
+    for (word, wanted) in [
+        ("Configuration", "Configuration/id:7"),
+        ("configurations", "Configuration/id:7"),
+        ("flexible-assets", "FlexibleAsset/id:7"),
+        ("FlexibleAsset", "FlexibleAsset/id:7"),
+        ("ssl_certificate", "SSL Certificate/id:7"),
+    ] {
+        for attributes in [
+            json!({"destination-type": word, "destination-id": 7}),
+            json!({"destination_type": word, "destination_id": "7", "notes": null}),
+        ] {
+            let row = json!({"id": "1", "type": "related-items", "attributes": attributes});
+            let read = plumb::dialect::decode_row(kind, &row, &|_| serde_json::Value::Null).unwrap();
+            assert_eq!(read.fields["target"], json!({"$ref": wanted}), "{row}");
+        }
+    }
+}

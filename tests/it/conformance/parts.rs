@@ -2,7 +2,7 @@
 //! themselves.
 
 use plumb::{
-    description::format::FieldType,
+    description::format::{FieldType, UpdateStyle},
     plan::{ActionKind, Reason},
     value::Fields,
 };
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     Finding, Step,
-    stage::{Check, Row, Stage},
+    stage::{Check, Row, Stage, told},
     subject::{Case, Leaf, Meaning},
     world::{NEW, World},
 };
@@ -89,6 +89,15 @@ async fn undeclared(stage: &mut Stage, field: &str) -> Check {
     spec.insert(field.to_owned(), alone);
     *stage.spec() = spec;
     stage.write();
+    // What nobody can send back is not left to chance.
+    if leaf.spec.write_only && leaf.at.matches('/').count() > 1 && kind.spec.update.style != UpdateStyle::MergePatch {
+        let said = told(&stage.try_plan().await?.diagnostics);
+        return if said.len() == 1 && said[0].starts_with("PL0516") {
+            Ok(())
+        } else {
+            Err(format!("the plan says {said:?}"))
+        };
+    }
     let planned = stage.plan().await?;
     stage.expect(&planned, ActionKind::Update, Reason::Changed, &[&leaf.path])?;
     stage.apply(planned).await?;

@@ -164,7 +164,13 @@ pub(super) fn leaves(specs: &Specs, spec: &Fields, fixed: &Fields) -> Vec<Leaf> 
 
 fn collect(leaf: Leaf, value: &Value, out: &mut Vec<Leaf>) {
     let spec = leaf.spec.clone();
-    let any = FieldSpec { ty: FieldType::Any, nullable: spec.nullable, ..FieldSpec::default() };
+    let any = FieldSpec {
+        ty: FieldType::Any,
+        nullable: spec.nullable,
+        write_only: spec.write_only,
+        sensitive: spec.sensitive,
+        ..FieldSpec::default()
+    };
     match (spec.ty, value) {
         (FieldType::Object, Value::Object(members)) => {
             for (name, value) in members {

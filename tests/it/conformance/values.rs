@@ -73,6 +73,9 @@ impl World<'_> {
             return None;
         }
         let Some(items) = spec.items.as_deref() else {
+            if spec.sensitive == Some(Sensitivity::Always) {
+                return Some(json!({ "first": secret(number)?, "second": secret(number + 1)? }));
+            }
             return Some(
                 [
                     json!({
@@ -118,15 +121,18 @@ fn secret(number: usize) -> Option<Value> {
 
 fn number_of(spec: &FieldSpec, tag: Tag, number: usize) -> Option<Value> {
     let least = spec.minimum.unwrap_or(1.0);
-    let wanted = least + f64::from(u32::try_from(tag.place * 100 + number).ok()?);
-    let value = if spec.maximum.is_some_and(|most| wanted > most) {
-        least + f64::from(u32::try_from(number).ok()?)
-    } else {
-        wanted
-    };
-    let fits = number < 2 && spec.maximum.is_none_or(|most| value <= most);
+    let most = spec.maximum.unwrap_or(f64::MAX);
+    let float = |number: usize| u32::try_from(number).map(f64::from).unwrap_or_default();
+    // Different for every object where there is room, else for every number, else a part of what there is.
+    let share = (most - least) * float(number + 1) / 4.0;
+    let mut wanted = vec![least + float(tag.place * 100 + number), least + float(number)];
+    if spec.ty == FieldType::Number {
+        wanted.push(least + share);
+    }
+    let fits = |value: &f64| *value <= most && (number == 0 || *value > least);
+    let value = wanted.into_iter().filter(|_| number < 2).find(fits)?;
     #[expect(clippy::cast_possible_truncation, reason = "it is a small whole number")]
-    fits.then(|| Value::from(value as i64))
+    Some(if value.fract() == 0.0 { Value::from(value as i64) } else { Value::from(value) })
 }
 
 fn day(tag: Tag, month: usize) -> Value {
@@ -160,6 +166,7 @@ fn text(spec: &FieldSpec, name: &str, tag: Tag, number: usize) -> Option<Value> 
                 slug.replace('-', "_"),
                 format!("{word}{number}"),
                 format!("{place}{number}"),
+                format!("ABC-{place}{number}"),
             ]);
         }
     }

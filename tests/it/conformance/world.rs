@@ -92,12 +92,11 @@ fn pair(kind: &Kind, entry: &Fields) -> Option<(String, Value)> {
 /// What tells an entry from its siblings, as it is written.
 fn entry_key(kind: &Kind, entry: &Fields) -> String {
     let part = |name: &String| match (kind.field(name)?, entry.get(name)) {
-        (_, Some(Value::String(text))) => Some(text.clone()),
+        (_, Some(value)) => plumb::value::text(value),
         (field, None) => {
             let file = entry.get(field.from_file.as_ref()?)?;
             Some(file["file"].as_str()?.to_owned())
         }
-        _ => None,
     };
     let mut keys = std::iter::once(&kind.spec.key).chain(&kind.spec.key_fallbacks);
     keys.find_map(|names| names.iter().map(part).collect::<Option<Vec<String>>>()).unwrap_or_default().join("/")
