@@ -45,7 +45,7 @@ pub fn compose(
         (FieldType::Object, Value::Object(members)) => {
             let mut out = Map::new();
             if !merge {
-                keep_live(spec, members, live, raw, &mut out)?;
+                keep_live(spec, members, applied, live, raw, &mut out)?;
             }
             for (name, value) in members {
                 let free = FieldSpec { ty: FieldType::Any, ..FieldSpec::default() };
@@ -79,6 +79,19 @@ pub fn compose(
     }
 }
 
+/// Members of a field that is sent whole which are not declared and never shown, and of which the API shows nothing.
+pub fn unshown<'s>(
+    spec: &'s FieldSpec,
+    members: &'s Map<String, Value>,
+    raw: Option<&'s Value>,
+) -> impl Iterator<Item = &'s str> {
+    spec.fields
+        .iter()
+        .filter(move |(name, member)| spec.whole && member.write_only && !members.contains_key(*name))
+        .filter(move |(_, member)| raw.and_then(|raw| raw.get(member.wire_name())).is_none_or(is_empty))
+        .map(|(name, _)| name.as_str())
+}
+
 /// A merge patch that makes a live value the desired one: what goes is null.
 fn patch(desired: &Value, live: Option<&Value>) -> Value {
     let (Value::Object(members), Some(Value::Object(there))) = (desired, live) else { return desired.clone() };
@@ -91,6 +104,7 @@ fn patch(desired: &Value, live: Option<&Value>) -> Value {
 fn keep_live(
     spec: &FieldSpec,
     members: &Map<String, Value>,
+    applied: Option<&Value>,
     live: Option<&Value>,
     raw: Option<&Value>,
     out: &mut Map<String, Value>,
@@ -102,6 +116,12 @@ fn keep_live(
                 out.insert(name.clone(), value.clone());
             }
         }
+    }
+    // What plumb wrote, the manifest leaves out now and the API does not show can be sent by nobody.
+    if let Some(name) = unshown(spec, members, raw)
+        .find(|name| applied.and_then(|applied| applied.get(*name)).is_some_and(|value| !is_empty(value)))
+    {
+        return Err(ComposeError::Hidden(name.to_owned()));
     }
     // What has no canonical form (passwords, uploads) is sent back as it was read.
     if let Some(Value::Object(raw)) = raw

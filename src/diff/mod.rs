@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::compose::{ComposeError, compose};
+pub use self::compose::{ComposeError, compose, unshown};
 use crate::{
     address::escape,
     description::{

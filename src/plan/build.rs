@@ -20,7 +20,7 @@ use crate::{
         format::{FieldType, Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
-    diff::{Difference, Differences, Sides, compose, diff},
+    diff::{Difference, Differences, Sides, compose, diff, unshown},
     graph::{Graph, Meaning},
     inventory::{Intent, IntentVerb, Record, State},
     live::{Found, LiveObject, Observed, Standing, record_of},
@@ -261,6 +261,12 @@ impl Builder<'_> {
             let told =
                 Diagnostic::error("PL0510", format!("There is no such {} and the API cannot create one.", kind.name))
                     .hint("Check its key, or create it by hand and name it here.");
+            self.tell(object, "", told);
+            return;
+        }
+        if let Some((field, child)) = self.lacks_entry(index, object) {
+            let told = Diagnostic::error("PL0501", format!("The API makes no {} without a {child}.", kind.name))
+                .hint(format!("Declare at least one under `{field}`."));
             self.tell(object, "", told);
             return;
         }
@@ -650,6 +656,18 @@ impl Builder<'_> {
         }
     }
 
+    /// The field of entries that the object cannot be made without, and has none of.
+    fn lacks_entry(&self, index: usize, object: &Manifest) -> Option<(String, String)> {
+        let manifests = self.inputs.manifests;
+        let api = manifests.catalog.api(&object.kind.api)?;
+        // Entries follow their parent.
+        let own = || manifests.objects.iter().skip(index + 1).take_while(|other| other.parent == Some(index));
+        api.children(&object.kind.name)
+            .filter(|child| child.inside().is_some_and(|inside| inside.embed_required))
+            .find(|child| !own().any(|entry| entry.kind == **child))
+            .and_then(|child| Some((child.inside()?.field.clone(), child.name.clone())))
+    }
+
     fn push(&mut self, index: usize, mut step: Step) {
         if let Some(why) = self.inputs.barred.get(&index) {
             let object = &self.inputs.manifests.objects[index];
@@ -676,6 +694,8 @@ impl Builder<'_> {
                 }
             }
         }
+        let notes = unshown_notes(&step);
+        step.action.notes.extend(notes);
         if step.operation == Operation::Replace
             && let Some(live) = &step.live
         {
@@ -691,6 +711,25 @@ impl Builder<'_> {
         self.step_of.insert(index, self.out.steps.len());
         self.out.steps.push(step);
     }
+}
+
+/// What an update may take away without anybody seeing it: values that the API never shows and the manifest leaves out.
+/// Sensitive ones are looked for elsewhere before anything is sent.
+fn unshown_notes(step: &Step) -> Vec<String> {
+    let mut notes = Vec::new();
+    for field in step.send.iter().filter(|_| step.operation == Operation::Update) {
+        let (Some(spec), Some(live)) = (step.specs().get(field), &step.live) else { continue };
+        let Some(members) = step.desired.get(field).and_then(Value::as_object) else { continue };
+        let raw = live.raw.as_ref().and_then(|raw| crate::dialect::attribute(&step.kind, raw, spec.wire_name()));
+        for name in unshown(spec, members, raw.as_ref()) {
+            if !spec.fields.get(name).is_some_and(crate::description::format::FieldSpec::always_sensitive) {
+                notes.push(format!(
+                    "`{field}` is sent whole, and the API shows no `{name}`: if there is one all the same, this takes it away."
+                ));
+            }
+        }
+    }
+    notes
 }
 
 /// Whether a change exists only because something else is replaced.

@@ -211,7 +211,7 @@ mod tests {
             .sources
             .texts
             .iter()
-            .map(|text| text.path.rsplit_once("/root/").map_or(text.path.clone(), |(_, path)| path.to_owned()))
+            .map(|text| text.path.rsplit_once("/tree/").map_or(text.path.clone(), |(_, path)| path.to_owned()))
             .collect()
     }
 
@@ -221,7 +221,7 @@ mod tests {
 
     fn tree(files: &[(&str, &[u8])]) -> (tempfile::TempDir, PathBuf) {
         let temporary = tempfile::tempdir().unwrap();
-        let root = temporary.path().join("root");
+        let root = temporary.path().join("tree");
         fs::create_dir(&root).unwrap();
         for (path, bytes) in files {
             let path = root.join(path);

@@ -307,3 +307,54 @@ async fn a_password_trait_that_is_not_declared_is_not_lost() {
     let after = stack.sandbox.objects("itglue", "FlexibleAsset")[0]["attributes"]["traits"]["admin-password"].clone();
     assert_eq!(before, after, "the value is sent back as it was read, or the update is refused");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_without_fields_is_refused_before_the_api_does() {
+    let stack = Stack::start(&["itglue"]).await;
+    stack.write(
+        "stack.yaml",
+        "apiVersion: itglue.plumb.dev/v1alpha1\nkind: FlexibleAssetType\nmetadata: {name: empty}\nspec: {name: Empty}\n",
+    );
+    let planned = stack.plan().await;
+    assert_eq!(lines(&planned.document), Vec::<String>::new());
+    assert_eq!(told(&planned), ["PL0501 The API makes no FlexibleAssetType without a FlexibleAssetField."]);
+}
+
+const UPLOAD: &str = r"
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: Organization
+metadata: {name: frog}
+spec: {name: Frog}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: FlexibleAssetType
+metadata: {name: doc}
+spec:
+  name: Doc
+  fields:
+    - {name: Title, kind: Text, order: 1, useForTitle: true, showInList: true}
+    - {name: Notes, kind: Textbox, order: 2}
+    - {name: Scan, kind: Upload, order: 3}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: FlexibleAsset
+metadata: {name: one}
+spec:
+  organization: frog
+  flexibleAssetType: doc
+  traits: {title: One, notes: first}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_not_shown_is_spoken_of() {
+    let stack = Stack::start(&["itglue"]).await;
+    stack.write("stack.yaml", UPLOAD);
+    stack.apply().await;
+    stack.write("stack.yaml", &UPLOAD.replace("notes: first", "notes: second"));
+    let planned = stack.plan().await;
+    assert_eq!(lines(&planned.document), ["update itglue/FlexibleAsset/one (changed) /traits/notes"]);
+    assert_eq!(
+        planned.document.actions[0].notes,
+        ["`traits` is sent whole, and the API shows no `scan`: if there is one all the same, this takes it away."]
+    );
+}
