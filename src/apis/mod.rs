@@ -1,10 +1,16 @@
 //! The built-in APIs: descriptions and hooks.
 //!
-//! A description is `NAME/api.yaml` and `NAME/kinds/*.yaml`, embedded here; adding a kind adds its file and its line.
+//! A description is `NAME/api.yaml`, `NAME/kinds/*.yaml` and `NAME/sandbox.yaml`, embedded here; adding a kind adds its
+//! file and its line. A debug build reads them from the folder that `PLUMB_BUILTIN_APIS` names instead, if it is set, so
+//! that a change of a description needs no new build.
 
 mod itglue;
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    borrow::Cow,
+    io::Write as _,
+    sync::{Arc, LazyLock},
+};
 
 use crate::description::{
     Api, Catalog,
@@ -19,6 +25,16 @@ struct Embedded {
     api: &'static str,
     /// File name and text of every kind, in the order of the documentation.
     kinds: &'static [(&'static str, &'static str)],
+    /// What the simulated API has from the beginning.
+    sandbox: &'static str,
+}
+
+/// The texts of one description, from wherever they are.
+struct Texts {
+    name: Cow<'static, str>,
+    api: Cow<'static, str>,
+    kinds: Vec<(Cow<'static, str>, Cow<'static, str>)>,
+    sandbox: Cow<'static, str>,
 }
 
 macro_rules! embedded {
@@ -27,6 +43,7 @@ macro_rules! embedded {
             name: $name,
             api: include_str!(concat!($name, "/api.yaml")),
             kinds: &[$(($kind, include_str!(concat!($name, "/kinds/", $kind, ".yaml")))),+],
+            sandbox: include_str!(concat!($name, "/sandbox.yaml")),
         }
     };
 }
@@ -71,9 +88,9 @@ pub enum BadDescription {
     #[error("`{file}` of `{api}` cannot be read: {message}")]
     Yaml {
         /// Name of the API.
-        api: &'static str,
+        api: String,
         /// The file, without its ending.
-        file: &'static str,
+        file: String,
         /// What the parser says.
         message: String,
     },
@@ -81,7 +98,7 @@ pub enum BadDescription {
     #[error("the description of `{api}` is wrong: {faults}")]
     Faults {
         /// Name of the API.
-        api: &'static str,
+        api: String,
         /// All faults, one a line.
         faults: String,
     },
@@ -91,12 +108,82 @@ pub enum BadDescription {
 pub fn builtin() -> &'static Catalog {
     static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
         let mut catalog = Catalog::default();
-        for api in EMBEDDED.iter().filter_map(|embedded| load(embedded).ok()) {
-            catalog.insert(Arc::new(api));
+        for texts in texts() {
+            match load(texts) {
+                Ok(api) => catalog.insert(Arc::new(api)),
+                // A test compiles every embedded description: this is one being written.
+                Err(error) => drop(writeln!(std::io::stderr(), "{error}")),
+            }
         }
         catalog
     });
     &CATALOG
+}
+
+/// The objects that the simulation of a built-in API has from the beginning, as YAML.
+pub fn sandbox_seed(api: &str) -> Option<&'static str> {
+    texts().iter().find(|texts| texts.name == api).map(|texts| &*texts.sandbox)
+}
+
+fn texts() -> &'static [Texts] {
+    static TEXTS: LazyLock<Vec<Texts>> = LazyLock::new(|| {
+        #[cfg(debug_assertions)]
+        if let Some(folder) = std::env::var_os("PLUMB_BUILTIN_APIS") {
+            return from_folder(std::path::Path::new(&folder));
+        }
+        EMBEDDED.iter().map(Texts::from).collect()
+    });
+    &TEXTS
+}
+
+impl From<&Embedded> for Texts {
+    fn from(embedded: &Embedded) -> Self {
+        Self {
+            name: embedded.name.into(),
+            api: embedded.api.into(),
+            kinds: embedded.kinds.iter().map(|(file, text)| ((*file).into(), (*text).into())).collect(),
+            sandbox: embedded.sandbox.into(),
+        }
+    }
+}
+
+/// Reads the descriptions of a folder: the kinds known here in their order, then new ones by name.
+#[cfg(debug_assertions)]
+fn from_folder(folder: &std::path::Path) -> Vec<Texts> {
+    use std::{fs, path::Path};
+
+    let names = |path: &Path| {
+        let mut names: Vec<String> = fs::read_dir(path)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names
+    };
+    let read = |path: &Path| Cow::Owned(fs::read_to_string(path).unwrap_or_default());
+    let apis = names(folder).into_iter().map(|name| (folder.join(&name), name));
+    apis.filter(|(path, _)| path.join("api.yaml").is_file())
+        .map(|(path, name)| {
+            let known = EMBEDDED.iter().find(|embedded| embedded.name == name).map_or(&[][..], |embedded| embedded.kinds);
+            let place = |file: &str| known.iter().position(|(known, _)| *known == file).unwrap_or(usize::MAX);
+            let mut files: Vec<String> = names(&path.join("kinds"))
+                .into_iter()
+                .filter_map(|file| Some(file.strip_suffix(".yaml")?.to_owned()))
+                .collect();
+            files.sort_by_key(|file| place(file));
+            let kind = |file: String| {
+                let text = read(&path.join("kinds").join(format!("{file}.yaml")));
+                (Cow::Owned(file), text)
+            };
+            Texts {
+                api: read(&path.join("api.yaml")),
+                kinds: files.into_iter().map(kind).collect(),
+                sandbox: read(&path.join("sandbox.yaml")),
+                name: name.into(),
+            }
+        })
+        .collect()
 }
 
 /// The reference pages of the documentation: path in the repository, and text.
@@ -112,16 +199,19 @@ pub fn hook(name: &str) -> Option<Arc<dyn Hook>> {
     }
 }
 
-fn load(embedded: &Embedded) -> Result<Api, BadDescription> {
-    let api = embedded.name;
-    let bad = |file, error: serde_saphyr::Error| BadDescription::Yaml { api, file, message: error.to_string() };
-    let mut spec: ApiSpec = serde_saphyr::from_str(embedded.api).map_err(|error| bad("api", error))?;
-    for (file, text) in embedded.kinds {
-        let kind: KindSpec = serde_saphyr::from_str(text).map_err(|error| bad(file, error))?;
+fn load(texts: &Texts) -> Result<Api, BadDescription> {
+    let bad = |file: &str, error: &serde_saphyr::Error| BadDescription::Yaml {
+        api: texts.name.to_string(),
+        file: file.to_owned(),
+        message: error.to_string(),
+    };
+    let mut spec: ApiSpec = serde_saphyr::from_str(&texts.api).map_err(|error| bad("api", &error))?;
+    for (file, text) in &texts.kinds {
+        let kind: KindSpec = serde_saphyr::from_str(text).map_err(|error| bad(file, &error))?;
         spec.kinds.push(kind);
     }
-    Api::compile(api, spec).map_err(|faults| BadDescription::Faults {
-        api,
+    Api::compile(&texts.name, spec).map_err(|faults| BadDescription::Faults {
+        api: texts.name.to_string(),
         faults: faults.iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect::<Vec<_>>().join("\n"),
     })
 }
@@ -135,7 +225,7 @@ mod tests {
     #[test]
     fn every_built_in_description_compiles() {
         for embedded in EMBEDDED {
-            if let Err(error) = load(embedded) {
+            if let Err(error) = load(&Texts::from(embedded)) {
                 panic!("{error}");
             }
         }

@@ -144,7 +144,7 @@ impl Sandbox {
             let sim = Simulation::new(api, &options);
             let own = options.seed.as_ref().and_then(|seed| seed.get(name)).unwrap_or(&Value::Null);
             if options.builtin_seed
-                && let Some(text) = seed::builtin(name)
+                && let Some(text) = crate::apis::sandbox_seed(name)
             {
                 seed::plant(&sim, &parse_seed(text).map_err(io::Error::other)?).map_err(io::Error::other)?;
             }

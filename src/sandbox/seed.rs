@@ -74,15 +74,6 @@ pub fn parse(source: &str) -> Result<Value, BadSeed> {
     serde_saphyr::from_str(source).map_err(|error| BadSeed::Yaml(error.to_string()))
 }
 
-/// The objects that a simulated API has from the beginning.
-pub(super) fn builtin(api: &str) -> Option<&'static str> {
-    match api {
-        "itglue" => Some(include_str!("../apis/itglue/sandbox.yaml")),
-        "rest" => Some(include_str!("../apis/rest/sandbox.yaml")),
-        _ => None,
-    }
-}
-
 /// The credentials that a seed lists for an API.
 pub(super) fn credentials(seed: &Value) -> Vec<String> {
     seed.get("credentials").and_then(Value::as_array).into_iter().flatten().filter_map(text).collect()
