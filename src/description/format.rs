@@ -681,6 +681,8 @@ pub struct FieldSpec {
     pub format: Option<Format>,
     /// It cannot be changed once the object exists.
     pub immutable: Option<Immutable>,
+    /// It cannot be changed once something makes use of the object.
+    pub frozen_by: Option<FrozenBy>,
     /// Whether it takes sensitive values.
     pub sensitive: Option<Sensitivity>,
     /// It never comes back.
@@ -756,6 +758,20 @@ pub enum Immutable {
     Refuse,
     /// Sent when creating, never compared after.
     CreateOnly,
+}
+
+/// What makes use of an object so that a field of it cannot be changed any more. It is looked for only where a change
+/// of the field is planned.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FrozenBy {
+    /// Kind whose objects make use of it: those that the kind's `scope` limits to the object, or, of an entry inside,
+    /// to its parent.
+    pub kind: String,
+    /// Attribute of those objects on the wire that has a member for each use; any object counts without it.
+    pub attribute: Option<String>,
+    /// Field of the object that names the member.
+    pub member: Option<String>,
 }
 
 /// Whether a field takes sensitive values.
