@@ -440,9 +440,13 @@ impl Builder<'_> {
                 self.tell(object, &differences.changes[0].path.clone(), told);
                 return;
             }
+            // What was owned is gone, and somebody made another in its place.
+            let remade = record.as_ref().is_some_and(|(_, record)| record.id != live.id) && !intended;
+            let reason = if remade { Reason::Drift } else { Reason::New };
             let mut step =
-                self.step(index, object, action, Reason::New, &differences, desired, Some((live, fields)), record);
+                self.step(index, object, action, reason, &differences, desired, Some((live, fields)), record);
             step.ours = intended;
+            step.action.drifted |= reason == Reason::Drift;
             self.push(index, step);
             return;
         }

@@ -1,5 +1,6 @@
 //! The whole flow: manifests to a converged account, on both built-in APIs.
 
+use plumb::plan::Mode;
 use serde_json::json;
 
 use crate::support::stack::{Stack, lines, told};
@@ -379,4 +380,19 @@ async fn the_kind_of_a_field_is_frozen_once_an_asset_has_a_value_in_it() {
         ["update itglue/FlexibleAssetType/doc#fields/Scan (changed) /kind"]
     );
     assert_eq!(lines(&stack.apply().await), ["update itglue/FlexibleAssetType/doc#fields/Scan (changed) /kind"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_made_anew_by_hand_is_drift() {
+    let stack = Stack::start(&["rest"]).await;
+    stack.write("stack.yaml", REST);
+    stack.apply().await;
+    let old = stack.sandbox.objects("rest", "Organization")[0].clone();
+    assert!(stack.sandbox.remove("rest", "Organization", old["id"].as_str().unwrap()));
+    stack.sandbox.add("rest", "Organization", &old["attributes"]).unwrap();
+    let drifted = stack.try_plan(Mode::Drift).await.unwrap();
+    assert_eq!(lines(&drifted.document), ["adopt rest/Organization/acme (drift)"]);
+    assert_eq!(drifted.document.summary.drifted, 1);
+    stack.apply().await;
+    stack.assert_empty().await;
 }
