@@ -31,9 +31,18 @@ impl Shared<'_> {
         bulk: bool,
         steps: &[usize],
     ) -> Vec<(usize, Result<Done, Trouble>)> {
+        let out = self.create_steps(remote, bulk, steps).await;
+        self.complete_all(remote, out).await
+    }
+
+    async fn create_steps(&self, remote: &Remote, bulk: bool, steps: &[usize]) -> Vec<(usize, Result<Done, Trouble>)> {
         let mut out = Vec::new();
         let mut ready = Vec::new();
         for index in steps {
+            if let Err(trouble) = self.join(remote, &self.plan.steps[*index]).await {
+                out.push((*index, Err(trouble)));
+                continue;
+            }
             match self.create_parts(remote, *index) {
                 Ok(parts) => ready.push((*index, parts)),
                 Err(why) => out.push((*index, Err(Trouble::known(why)))),
@@ -238,6 +247,9 @@ impl Shared<'_> {
                         }
                         _ => false,
                     };
+                    if conflict && spec.upsert && let Some(found) = self.found_one(index).await? {
+                        return self.bring_in_line(remote, index, found).await;
+                    }
                     let hint = if conflict { "; it exists already: plan again to adopt it" } else { "" };
                     return Err(Trouble::known(format!("{error}{hint}")));
                 }
@@ -267,10 +279,7 @@ impl Shared<'_> {
         {
             return Ok(Done::Present(Box::new(Decoded { id, fields: Fields::new() })));
         }
-        if let Some(id) = answer.header("location").and_then(|location| {
-            let path = location.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
-            path.rsplit('/').next().filter(|id| !id.is_empty()).map(str::to_owned)
-        }) {
+        if let Some(id) = answer.header("location").and_then(|location| dialect::located(&step.kind, location)) {
             return Ok(Done::Present(Box::new(Decoded { id, fields: Fields::new() })));
         }
         self.found_one(index).await?.ok_or_else(|| not_shown(answer))
@@ -302,6 +311,10 @@ impl Shared<'_> {
         let mut out = Vec::new();
         for index in steps {
             let step = &self.plan.steps[*index];
+            if let Err(trouble) = self.join(remote, step).await {
+                out.push((*index, Err(trouble)));
+                continue;
+            }
             let made = match self.create_parts(remote, *index) {
                 Err(why) => Err(Trouble::known(why)),
                 Ok(parts) => match self.delete_one(remote, step).await {
@@ -311,7 +324,7 @@ impl Shared<'_> {
             };
             out.push((*index, made));
         }
-        out
+        self.complete_all(remote, out).await
     }
 
     /// Learns the ids of entries that were sent along in their parent's create.

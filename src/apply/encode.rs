@@ -12,7 +12,7 @@ use crate::{
     dialect::{self, Encoder, encode_fields},
     diff::compose,
     plan::{Operation, Step},
-    value::{Fields, Target, as_reference, set_path, text},
+    value::{Fields, Target, as_reference, get_path, set_path, text},
 };
 
 impl Shared<'_> {
@@ -21,15 +21,33 @@ impl Shared<'_> {
         let specs = self.specs(step);
         let mut fields = Fields::new();
         for (name, value) in &step.desired {
-            // A null that nothing is there to clear is not sent.
-            if value.is_null() || in_path(&step.kind, name) {
+            // A null that nothing is there to clear is not sent, nor what creates do not take.
+            let spec = specs.get(name);
+            if value.is_null() || in_path(&step.kind, name) || spec.is_some_and(|spec| spec.after_create) {
+                continue;
+            }
+            // The object that the entry hangs on says it.
+            if step.kind.inside().and_then(|inside| inside.through.as_ref()).is_some_and(|by| by.field == *name) {
                 continue;
             }
             fields.insert(name.clone(), value.clone());
         }
         let mut attributes = self.encode(&specs, &fields, true)?;
         self.add_parent(step, &mut attributes)?;
+        self.add_caller(step, &mut attributes)?;
         Ok(attributes)
+    }
+
+    /// Objects of the caller's own name the caller.
+    fn add_caller(&self, step: &Step, attributes: &mut Fields) -> Result<(), String> {
+        let Some(mine) = step.kind.spec.mine.as_ref().filter(|mine| mine.sent) else { return Ok(()) };
+        let caller = self.remote(&step.action.connection).and_then(|remote| remote.caller.as_deref());
+        let value = caller
+            .and_then(|caller| get_path(caller, &mine.caller))
+            .filter(|value| !value.is_null())
+            .ok_or_else(|| format!("the API does not say whose the credential is (`{}`)", mine.caller))?;
+        set_path(attributes, &mine.wire, value.clone());
+        Ok(())
     }
 
     /// Attributes of an update: the fields that differ, each as the API wants it.
@@ -108,6 +126,11 @@ impl Shared<'_> {
 
     /// The flat route of an entry names the parent in the body.
     fn add_parent(&self, step: &Step, attributes: &mut Fields) -> Result<(), String> {
+        if let Some(through) = step.kind.inside().and_then(|inside| inside.through.as_ref()) {
+            let id = self.joined(step).ok_or_else(|| format!("its {} is not known", through.kind))?;
+            set_path(attributes, &through.wire, id.parse::<u64>().map_or(Value::String(id), Value::from));
+            return Ok(());
+        }
         let Some(wire) = step.kind.inside().and_then(|inside| inside.parent_wire.as_deref()) else { return Ok(()) };
         let path = step.kind.spec.create.path.as_deref().unwrap_or(&step.kind.spec.path);
         if step.embedded || path.contains("{parent}") {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Shared;
 use crate::{
     description::{Kind, hook},
-    dialect::{Decoded, decode, decode_row, included},
+    dialect::{Decoded, decode, decode_row, entries},
     http::HttpError,
     live::{ListQuery, Remote, can_list, natural_key},
     plan::Step,
@@ -151,8 +151,8 @@ impl Shared<'_> {
         let mut out = HashMap::new();
         for row in &listing.rows {
             let id = crate::dialect::id_of(&parent.kind, row)?;
-            if let Some(rows) = included(&parent.kind, child, row, include, &along) {
-                out.insert(id, rows.into_iter().cloned().collect());
+            if let Some(rows) = entries(&parent.kind, child, row, other_side(remote, child).as_deref(), &along) {
+                out.insert(id, rows);
             }
         }
         Some(out)
@@ -181,8 +181,14 @@ impl Shared<'_> {
         let vars = |name: &str| (name == "id").then(|| parent.to_owned());
         let Some((row, more)) = remote.get(parent_kind, &vars, &[include.to_owned()]).await? else { return Ok(None) };
         let along = by_type_and_id(&more);
-        Ok(included(parent_kind, child, &row, include, &along).map(|rows| rows.into_iter().cloned().collect()))
+        Ok(entries(parent_kind, child, &row, other_side(remote, child).as_deref(), &along))
     }
+}
+
+/// The attribute of the objects that entries hang on which names the other side.
+fn other_side(remote: &Remote, child: &Kind) -> Option<String> {
+    let through = child.inside()?.through.as_ref()?;
+    Some(remote.api.kind(&through.kind)?.field(&through.field)?.wire_name().to_owned())
 }
 
 fn by_type_and_id(rows: &[Value]) -> HashMap<(String, String), &Value> {

@@ -7,6 +7,8 @@ mod create;
 mod delete;
 mod encode;
 mod find;
+mod join;
+mod late;
 mod record;
 mod run;
 mod update;
@@ -125,6 +127,8 @@ struct Shared<'a> {
     old_intents: HashMap<String, Vec<String>>,
     /// Steps that are sent along in the create of their parent, by its address.
     embedded_in: HashMap<String, Vec<usize>>,
+    /// Objects that entries hang on, found or made in this run.
+    joins: join::Joins,
     /// Steps of entries, by the parent's id or address.
     entries_of: HashMap<String, Vec<usize>>,
     run: String,

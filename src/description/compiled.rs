@@ -6,7 +6,8 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use indexmap::IndexMap;
 
 use super::format::{
-    ApiSpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec, Sensitivity, Verb,
+    ApiSpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec, Scope, Sensitivity,
+    Verb,
 };
 
 /// The suffix that makes an API's name a group of manifests.
@@ -97,13 +98,19 @@ impl Api {
     pub fn compile(name: &str, mut spec: ApiSpec) -> Result<Self, Vec<Fault>> {
         fill_api(&mut spec);
         let naming = spec.naming.unwrap_or(match spec.dialect {
-            DialectName::Rest => Naming::Snake,
+            DialectName::Rest | DialectName::Odata => Naming::Snake,
             DialectName::Jsonapi => Naming::Kebab,
         });
+        let paths: HashMap<String, String> =
+            spec.kinds.iter().map(|kind| (kind.kind.clone(), kind.path.clone())).collect();
         let ids: HashMap<String, IdWire> = spec.kinds.iter().map(|kind| (kind.kind.clone(), kind.id.wire)).collect();
         for kind in &mut spec.kinds {
             fill_kind(kind, naming, spec.dialect);
+            kind.scope.iter_mut().for_each(|scope| fill_scope(scope, &kind.fields, spec.dialect));
             kind.fields.values_mut().for_each(|field| fill_refs(field, &ids));
+            if let Some(through) = kind.inside.as_mut().and_then(|inside| inside.through.as_mut()) {
+                through.path = paths.get(&through.kind).cloned().unwrap_or_default();
+            }
         }
         let faults = super::check::check(&spec);
         if !faults.is_empty() {
@@ -243,6 +250,9 @@ impl FieldSpec {
 }
 
 fn fill_api(spec: &mut ApiSpec) {
+    if spec.dialect == DialectName::Odata && spec.envelope.many.is_none() {
+        spec.envelope.many = Some("d".into());
+    }
     if spec.paging.first.is_none() {
         spec.paging.first = Some(1);
     }
@@ -277,14 +287,37 @@ fn fill_kind(kind: &mut KindSpec, naming: Naming, dialect: DialectName) {
         kind.name_field = Some(last.clone());
     }
     for (name, field) in &mut kind.fields {
-        fill_field(name, field, naming);
+        fill_field(name, field, naming, dialect);
+    }
+    // A field that the server clears with others goes along with them.
+    let cleared: Vec<(String, String)> = kind
+        .fields
+        .iter()
+        .flat_map(|(name, field)| {
+            let cleared = field.effect.iter().flat_map(|effect| &effect.clears);
+            cleared.map(|other| (other.clone(), name.clone()))
+        })
+        .collect();
+    for (other, name) in cleared {
+        if let Some(field) = kind.fields.get_mut(&other)
+            && !field.moved_by.contains(&name)
+        {
+            field.moved_by.push(name);
+        }
     }
 }
 
-fn fill_field(name: &str, field: &mut FieldSpec, naming: Naming) {
+/// OData limits a list by the attribute that refers to the parent.
+fn fill_scope(scope: &mut Scope, fields: &IndexMap<String, FieldSpec>, dialect: DialectName) {
+    if dialect == DialectName::Odata && scope.filter.is_none() {
+        scope.filter = fields.get(&scope.field).map(|field| field.wire_name().to_owned());
+    }
+}
+
+fn fill_field(name: &str, field: &mut FieldSpec, naming: Naming, dialect: DialectName) {
     if field.wire.is_none() {
         let mut wire = respell(name, naming);
-        if field.ty == FieldType::Ref {
+        if field.ty == FieldType::Ref && dialect != DialectName::Odata {
             wire.push_str(match naming {
                 Naming::Snake => "_id",
                 Naming::Kebab => "-id",
@@ -294,10 +327,10 @@ fn fill_field(name: &str, field: &mut FieldSpec, naming: Naming) {
         field.wire = Some(wire);
     }
     if let Some(items) = &mut field.items {
-        fill_field(name, items, naming);
+        fill_field(name, items, naming, dialect);
     }
     for (name, member) in &mut field.fields {
-        fill_field(name, member, naming);
+        fill_field(name, member, naming, dialect);
     }
 }
 
@@ -312,6 +345,14 @@ fn fill_refs(field: &mut FieldSpec, ids: &HashMap<String, IdWire>) {
         fill_refs(items, ids);
     }
     field.fields.values_mut().for_each(|member| fill_refs(member, ids));
+}
+
+/// A path as the API's reference writes it: after the version path, unless it starts at the base URL (`^/…`).
+pub fn full_path(version: &str, path: &str) -> String {
+    match path.strip_prefix('^') {
+        Some(path) => path.to_owned(),
+        None => format!("{version}{path}"),
+    }
 }
 
 /// Spells a lowerCamelCase name another way.

@@ -59,6 +59,8 @@ pub enum DialectName {
     Rest,
     /// JSON:API: `{"data": {"type", "id", "attributes", "relationships"}}`.
     Jsonapi,
+    /// OData: keys in parentheses, `$select`, `$filter`, `$expand`; lists as `{"d": [...]}` or `{"value": [...]}`.
+    Odata,
 }
 
 /// How field names are spelled on the wire.
@@ -185,6 +187,9 @@ pub struct Check {
     pub query: IndexMap<String, String>,
     /// Where the answer names the caller.
     pub identity: Option<String>,
+    /// Every run makes this read before all others, and reads nothing else where it fails: for APIs that answer a bad
+    /// credential with a part of their data.
+    pub required: bool,
 }
 
 /// What bodies are wrapped in; paths are dotted member names, none means bare.
@@ -240,6 +245,8 @@ pub enum PagingStyle {
     Link,
     /// The next page's URL in the body (`next`, `@odata.nextLink`).
     NextUrl,
+    /// OData: the rows whose id is greater than the last one's, in the order of ids; safe while rows go.
+    AfterId,
 }
 
 /// How errors look and what status codes mean.
@@ -331,6 +338,8 @@ pub struct KindSpec {
     pub inside: Option<Inside>,
     /// The parent that lists are limited to.
     pub scope: Option<Scope>,
+    /// Only the caller's own objects count.
+    pub mine: Option<Mine>,
     /// What the API cannot do for this kind.
     pub lacks: Vec<Verb>,
     /// The list call.
@@ -440,6 +449,28 @@ pub struct Inside {
     pub at_least_one: Option<Condition>,
     /// Field that refers to the parent on the wire, where the flat route needs it.
     pub parent_wire: Option<String>,
+    /// The entries hang on an object that joins the parent with something else.
+    pub through: Option<Through>,
+}
+
+/// The object that entries hang on: it joins their parent with what one of their fields refers to, and is found or
+/// made when it is needed.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Through {
+    /// Its kind, a lookup.
+    pub kind: String,
+    /// Field of that kind that refers to the parent.
+    pub parent: String,
+    /// Field of that kind, and of the entries, that refers to the other side.
+    pub field: String,
+    /// Value of the parents' include parameter that brings such objects along; the entries' own `include` is theirs.
+    pub include: String,
+    /// Attribute of the entries that refers to it.
+    pub wire: String,
+    /// Path of its collection.
+    #[serde(skip)]
+    pub path: String,
 }
 
 /// How entries inside a parent are written.
@@ -461,10 +492,25 @@ pub enum InsideForm {
 pub struct Scope {
     /// The reference field that names the parent.
     pub field: String,
-    /// Query parameter that limits the list to one parent's id; none where the path has `{field}`.
+    /// Query parameter that limits the list to one parent's id; none where the path has `{field}`. In OData it is the
+    /// attribute that refers to the parent, and one list is limited to as many parents as its URL has room for.
     pub filter: Option<String>,
     /// The API has no list over all parents.
     pub required: bool,
+    /// Query parameters of a list that is not limited to parents.
+    pub unlimited: IndexMap<String, String>,
+}
+
+/// Only the caller's own objects count: those that name the caller.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Mine {
+    /// Attribute that names the caller.
+    pub wire: String,
+    /// Where the answer of the API's `check` has its value.
+    pub caller: String,
+    /// Creates send it.
+    pub sent: bool,
 }
 
 /// The list call.
@@ -503,6 +549,8 @@ pub struct CallSpec {
     pub success: Vec<u16>,
     /// The answer is `202 Accepted` with a `Location` to poll.
     pub poll: bool,
+    /// Of a create: what turns out to exist is looked up, and updated where it is not as declared.
+    pub upsert: bool,
 }
 
 /// The update call.
@@ -684,6 +732,26 @@ pub struct FieldSpec {
     pub whole: bool,
     /// Fields whose change makes the server move this one too: where it is declared, it is sent along with them.
     pub moved_by: Vec<String>,
+    /// Creates do not take it, and give it its `default`: another value is set by an update that follows the create.
+    pub after_create: bool,
+    /// Asked for only where a manifest declares it, because not every server has it (OData's `$select`).
+    pub on_demand: bool,
+    /// In keys, the case of letters does not count: two objects cannot differ in that only.
+    pub key_ignores_case: bool,
+    /// What a change of it brings about besides.
+    pub effect: Option<Effect>,
+}
+
+/// What a change of a field brings about besides.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Effect {
+    /// In a sentence, for the plan.
+    pub note: Option<String>,
+    /// Fields that the server clears; one that is declared is sent along (`movedBy`).
+    pub clears: Vec<String>,
+    /// Fields with entries inside that the server deletes; those that are declared are made anew.
+    pub destroys: Vec<String>,
 }
 
 /// Where answers tell about an uploaded file, whose content they do not have: paths such as `attachment-file-size`.
@@ -784,7 +852,8 @@ pub struct RefSpec {
     /// Text before the id on the wire, for values such as `FlexibleAssetType: 33`; manifests then write `Kind/NAME`,
     /// and the field's `enum` stays allowed.
     pub wire_prefix: Option<String>,
-    /// Fields of the target's key that are taken from sibling fields: target field to own field.
+    /// Fields of the target's key that are taken from sibling fields: target field to own field, to `^field` for one of
+    /// the parent of an entry, or to `self` for the very object that has the reference.
     pub complete: IndexMap<String, String>,
     /// Fields of the target's key that are known, canonical; hooks set it.
     #[serde(skip)]

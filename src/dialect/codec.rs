@@ -4,6 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde_json::{Map, Number, Value, json};
 
+use super::odata;
 use crate::{
     description::format::{Encoding, FieldSpec, FieldType, IdWire, RefSpec},
     value::{Fields, Target, as_reference, file, reference, secret_hash, set_path, text, value_from},
@@ -104,9 +105,14 @@ fn decode_list(field: &FieldSpec, wire: &Value, seal: &dyn Fn(&str) -> Value) ->
 
 fn decode_ref(target: &RefSpec, wire: &Value) -> Value {
     let by = target.by.as_deref();
-    let value = match wire {
+    // OData expands a reference to one object as an array of one.
+    let one = odata::single(wire);
+    if one.is_null() {
+        return Value::Null;
+    }
+    let value = match &one {
         Value::Object(map) => {
-            map.get(by.unwrap_or("id")).or_else(|| map.get("id")).or_else(|| map.get("__id")).unwrap_or(wire)
+            map.get(by.unwrap_or("id")).or_else(|| map.get("id")).or_else(|| map.get("__id")).unwrap_or(&one)
         }
         other => other,
     };

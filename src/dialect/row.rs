@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::codec::decode;
+use super::{codec::decode, odata};
 use crate::{
     description::{
         Api, Kind,
@@ -41,9 +41,10 @@ pub struct Mismatch {
 pub fn page(api: &Api, kind: &Kind, paging: &Paging, body: &Value) -> Result<Page, Mismatch> {
     let path = kind.spec.list.items.as_deref().or(match kind.dialect {
         DialectName::Jsonapi => Some("data"),
-        DialectName::Rest => api.spec.envelope.many.as_deref(),
+        DialectName::Rest | DialectName::Odata => api.spec.envelope.many.as_deref(),
     });
     let list = match path {
+        Some(path) if kind.dialect == DialectName::Odata => odata::rows(body, path).or_else(|| body.get(path)),
         Some(path) => get_path(body, path).or_else(|| body.as_array().map(|_| body)),
         None => Some(body),
     };
@@ -101,13 +102,35 @@ pub fn one(api: &Api, kind: &Kind, body: &Value) -> Result<Value, Mismatch> {
     let path = match kind.dialect {
         DialectName::Jsonapi => Some("data"),
         DialectName::Rest => kind.spec.answer.as_deref().or(api.spec.envelope.one.as_deref()),
+        // One object is a list of one, but for the bare answer to a create.
+        DialectName::Odata => kind.spec.answer.as_deref().or(api.spec.envelope.many.as_deref()),
     };
-    let found = path.and_then(|path| get_path(body, path)).unwrap_or(body);
+    let found = match (kind.dialect, path) {
+        (DialectName::Odata, Some(path)) => odata::rows(body, path).or_else(|| body.get(path)).unwrap_or(body),
+        _ => path.and_then(|path| get_path(body, path)).unwrap_or(body),
+    };
     match found {
         Value::Object(_) => Ok(found.clone()),
         Value::Array(items) if items.len() == 1 && items[0].is_object() => Ok(items[0].clone()),
         _ => Err(mismatch(path, path.and_then(|path| get_path(body, path)), body, "one object")),
     }
+}
+
+/// Whether an answer says by an empty list that there is no such object, as OData does.
+pub fn has_no_rows(api: &Api, kind: &Kind, body: &Value) -> bool {
+    kind.dialect == DialectName::Odata
+        && odata::rows(body, api.spec.envelope.many.as_deref().unwrap_or_default())
+            .and_then(Value::as_array)
+            .is_some_and(Vec::is_empty)
+}
+
+/// The id of a new object in the `Location` of the answer to its create.
+pub fn located(kind: &Kind, location: &str) -> Option<String> {
+    if kind.dialect == DialectName::Odata {
+        return odata::located(location);
+    }
+    let path = location.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    path.rsplit('/').next().filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
 fn mismatch(path: Option<&str>, found: Option<&Value>, body: &Value, wanted: &str) -> Mismatch {
@@ -142,7 +165,7 @@ pub fn id_of(kind: &Kind, row: &Value) -> Option<String> {
 /// The wire value of an attribute; nothing where the row does not have it at all. JSON:API attributes may be spelled
 /// with dashes or underscores; a path that starts with `attributes.`, `relationships.` or `meta.` is taken as it is.
 pub fn attribute(kind: &Kind, row: &Value, wire: &str) -> Option<Value> {
-    if kind.dialect == DialectName::Rest {
+    if kind.dialect != DialectName::Jsonapi {
         return at_path(row, wire);
     }
     if ["attributes.", "relationships.", "meta.", "links."].iter().any(|start| wire.starts_with(start)) || wire == "id"
@@ -239,7 +262,7 @@ fn key_as_id(kind: &Kind, row: &Value) -> Option<String> {
     let field = kind.spec.fields.get(kind.spec.key.last()?)?;
     let value = attribute(kind, row, field.wire_name())
         .or_else(|| field.read.iter().find_map(|path| attribute(kind, row, path)))?;
-    text(&value).or_else(|| text(value.get("id")?))
+    odata::reference_id(&value)
 }
 
 fn field_condition_on_row(kind: &Kind, row: &Value, condition: &Condition) -> bool {
@@ -266,8 +289,37 @@ fn decode_typed_ref(
     Some(reference(name, &Target::Id(id)))
 }
 
+/// The entries of a child kind that came along with their parent's row; nothing where they did not. `other` is the
+/// attribute of the objects that the entries hang on which names the other side, where they hang on such.
+pub fn entries<S: std::hash::BuildHasher>(
+    parent: &Kind,
+    child: &Kind,
+    row: &Value,
+    other: Option<&str>,
+    along: &std::collections::HashMap<(String, String), &Value, S>,
+) -> Option<Vec<Value>> {
+    let inside = child.inside()?;
+    let include = inside.include.as_deref()?;
+    if parent.dialect == DialectName::Jsonapi {
+        return included(parent, child, row, include, along).map(|rows| rows.into_iter().cloned().collect());
+    }
+    let Some(through) = &inside.through else { return row.get(include)?.as_array().cloned() };
+    let mut out = Vec::new();
+    for join in row.get(&through.include)?.as_array()? {
+        for entry in join.get(include)?.as_array()? {
+            let mut entry = entry.as_object()?.clone();
+            entry.insert(through.wire.clone(), join.get("id").cloned().unwrap_or_default());
+            if let Some(other) = other {
+                entry.insert(other.to_owned(), join.get(other).cloned().unwrap_or_default());
+            }
+            out.push(Value::Object(entry));
+        }
+    }
+    Some(out)
+}
+
 /// The included rows that a row's relationships name, by included type and id, for a child kind.
-pub fn included<'a, S: std::hash::BuildHasher>(
+fn included<'a, S: std::hash::BuildHasher>(
     parent: &Kind,
     child: &Kind,
     row: &Value,
@@ -307,6 +359,8 @@ pub fn errors_in_success(api: &Api, body: &[u8]) -> Option<String> {
 pub fn error_text(api: &Api, body: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let mut parts: Vec<String> = Vec::new();
+    // Some servers say what is wrong in a bare text.
+    parts.extend(value.as_str().filter(|words| !words.is_empty()).map(str::to_owned));
     if let Some(errors) = value.get("errors").and_then(Value::as_array) {
         for error in errors {
             let title = error.get("title").and_then(text);

@@ -142,7 +142,8 @@ impl Answer {
 
     fn is_html(&self) -> bool {
         let declared = self.headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-        declared || self.body.trim_ascii_start().starts_with(b"<")
+        // A bare word (`OK`) is no page, whatever it is declared to be.
+        (declared && self.body.contains(&b'<')) || self.body.trim_ascii_start().starts_with(b"<")
     }
 }
 

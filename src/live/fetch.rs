@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use super::{
     Standing,
-    observe::{Collection, Need, Observer, children_of, item_vars, one_of},
+    observe::{Collection, Need, Observer, children_of, item_vars, key_of, one_of},
+    query::chunks,
     remote::{ListQuery, Listing, can_list},
     rows::index_included,
 };
 use crate::{
-    description::Kind,
+    description::{Kind, format::DialectName},
     diagnostic::Diagnostic,
     http::HttpError,
     value::{Target, as_reference},
@@ -27,6 +28,7 @@ impl Observer<'_> {
     pub(super) async fn fetch(&mut self, needs: BTreeSet<Need>, forced: bool) -> bool {
         let mut kinds: BTreeMap<(Arc<str>, String), BTreeSet<Option<String>>> = BTreeMap::new();
         let mut jobs: Vec<Job> = Vec::new();
+        let mut keys: BTreeMap<(Arc<str>, String, String), Vec<String>> = BTreeMap::new();
         for need in needs {
             match need {
                 Need::Kind(connection, kind, scope) => {
@@ -36,6 +38,9 @@ impl Observer<'_> {
                     // It may come along with the parents' list, which is then read first.
                     jobs.push(Job::Children { connection, kind, parent_kind, parent });
                 }
+                Need::Key(connection, kind, field, key) => {
+                    keys.entry((connection, kind, field)).or_default().push(key);
+                }
                 Need::One(connection, kind, id, parent) => jobs.push(Job::One { connection, kind, id, parent }),
             }
         }
@@ -44,14 +49,37 @@ impl Observer<'_> {
                 continue;
             };
             match self.choose(&connection, &kind, scopes, forced) {
-                Some(Choice::All { parents }) => jobs.push(Job::Kind { connection, kind, scope: None, parents }),
+                Some(Choice::All { parents }) => {
+                    jobs.push(Job::Kind { connection, kind, scope: None, parents, together: false });
+                }
+                Some(Choice::Some(lists)) => {
+                    for parents in lists {
+                        let (connection, kind) = (connection.clone(), kind.clone());
+                        jobs.push(Job::Kind { connection, kind, scope: None, parents, together: true });
+                    }
+                }
                 Some(Choice::Each(scopes)) => {
                     for scope in scopes {
                         let (connection, kind) = (connection.clone(), kind.clone());
-                        jobs.push(Job::Kind { connection, kind, scope: Some(scope), parents: Vec::new() });
+                        jobs.push(Job::Kind {
+                            connection,
+                            kind,
+                            scope: Some(scope),
+                            parents: Vec::new(),
+                            together: false,
+                        });
                     }
                 }
                 None => {}
+            }
+        }
+        for ((connection, kind, field), list) in keys {
+            let Some(kind) = self.remotes.get(&*connection).and_then(|remote| remote.api.kind(&kind)).cloned() else {
+                continue;
+            };
+            for keys in chunks(list) {
+                let (connection, kind, field) = (connection.clone(), kind.clone(), field.clone());
+                jobs.push(Job::Keys { connection, kind, field, keys });
             }
         }
         jobs.retain(|job| !self.read.contains_key(&job.collection()));
@@ -86,10 +114,11 @@ impl Observer<'_> {
         forced: bool,
     ) -> Option<Choice> {
         let Some(scope) = &kind.spec.scope else { return Some(Choice::All { parents: Vec::new() }) };
-        if scope.required {
+        let together = kind.dialect == DialectName::Odata && scope.filter.is_some();
+        if scope.required && !together {
             return Some(Choice::Each(asked.into_iter().flatten().collect()));
         }
-        if scope.filter.is_none() || asked.contains(&None) {
+        if scope.filter.is_none() || (asked.contains(&None) && !scope.required) {
             return Some(Choice::All { parents: Vec::new() });
         }
         let mut parents: BTreeSet<String> = asked.into_iter().flatten().collect();
@@ -111,6 +140,17 @@ impl Observer<'_> {
             }
         }
         let parents: Vec<String> = parents.into_iter().collect();
+        if together {
+            let of = |parent: &String| Collection {
+                connection: connection.clone(),
+                kind: kind.name.clone(),
+                parent_kind: String::new(),
+                scope: Some(parent.clone()),
+            };
+            return Some(Choice::Some(chunks(
+                parents.into_iter().filter(|parent| !self.read.contains_key(&of(parent))).collect(),
+            )));
+        }
         if parents.len() == 1 { Some(Choice::Each(parents)) } else { Some(Choice::All { parents }) }
     }
 
@@ -119,7 +159,17 @@ impl Observer<'_> {
         let Some(remote) = self.remotes.get(&**connection) else { return Ok(Answers::default()) };
         (self.tell)(connection, job.kind());
         match job {
-            Job::Kind { connection, kind, scope, parents } => {
+            Job::Kind { connection, kind, parents, together: true, .. } => {
+                let filter = kind.spec.scope.as_ref().and_then(|scope| scope.filter.clone()).unwrap_or_default();
+                let asked = ListQuery {
+                    query: parents.iter().map(|parent| (filter.clone(), parent.clone())).collect(),
+                    include: self.includes(connection, &kind.name, false),
+                    ..ListQuery::default()
+                };
+                let listing = remote.list(kind, &asked).await?;
+                Ok(Answers { listing, scopes: parents.clone(), ..Answers::default() })
+            }
+            Job::Kind { connection, kind, scope, parents, .. } => {
                 let include = self.includes(connection, &kind.name, false);
                 let below = |id: Option<&String>| {
                     let mut asked = ListQuery { include: include.clone(), ..ListQuery::default() };
@@ -156,6 +206,16 @@ impl Observer<'_> {
                     answers.listing.included.extend(part.included);
                 }
                 Ok(answers)
+            }
+            Job::Keys { connection, kind, field, keys } => {
+                let wire = kind.field(field).map(|field| field.wire_name().to_owned()).unwrap_or_default();
+                let asked = ListQuery {
+                    query: keys.iter().map(|key| (wire.clone(), key.clone())).collect(),
+                    include: self.includes(connection, &kind.name, false),
+                    ..ListQuery::default()
+                };
+                let listing = remote.list(kind, &asked).await?;
+                Ok(Answers { listing, ..Answers::default() })
             }
             Job::Children { connection, kind, parent_kind, parent } => {
                 let Some(child) = remote.api.kind(kind) else { return Ok(Answers::default()) };
@@ -201,6 +261,10 @@ impl Observer<'_> {
             Ok(answers) => answers,
             Err(error) => {
                 self.read.insert(collection, Err(()));
+                if let Job::Keys { kind, keys, .. } = job {
+                    let failed = keys.iter().map(|key| (key_of(&connection, &kind.name, key), Err(())));
+                    self.read.extend(failed);
+                }
                 self.out.failed.push((connection, job.kind().to_owned()));
                 let mut diagnostic: Diagnostic = error.into();
                 diagnostic = diagnostic.hint(format!(
@@ -213,6 +277,13 @@ impl Observer<'_> {
                 return;
             }
         };
+        if let Job::Keys { kind, keys, .. } = job {
+            for key in keys {
+                self.read.insert(key_of(&connection, &kind.name, key), Ok(()));
+            }
+            self.add_rows(&connection, kind, None, answers.listing);
+            return;
+        }
         for scope in &answers.scopes {
             self.read.insert(Collection { scope: Some(scope.clone()), ..collection.clone() }, Ok(()));
         }
@@ -220,6 +291,7 @@ impl Observer<'_> {
             self.read.insert(collection, Ok(()));
         }
         match job {
+            Job::Keys { .. } => {}
             Job::Kind { kind, scope, .. } => {
                 if scope.is_none() && answers.scopes.is_empty() {
                     self.out.complete.insert((connection.clone(), kind.name.clone()));
@@ -269,11 +341,15 @@ pub(super) enum Choice {
     All { parents: Vec<String> },
     /// Parent by parent.
     Each(Vec<String>),
+    /// By lists that are limited to many parents each.
+    Some(Vec<Vec<String>>),
 }
 
 /// One read.
 pub(super) enum Job {
-    Kind { connection: Arc<str>, kind: Arc<Kind>, scope: Option<String>, parents: Vec<String> },
+    Kind { connection: Arc<str>, kind: Arc<Kind>, scope: Option<String>, parents: Vec<String>, together: bool },
+    /// Objects of a kind by their natural keys, wherever they are.
+    Keys { connection: Arc<str>, kind: Arc<Kind>, field: String, keys: Vec<String> },
     Children { connection: Arc<str>, kind: String, parent_kind: String, parent: String },
     One { connection: Arc<str>, kind: String, id: String, parent: Option<String> },
 }
@@ -289,15 +365,16 @@ pub(super) struct Answers {
 impl Job {
     pub(super) fn connection(&self) -> &Arc<str> {
         match self {
-            Self::Kind { connection, .. } | Self::Children { connection, .. } | Self::One { connection, .. } => {
-                connection
-            }
+            Self::Kind { connection, .. }
+            | Self::Keys { connection, .. }
+            | Self::Children { connection, .. }
+            | Self::One { connection, .. } => connection,
         }
     }
 
     pub(super) fn kind(&self) -> &str {
         match self {
-            Self::Kind { kind, .. } => &kind.name,
+            Self::Kind { kind, .. } | Self::Keys { kind, .. } => &kind.name,
             Self::Children { kind, .. } | Self::One { kind, .. } => kind,
         }
     }
@@ -310,6 +387,9 @@ impl Job {
                 parent_kind: String::new(),
                 scope: scope.clone(),
             },
+            Self::Keys { connection, kind, keys, .. } => {
+                key_of(connection, &kind.name, keys.first().map_or("", String::as_str))
+            }
             Self::Children { connection, kind, parent_kind, parent } => {
                 children_of(connection, kind, parent_kind, parent)
             }

@@ -97,7 +97,10 @@ pub(super) fn part(spec: &FieldSpec, value: &Value) -> Option<String> {
     if let Some(name) = value.get("name").and_then(text) {
         return Some(name);
     }
-    text(value).map(|words| plain(spec, &words))
+    text(value).map(|words| {
+        let words = plain(spec, &words);
+        if spec.key_ignores_case { words.to_lowercase() } else { words }
+    })
 }
 
 /// A key for people: its parts joined by `/`.

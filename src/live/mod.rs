@@ -7,6 +7,7 @@ mod detail;
 mod fetch;
 mod keys;
 mod observe;
+mod query;
 mod records;
 mod references;
 mod remote;
@@ -21,7 +22,9 @@ use serde_json::Value;
 pub use self::{
     keys::{KeyIndex, natural_key, shown_key},
     observe::{ObserveOptions, Observer, item_vars},
+    query::Wanted,
     records::{record_of, record_sources},
+    rows::wanted,
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
 };
 use crate::{
@@ -51,6 +54,9 @@ pub struct LiveObject {
     pub never_delete: bool,
     /// It was read by itself, so that all its fields are here.
     pub detailed: bool,
+    /// Ids of the objects that join it with others, and that entries inside it hang on: by the entries' kind and the
+    /// other side's id.
+    pub joins: HashMap<(String, String), String>,
 }
 
 /// What became of a declared object.

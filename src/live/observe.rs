@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     Found, Observed, Standing,
     keys::{KeyIndex, hook_key, own_key},
+    references::{has_own, is_own},
     records::record_of,
     remote::{Remote, can_list},
     resolve::NameIndex,
@@ -17,11 +18,11 @@ use super::{
 use crate::{
     description::{
         Kind, Specs, contained_by,
-        format::Verb,
+        format::{DialectName, Verb},
         hook::{self},
     },
     diagnostic::{Diagnostic, Sources},
-    graph::Graph,
+    graph::{Graph, Use},
     inventory::{Record, State},
     manifest::{DeletionPolicy, Manifest, Manifests, locate},
     value::{Fields, Target, as_reference, is_empty, text},
@@ -87,6 +88,8 @@ pub(super) enum Need {
     Kind(Arc<str>, String, Option<String>),
     /// The entries inside one parent.
     Children(Arc<str>, String, String, String),
+    /// An object by its natural key (connection, kind, field, value), outside of the parents in use.
+    Key(Arc<str>, String, String, String),
     /// One object, to be sure that it is gone.
     One(Arc<str>, String, String, Option<String>),
 }
@@ -365,7 +368,13 @@ impl<'a> Observer<'a> {
             }
         }
         let uses = self.graph.uses.get(index).cloned().unwrap_or_default();
-        let mut canonical = self.put_references(index, &kind.spec.fields, &object.spec, &uses, &Fields::new())?;
+        // What only the object itself completes can be resolved when it is found.
+        let (own, uses): (Vec<Use>, Vec<Use>) =
+            uses.into_iter().partition(|found| is_own(&kind.spec.fields, &found.pointer));
+        let own_fields: Fields = object.spec.iter().filter(|(name, _)| has_own(&own, name)).map(owned).collect();
+        let spec: Fields = object.spec.iter().filter(|(name, _)| !has_own(&own, name)).map(owned).collect();
+        let beside = object.parent.map(|parent| self.parent_fields(parent)).unwrap_or_default();
+        let mut canonical = self.put_references(index, &kind.spec.fields, &spec, &uses, &beside)?;
         let mut specs: Option<Arc<Specs>> = None;
         if let Some(hook) = kind.spec.hook.as_deref().and_then(hook::find) {
             let types = self.types(index, &connection, hook.as_ref(), &canonical)?;
@@ -404,6 +413,10 @@ impl<'a> Observer<'a> {
                 record.as_ref(),
             )?
         };
+        if !own.is_empty() {
+            let resolved = self.own_references(index, &kind, &own, &own_fields, known)?;
+            canonical.extend(resolved);
+        }
         if let Some(live) = known
             && let Some(specs) = &specs
             && let Some(hook) = kind.spec.hook.as_deref().and_then(hook::find)
@@ -450,7 +463,36 @@ impl<'a> Observer<'a> {
                 None => Ok(()),
             };
         }
-        self.kind_read(connection, kind, scope)
+        // Where one list can be limited to many parents, what was moved to another one is looked for where it was.
+        let old = record.and_then(|record| record.parent.as_deref()).filter(|old| {
+            kind.dialect == DialectName::Odata && kind.spec.scope.is_some() && scope.is_some() && scope != Some(old)
+        });
+        let Some(old) = old else { return self.kind_read(connection, kind, scope) };
+        let mut needs = Vec::new();
+        for scope in [scope, Some(old)] {
+            match self.kind_read(connection, kind, scope) {
+                Err(Stop::Read(more)) => needs.extend(more),
+                other => other?,
+            }
+        }
+        if needs.is_empty() { Ok(()) } else { Err(Stop::Read(needs)) }
+    }
+
+    /// Looks for an object outside of the parents in use, where its key does not depend on them.
+    fn elsewhere(&self, connection: &Arc<str>, kind: &Kind, canonical: &Fields) -> Result<(), Stop> {
+        let Some(scope) = kind.spec.scope.as_ref().filter(|_| kind.dialect == DialectName::Odata) else {
+            return Ok(());
+        };
+        let [name] = &kind.spec.key[..] else { return Ok(()) };
+        let Some(value) = canonical.get(name).and_then(text).filter(|_| *name != scope.field) else { return Ok(()) };
+        if self.out.complete.contains(&(connection.clone(), kind.name.clone())) {
+            return Ok(());
+        }
+        match self.read.get(&key_of(connection, &kind.name, &value)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(())) => Err(Stop::Fail(Vec::new())),
+            None => Err(Stop::Read(vec![Need::Key(connection.clone(), kind.name.clone(), name.clone(), value)])),
+        }
     }
 
     pub(super) fn kind_read(&self, connection: &Arc<str>, kind: &Kind, scope: Option<&str>) -> Result<(), Stop> {
@@ -600,7 +642,10 @@ impl<'a> Observer<'a> {
             self.out.found[index] = Some(Found::Key);
         }
         match free[..] {
-            [] => Ok(None),
+            [] => {
+                self.elsewhere(connection, kind, canonical)?;
+                Ok(None)
+            }
             [only] => Ok(Some(only)),
             _ => {
                 // Which of several it is, the intent of an unfinished create may know; else a person must say.
@@ -726,6 +771,10 @@ impl<'a> Observer<'a> {
     }
 }
 
+fn owned((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
+}
+
 /// Where a live object is found. An entry that is known by its key has an id of its own only together with its
 /// parent's.
 pub(super) fn slot_of(
@@ -766,6 +815,15 @@ pub(super) fn children_of(connection: &Arc<str>, kind: &str, parent_kind: &str, 
         kind: kind.to_owned(),
         parent_kind: parent_kind.to_owned(),
         scope: Some(parent.to_owned()),
+    }
+}
+
+pub(super) fn key_of(connection: &Arc<str>, kind: &str, key: &str) -> Collection {
+    Collection {
+        connection: connection.clone(),
+        kind: kind.to_owned(),
+        parent_kind: "#".into(),
+        scope: Some(key.to_owned()),
     }
 }
 

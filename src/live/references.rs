@@ -21,7 +21,63 @@ use crate::{
     value::{Fields, Target, as_reference, reference, text},
 };
 
+/// What stands in `complete` for the very object that has the reference.
+const SELF: &str = "self";
+
+/// Whether only the object itself completes what a pointer leads to.
+pub(super) fn is_own(specs: &Specs, pointer: &str) -> bool {
+    let target = field_at(specs, pointer).and_then(|field| field.reference.as_ref());
+    target.is_some_and(|target| target.complete.values().any(|own| own == SELF))
+}
+
+/// Whether a field has one of these references.
+pub(super) fn has_own(own: &[Use], name: &str) -> bool {
+    own.iter().any(|found| found.pointer.split('/').nth(1).map(crate::address::unescape).as_deref() == Some(name))
+}
+
 impl Observer<'_> {
+    /// The fields of an entry's parent, by which its short keys are completed (`^field`).
+    pub(super) fn parent_fields(&self, parent: usize) -> Fields {
+        let live = match self.out.standing.get(parent) {
+            Some(Standing::Known(Some(live))) => self.out.objects.get(*live),
+            _ => None,
+        };
+        let mut out = Fields::new();
+        for fields in live.map(|live| &live.fields).into_iter().chain(self.out.canonical.get(parent)) {
+            out.extend(fields.iter().map(|(name, value)| (format!("^{name}"), value.clone())));
+        }
+        out
+    }
+
+    /// Resolves the references that only the object itself completes.
+    pub(super) fn own_references(
+        &mut self,
+        index: usize,
+        kind: &Kind,
+        own: &[Use],
+        fields: &Fields,
+        known: Option<usize>,
+    ) -> Result<Fields, Stop> {
+        let object = &self.manifests.objects[index];
+        let id = known.and_then(|live| self.out.objects.get(live)).map(|live| live.id.clone());
+        let by_key = |found: &&Use| matches!(found.target, Meaning::Live(Selector::Plain(_) | Selector::Key(_)));
+        if id.is_none()
+            && let Some(found) = own.iter().find(by_key)
+        {
+            let message = format!(
+                "`{}` refers to what this {} has, and it does not exist yet.",
+                found.pointer.trim_start_matches('/'),
+                kind.name
+            );
+            let told = self.about(object, &found.pointer, "PL0202", message);
+            return Err(Stop::Fail(vec![told.hint("Leave it out until the object is there and has it.")]));
+        }
+        let target = id.map_or_else(|| Target::New(object.address.to_string()), Target::Id);
+        let mut beside = Fields::new();
+        beside.insert(SELF.to_owned(), reference(&kind.name, &target));
+        self.put_references(index, &kind.spec.fields, fields, own, &beside)
+    }
+
     /// Resolves the references of an object.
     pub(super) fn put_references(
         &mut self,

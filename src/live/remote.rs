@@ -6,13 +6,14 @@ use futures::{StreamExt as _, stream};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
+use super::query::{Wanted, item_query, list_query};
 use crate::{
     description::{
         Api, Kind,
-        format::{Paging, PagingStyle, Verb},
+        format::{DialectName, Paging, PagingStyle, Verb},
     },
-    dialect::{self, Page},
-    http::{Answer, Call, Client, HttpError},
+    dialect::{self, Page, odata},
+    http::{Answer, Call, Client, HttpError, Site},
 };
 
 /// What a path segment may not have unescaped.
@@ -41,6 +42,10 @@ pub struct Remote {
     pub client: Client,
     /// The API.
     pub api: Arc<Api>,
+    /// The fields that lists and reads ask for, where the API lets a client choose.
+    pub wanted: Arc<Wanted>,
+    /// What the API's `check` answered, where it was asked.
+    pub caller: Option<Arc<Value>>,
 }
 
 /// A whole list: nothing is missing from it.
@@ -78,6 +83,8 @@ pub fn fill_path(template: &str, vars: &dyn Fn(&str) -> Option<String>) -> Resul
         // The words of a parent's path are the description's own and may have slashes.
         if name == "parentPath" {
             out.push_str(&value);
+        } else if value != "{id}" && (out.ends_with(['(', '=']) || (out.ends_with('\'') && tail.starts_with('\''))) {
+            out.push_str(&odata::in_path(&value, out.ends_with('\'')));
         } else {
             let _ = write!(out, "{}", utf8_percent_encode(&value, SEGMENT));
         }
@@ -88,6 +95,11 @@ pub fn fill_path(template: &str, vars: &dyn Fn(&str) -> Option<String>) -> Resul
 }
 
 impl Remote {
+    /// A connection of which nothing is known yet.
+    pub fn new(client: Client, api: Arc<Api>) -> Self {
+        Self { client, api, wanted: Arc::default(), caller: None }
+    }
+
     /// Reads a whole list, page by page, and proves that it is whole.
     pub async fn list(&self, kind: &Kind, asked: &ListQuery) -> Result<Listing, HttpError> {
         self.list_within(kind, asked, usize::MAX).await.map(Option::unwrap_or_default)
@@ -111,7 +123,7 @@ impl Remote {
 
     async fn list_once(&self, kind: &Kind, asked: &ListQuery, limit: usize) -> Result<Option<Listing>, HttpError> {
         let paging = kind.spec.list.paging.as_ref().unwrap_or(&self.api.spec.paging);
-        let start = Self::list_call(kind, paging, asked);
+        let start = self.list_call(kind, paging, asked);
         let mut listing = Collected::default();
         match paging.style {
             PagingStyle::None => {
@@ -120,6 +132,11 @@ impl Remote {
             }
             PagingStyle::Page | PagingStyle::Offset => {
                 if !self.numbered(kind, paging, &start, limit as u64, &mut listing).await? {
+                    return Ok(None);
+                }
+            }
+            PagingStyle::AfterId => {
+                if !self.after_id(kind, paging, start, limit as u64, &mut listing).await? {
                     return Ok(None);
                 }
             }
@@ -199,6 +216,51 @@ impl Remote {
         Err(answer.unusable("more pages than any list has", "a list that ends"))
     }
 
+    /// Reads the rows after the last one's id until a page is not full; tells whether they were read, which more pages
+    /// than `limit` are not.
+    async fn after_id(
+        &self,
+        kind: &Kind,
+        paging: &Paging,
+        start: Call,
+        limit: u64,
+        listing: &mut Collected,
+    ) -> Result<bool, HttpError> {
+        let full = paging.max_size.map_or(u64::MAX, u64::from);
+        let mut call = start.clone();
+        for number in 1..PAGES {
+            let (answer, page) = self.page(kind, paging, call).await?;
+            let count = page.rows.len() as u64;
+            let next = page.next.clone();
+            let last = page.rows.iter().filter_map(|row| dialect::id_of(kind, row)?.parse::<u64>().ok()).max();
+            let fresh = listing.add(kind, page, &answer)?;
+            call = match (next, last) {
+                // A server that has a page size of its own says where it goes on.
+                (Some(next), _) => {
+                    let (path, query) = self.client.resolve_next(&start.path, &next)?;
+                    Call { path, query, ..start.clone() }
+                }
+                (None, Some(last)) if count >= full => {
+                    let mut call = start.clone();
+                    let after = format!("id gt {last}");
+                    match call.query.iter_mut().find(|(name, _)| name == "$filter") {
+                        Some((_, filter)) => *filter = format!("({filter}) and {after}"),
+                        None => call.query.push(("$filter".into(), after)),
+                    }
+                    call
+                }
+                _ => return listing.prove(&answer).map(|()| true),
+            };
+            if fresh == 0 {
+                return Err(answer.unusable("the same page again", "the next page"));
+            }
+            if number >= limit {
+                return Ok(false);
+            }
+        }
+        Ok(false)
+    }
+
     async fn linked(
         &self,
         kind: &Kind,
@@ -228,15 +290,28 @@ impl Remote {
         }
     }
 
-    fn list_call(kind: &Kind, paging: &Paging, asked: &ListQuery) -> Call {
+    fn list_call(&self, kind: &Kind, paging: &Paging, asked: &ListQuery) -> Call {
         let template = kind.spec.list.path.as_deref().unwrap_or(&kind.spec.path);
         let vars = |name: &str| asked.vars.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         let path = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());
         let mut call = Call::get(path);
-        for (name, value) in kind.spec.list.query.iter().chain(&paging.sort) {
+        let is_odata = kind.dialect == DialectName::Odata;
+        if is_odata {
+            let query = list_query(&self.api, kind, asked, &self.wanted, self.caller.as_deref());
+            call.query.extend(query.options().into_iter().map(|(name, value)| (name.to_owned(), value)));
+        }
+        let unlimited = kind.spec.scope.as_ref().filter(|_| asked.query.is_empty() && asked.vars.is_empty());
+        let unlimited = unlimited.into_iter().flat_map(|scope| &scope.unlimited);
+        for (name, value) in kind.spec.list.query.iter().chain(unlimited).chain(&paging.sort) {
             if !call.query.iter().any(|(known, _)| known == name) {
                 call.query.push((name.clone(), value.clone()));
             }
+        }
+        if let (Some(name), Some(size)) = (&paging.size, paging.max_size) {
+            call.query.push((name.clone(), size.to_string()));
+        }
+        if is_odata {
+            return call;
         }
         call.query.extend(asked.query.iter().cloned());
         let mut include: Vec<&str> = kind.spec.list.include.iter().map(String::as_str).collect();
@@ -244,9 +319,6 @@ impl Remote {
         include.dedup();
         if !include.is_empty() {
             call.query.push(("include".into(), include.join(",")));
-        }
-        if let (Some(name), Some(size)) = (&paging.size, paging.max_size) {
-            call.query.push((name.clone(), size.to_string()));
         }
         call
     }
@@ -281,7 +353,10 @@ impl Remote {
         let path = fill_path(&template, vars).unwrap_or(template);
         let mut call = Call::get(path);
         call.query.extend(kind.spec.get.query.iter().map(|(name, value)| (name.clone(), value.clone())));
-        if !include.is_empty() {
+        if kind.dialect == DialectName::Odata {
+            let query = item_query(&self.api, kind, include, &self.wanted);
+            call.query.extend(query.options().into_iter().map(|(name, value)| (name.to_owned(), value)));
+        } else if !include.is_empty() {
             call.query.push(("include".into(), include.join(",")));
         }
         let answer = self.send(&call).await?;
@@ -290,6 +365,9 @@ impl Remote {
         }
         let answer = self.successful(answer)?;
         let body = answer.json()?;
+        if dialect::has_no_rows(&self.api, kind, &body) {
+            return Ok(None);
+        }
         let row = dialect::one(&self.api, kind, &body).map_err(|wrong| answer.unusable(wrong.came, wrong.expected))?;
         let mut included = body.get("included").and_then(Value::as_array).cloned().unwrap_or_default();
         if let Some(more) = row.get("included").and_then(Value::as_array) {
@@ -301,8 +379,21 @@ impl Remote {
 
     /// Sends a call; an error says what the API says, in the API's own way.
     pub async fn send(&self, call: &Call) -> Result<Answer, HttpError> {
+        self.only_some(call)?;
         let words = |body: &[u8]| dialect::error_text(&self.api, body);
         self.client.send(call).await.map_err(|error| error.reworded(&words))
+    }
+
+    /// Refuses a write that names no objects: OData servers would apply it to every row that the credential may touch.
+    fn only_some(&self, call: &Call) -> Result<(), HttpError> {
+        let creates = matches!(call.method.as_str(), "GET" | "HEAD" | "POST");
+        let filter = call.query.iter().any(|(name, value)| name == "$filter" && !value.trim().is_empty());
+        if self.api.spec.dialect != DialectName::Odata || creates || filter || odata::has_key(&call.path) {
+            return Ok(());
+        }
+        let site = Site::new(self.client.connection(), call.method.clone(), &*call.path);
+        let reason = "it has neither a key nor a filter, and would be applied to the whole set".into();
+        Err(HttpError::Malformed { site: Arc::new(site), reason })
     }
 
     /// Follows an answer of `202 Accepted` to where the API tells what became of the call, until it tells.
@@ -350,6 +441,7 @@ pub fn item_path(kind: &Kind, own: Option<&str>) -> String {
     match own {
         Some(path) => path.to_owned(),
         None if kind.spec.singleton => kind.spec.path.clone(),
+        None if kind.dialect == DialectName::Odata => format!("{}({{id}})", kind.spec.path.trim_end_matches('/')),
         None => format!("{}/{{id}}", kind.spec.path.trim_end_matches('/')),
     }
 }

@@ -13,8 +13,11 @@ use super::{
     remote::Listing,
 };
 use crate::{
-    description::{Kind, format::UpdateStyle},
-    dialect::{self, decode_row, included},
+    description::{
+        Kind,
+        format::{Inside, UpdateStyle},
+    },
+    dialect::{self, decode_row, odata},
     manifest::Manifests,
     value::{self, Fields, Target, as_reference, reference, text},
 };
@@ -45,16 +48,46 @@ impl Observer<'_> {
         let children = self.along.get(&(connection.clone(), parent_kind.name.clone())).cloned().unwrap_or_default();
         for child in children {
             let Some(inside) = child.inside() else { continue };
-            let Some(include) = inside.include.as_deref() else { continue };
             if inside.include_on_get_only && !by_get {
                 continue;
             }
-            if let Some(rows) = included(parent_kind, &child, row, include, along) {
-                let rows: Vec<Value> = rows.into_iter().cloned().collect();
+            let other = self.other_side(connection, inside);
+            if let Some(rows) = dialect::entries(parent_kind, &child, row, other.as_deref(), along) {
                 for row in &rows {
                     self.add_row(connection, &child, row, Some(parent));
                 }
+                self.note_joins(connection, parent_kind, parent, &child, row, other.as_deref());
                 self.read.insert(children_of(connection, &child.name, &parent_kind.name, parent), Ok(()));
+            }
+        }
+    }
+
+    /// The attribute of the objects that entries hang on which names the other side.
+    fn other_side(&self, connection: &str, inside: &Inside) -> Option<String> {
+        let through = inside.through.as_ref()?;
+        let field = self.remotes.get(connection)?.api.kind(&through.kind)?.field(&through.field)?;
+        Some(field.wire_name().to_owned())
+    }
+
+    /// Notes the objects that a parent's entries hang on, or can.
+    fn note_joins(
+        &mut self,
+        connection: &Arc<str>,
+        parent_kind: &Kind,
+        parent: &str,
+        child: &Kind,
+        row: &Value,
+        other: Option<&str>,
+    ) {
+        let (Some(through), Some(other)) = (child.inside().and_then(|inside| inside.through.as_ref()), other) else {
+            return;
+        };
+        let slot = slot_of(connection, parent_kind, None, parent);
+        let Some(object) = self.out.by_id.get(&slot).and_then(|index| self.out.objects.get_mut(*index)) else { return };
+        for join in row.get(&through.include).and_then(Value::as_array).into_iter().flatten() {
+            let id = join.get("id").and_then(text);
+            if let (Some(id), Some(other)) = (id, join.get(other).and_then(odata::reference_id)) {
+                object.joins.insert((child.name.clone(), other), id);
             }
         }
     }
@@ -99,6 +132,7 @@ impl Observer<'_> {
             }),
             never_delete: kind.spec.never_delete.iter().any(|condition| dialect::wire_condition(kind, row, condition)),
             detailed: false,
+            joins: HashMap::new(),
             fields: decoded.fields,
         };
         let index = self.out.objects.len();
@@ -124,7 +158,7 @@ impl Observer<'_> {
 /// The fields of each kind that a run can ask for: those that manifests declare, and those that objects are found,
 /// reached and judged by. The rest of the rows is not kept, since there may be very many. Kinds that are not here are
 /// kept whole.
-pub(super) fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet<String>> {
+pub fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet<String>> {
     let mut out: HashMap<(String, String), HashSet<String>> = HashMap::new();
     for api in manifests.catalog.apis.values() {
         for kind in api.kinds.values().filter(|kind| kind.inside().is_none() && kind.spec.hook.is_none()) {
@@ -143,6 +177,7 @@ pub(super) fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet
             names.extend(spec.lockout.iter().flat_map(|lockout| {
                 lockout.caller.iter().cloned().chain(lockout.last.iter().filter_map(|last| last.field.clone()))
             }));
+            names.extend(spec.fields.values().flat_map(|field| &field.effect).flat_map(|effect| effect.clears.clone()));
             let paths =
                 [Some(&spec.path), spec.get.path.as_ref(), spec.update.path.as_ref(), spec.delete.path.as_ref()];
             for path in paths.into_iter().flatten() {

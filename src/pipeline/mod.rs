@@ -192,7 +192,16 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         ObserveOptions { undeclared, only: looked_at },
         &tell,
     );
-    let observed = Box::pin(observer.run()).await;
+    let mut observed = Box::pin(observer.run()).await;
+    // What a connection that cannot be used has was not looked at, whatever the inventory knows of it.
+    for connection in manifests.connections.values() {
+        if !connected.remotes.contains_key(&connection.name)
+            && let Some(api) = manifests.catalog.api(&connection.api)
+        {
+            let name: Arc<str> = connection.name.as_str().into();
+            observed.failed.extend(api.kinds.keys().map(|kind| (name.clone(), kind.clone())));
+        }
+    }
     options.progress.event(&ProgressEvent::Planning);
     let none_barred = HashMap::new();
     let inputs = Inputs {

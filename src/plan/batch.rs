@@ -9,7 +9,7 @@ use super::{
 use crate::{
     description::{
         Kind,
-        compiled::DEFAULT_BULK,
+        compiled::{DEFAULT_BULK, full_path},
         format::{BulkSpec, UpdateStyle, Verb},
     },
     graph::topological,
@@ -249,7 +249,7 @@ fn announce(steps: &mut [Step], batches: &[Batch]) {
                     .map(|bulk| bulk_route(step, bulk, operation, &unknown))
                     .into_iter()
                     .collect(),
-                (Operation::Create, false) => vec![create_route(step, &unknown)],
+                (Operation::Create, false) => create_routes(step, &unknown),
                 (Operation::Update, false) => vec![update_route(step, &unknown)],
                 (Operation::Delete, false) => vec![delete_route(step, &unknown)],
                 (Operation::Replace, false) => replace_routes(step, &unknown),
@@ -257,7 +257,7 @@ fn announce(steps: &mut [Step], batches: &[Batch]) {
             let version = step.kind.version_path.clone();
             steps[*index].action.requests = routes
                 .into_iter()
-                .map(|route| RequestInfo::Call { method: route.method, path: format!("{version}{}", route.path) })
+                .map(|route| RequestInfo::Call { method: route.method, path: full_path(&version, &route.path) })
                 .collect();
         }
     }
@@ -282,7 +282,41 @@ pub fn replace_routes(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Vec<
         Some(bulk) if bulk.only => bulk_route(step, bulk, Operation::Create, ids),
         _ => create_route(step, ids),
     };
-    vec![delete, create]
+    let mut routes = vec![delete, create];
+    routes.extend(late_route(step, ids));
+    routes
+}
+
+/// The calls of a create: that which makes the object that it hangs on, the create itself, and the update that sets
+/// what creates do not take.
+fn create_routes(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Vec<Route> {
+    let mut routes = Vec::new();
+    if step.makes_join
+        && let Some(through) = step.kind.inside().and_then(|inside| inside.through.as_ref())
+    {
+        routes.push(Route { method: "POST".into(), path: through.path.clone() });
+    }
+    routes.push(create_route(step, ids));
+    routes.extend(late_route(step, ids));
+    routes
+}
+
+/// The update that follows a create, where something is declared that creates do not take.
+fn late_route(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Option<Route> {
+    let made = as_new(step);
+    let step = made.as_ref().unwrap_or(step);
+    (!late_fields(step).is_empty()).then(|| update_route(step, ids))
+}
+
+/// The declared fields that a create does not take, and that the server does not give the object anyway.
+pub fn late_fields(step: &Step) -> Vec<String> {
+    let late = |(name, value): &(&String, &serde_json::Value)| {
+        let spec = step.specs().get(*name);
+        spec.is_some_and(|spec| {
+            spec.after_create && !crate::description::equal(spec, value, spec.default.as_ref().unwrap_or_default())
+        })
+    };
+    step.desired.iter().filter(late).map(|(name, _)| name.clone()).collect()
 }
 
 /// Whether an object is read before it is updated: because the update replaces it whole, or for its entity tag.

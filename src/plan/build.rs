@@ -8,7 +8,9 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Action, ActionKind, Change, Reason, Summary, lockout,
+    Action, ActionKind, Change, Reason, Summary,
+    effects::{self, Parents},
+    lockout,
     removed::{self, Removed},
     sequence::pending,
     show::Shown,
@@ -119,6 +121,8 @@ pub(super) fn draft(inputs: &Inputs<'_>) -> Draft {
         builder.order_declared();
     }
     let Builder { mut out, shown, step_of, .. } = builder;
+    let parents = Parents { manifests: inputs.manifests, observed: inputs.observed, step_of: &step_of };
+    effects::join(&mut out, &parents);
     removed::draft(inputs, &shown, &step_of, &mut Removed { out: &mut out });
     lockout::order(&mut out.steps);
     for (address, tombstone) in &inputs.state.tombstones {
@@ -201,6 +205,7 @@ impl Builder<'_> {
         let parent_step =
             object.parent.and_then(|parent| self.step_of.get(&parent)).and_then(|step| self.out.steps.get(*step));
         let parent_replaced = parent_step.is_some_and(|step| step.operation == Operation::Replace);
+        let destroyed = self.is_destroyed(parent_step, object);
         let live = known.filter(|_| !parent_replaced).and_then(|live| inputs.observed.objects.get(live));
         let record =
             record_of(inputs.state, object, inputs.manifests).map(|(address, record)| (address, record.clone()));
@@ -211,6 +216,7 @@ impl Builder<'_> {
         let specs = inputs.observed.specs(index, &object.kind);
         let desired = self.with_replaced(&inputs.observed.canonical[index]);
         match live {
+            Some(live) if destroyed => self.recreated(index, object, specs, desired, live, record),
             None => self.absent(index, object, specs, desired, record, parent_replaced),
             Some(live) => self.present(index, object, specs, desired, live, record),
         }
@@ -580,7 +586,7 @@ impl Builder<'_> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a step consists of")]
-    fn step(
+    pub(super) fn step(
         &self,
         index: usize,
         object: &Manifest,
@@ -638,6 +644,8 @@ impl Builder<'_> {
             prune: inputs.prune,
             archive: false,
             embedded: false,
+            join: None,
+            makes_join: false,
             seen: inputs.observed.same_key.get(&index).cloned().unwrap_or_default(),
             after: Vec::new(),
             level: 0,
@@ -668,7 +676,7 @@ impl Builder<'_> {
             .and_then(|child| Some((child.inside()?.field.clone(), child.name.clone())))
     }
 
-    fn push(&mut self, index: usize, mut step: Step) {
+    pub(super) fn push(&mut self, index: usize, mut step: Step) {
         if let Some(why) = self.inputs.barred.get(&index) {
             let object = &self.inputs.manifests.objects[index];
             self.tell(object, "", why.clone());
@@ -694,7 +702,8 @@ impl Builder<'_> {
                 }
             }
         }
-        let notes = unshown_notes(&step);
+        let mut notes = unshown_notes(&step);
+        notes.extend(effects::notes(&step, self.inputs.observed, &self.shown));
         step.action.notes.extend(notes);
         if step.operation == Operation::Replace
             && let Some(live) = &step.live

@@ -87,7 +87,7 @@ impl Refusal {
     pub(super) fn answer(&self, api: &Api) -> Answer {
         let status = match (self.status, api.spec.dialect) {
             (INVALID, DialectName::Jsonapi) => 422,
-            (INVALID, DialectName::Rest) => 400,
+            (INVALID, DialectName::Rest | DialectName::Odata) => 400,
             (status, _) => status,
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
@@ -103,6 +103,14 @@ impl Refusal {
                 }
                 error
             }).collect::<Vec<_>>() }),
+            // A bare text, or nothing.
+            DialectName::Odata => {
+                let message: Vec<&str> = self.faults.iter().map(|fault| fault.detail.as_str()).collect();
+                if message.iter().all(|words| words.is_empty()) {
+                    return Answer::empty(status);
+                }
+                message.join(" ").into()
+            }
             DialectName::Rest => {
                 let message: Vec<&str> = self.faults.iter().map(|fault| fault.detail.as_str()).collect();
                 let mut body = Fields::new();
@@ -116,7 +124,7 @@ impl Refusal {
         };
         let media = match api.spec.dialect {
             DialectName::Jsonapi => "application/vnd.api+json",
-            DialectName::Rest => "application/json",
+            DialectName::Rest | DialectName::Odata => "application/json",
         };
         Answer::new(status, body).with(header::CONTENT_TYPE.as_str(), media)
     }

@@ -126,7 +126,7 @@ impl Renderer<'_> {
         put(&paging.total, page.total.into());
         put(&paging.total_pages, page.total.div_ceil(page.size.max(1)).into());
         let next = match paging.style {
-            PagingStyle::None | PagingStyle::Link => return None,
+            PagingStyle::None | PagingStyle::Link | PagingStyle::AfterId => return None,
             PagingStyle::Page => more.then(|| Value::from(number + 1)),
             PagingStyle::Offset => more.then(|| Value::from(end)),
             PagingStyle::Cursor => more.then(|| Value::from(list::to_cursor(end))),

@@ -213,7 +213,7 @@ pub(super) fn kebab(name: &str) -> String {
 pub(super) fn shapes(api: &Api) -> HashMap<String, Arc<Shape>> {
     let naming = api.spec.naming.unwrap_or(match api.spec.dialect {
         DialectName::Jsonapi => Naming::Kebab,
-        DialectName::Rest => Naming::Snake,
+        DialectName::Rest | DialectName::Odata => Naming::Snake,
     });
     api.kinds.iter().map(|(name, kind)| (name.clone(), Arc::new(Shape::new(kind, naming)))).collect()
 }
