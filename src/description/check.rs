@@ -114,7 +114,7 @@ fn check_paths(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec) {
     for (word, path) in paths {
         let Some(path) = path else { continue };
         let at = format!("{at}/{word}");
-        if !path.starts_with('/') {
+        if !path.trim_start_matches('^').starts_with('/') {
             fault(faults, &at, "a path starts with `/`");
         }
         for piece in path.split('{').skip(1) {
@@ -144,6 +144,17 @@ fn check_inside(faults: &mut Vec<Fault>, at: &str, inside: &Inside, kind: &KindS
     if inside.field.is_empty() {
         fault(faults, at, "`inside` needs `field`, the parents' field that lists the entries");
     }
+    if let Some(through) = &inside.through {
+        let at = format!("{at}/through");
+        need_field(faults, &format!("{at}/field"), kind, &through.field);
+        match kinds.iter().find(|kind| kind.kind == through.kind) {
+            None => need_kind(faults, &format!("{at}/kind"), &names, &through.kind),
+            Some(joins) => {
+                need_field(faults, &format!("{at}/parent"), joins, &through.parent);
+                need_field(faults, &format!("{at}/field"), joins, &through.field);
+            }
+        }
+    }
     need_fields(faults, &format!("{at}/unique"), kind, &inside.unique);
     if let Some(name) = &inside.renamed_from {
         need_field(faults, &format!("{at}/renamedFrom"), kind, name);
@@ -164,6 +175,17 @@ fn check_field(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, kind: &Kind
         && let Err(error) = regex::Regex::new(pattern)
     {
         fault(faults, format!("{at}/pattern"), format!("not a regular expression: {error}"));
+    }
+    if let Some(pattern) = &field.not_pattern
+        && let Err(error) = regex::Regex::new(pattern)
+    {
+        fault(faults, format!("{at}/notPattern"), format!("not a regular expression: {error}"));
+    }
+    if let Some(effect) = &field.effect {
+        need_fields(faults, &format!("{at}/effect/clears"), kind, &effect.clears);
+    }
+    if field.after_create && field.required {
+        fault(faults, format!("{at}/afterCreate"), "a field that creates do not take cannot be `required`");
     }
     if let Some(reference) = &field.reference {
         if let Some(target) = &reference.kind {

@@ -263,6 +263,8 @@ pub struct Errors {
     pub conflict: Vec<u16>,
     /// Codes that mean "exists already", whatever the status.
     pub conflict_codes: Vec<String>,
+    /// Words of which a refusal with such a status has one, where that status means other things too.
+    pub conflict_words: Vec<String>,
     /// Statuses of passing faults; 429, 502, 503 and 504 unless given.
     pub retry: Vec<u16>,
 }
@@ -683,6 +685,8 @@ pub struct FieldSpec {
     pub allowed: Vec<Value>,
     /// Regular expression that the whole text must match.
     pub pattern: Option<String>,
+    /// Regular expression that the whole text must not match: names that are reserved.
+    pub not_pattern: Option<String>,
     /// Characters at most.
     pub max_length: Option<u32>,
     /// Smallest number.

@@ -103,6 +103,9 @@ pub(super) fn notes(field: &FieldSpec) -> Vec<String> {
     if let Some(pattern) = &field.pattern {
         say(format!("matches `{pattern}`"));
     }
+    if let Some(pattern) = &field.not_pattern {
+        say(format!("does not match `{pattern}`"));
+    }
     if let Some(length) = field.max_length {
         say(format!("{length} characters at most"));
     }
@@ -132,6 +135,17 @@ pub(super) fn notes(field: &FieldSpec) -> Vec<String> {
     }
     if let Some(key) = &field.keyed_by {
         say(format!("keyed by `{key}`"));
+    }
+    if field.after_create {
+        say("set by an update after the create".into());
+    }
+    if let Some(effect) = &field.effect {
+        if !effect.clears.is_empty() {
+            say(format!("a change clears {}", fields(&effect.clears, " and ")));
+        }
+        if !effect.destroys.is_empty() {
+            say(format!("a change deletes {}, and what is declared of it is made anew", fields(&effect.destroys, " and ")));
+        }
     }
     if let Some(file) = &field.from_file {
         say(format!("the name of `{file}` unless given"));

@@ -405,8 +405,11 @@ fn error_code(api: &Api, value: &Value) -> Option<String> {
 
 /// Whether an error answer means that the object exists already.
 pub fn is_conflict(api: &Api, status: u16, body: &[u8]) -> bool {
-    if api.spec.errors.conflict.contains(&status) {
-        return true;
+    let errors = &api.spec.errors;
+    if errors.conflict.contains(&status) {
+        let said = || String::from_utf8_lossy(body).to_lowercase();
+        return errors.conflict_words.is_empty()
+            || errors.conflict_words.iter().any(|word| said().contains(&word.to_lowercase()));
     }
     serde_json::from_slice::<Value>(body)
         .ok()

@@ -360,7 +360,8 @@ impl Remote {
             call.query.push(("include".into(), include.join(",")));
         }
         let answer = self.send(&call).await?;
-        if self.api.spec.errors.absent.contains(&answer.status) {
+        // OData says so by an empty list: any other word of absence is about the whole set.
+        if kind.dialect != DialectName::Odata && self.api.spec.errors.absent.contains(&answer.status) {
             return Ok(None);
         }
         let answer = self.successful(answer)?;

@@ -5,8 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use serde_json::Value;
-
 use super::{
     Action, ActionKind, Reason,
     build::{Draft, Inputs, Mode},

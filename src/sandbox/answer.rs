@@ -61,6 +61,11 @@ impl Refusal {
         Self { status, faults: vec![Fault { detail: detail.into(), pointer: None }] }
     }
 
+    /// A refusal without a word.
+    pub(super) fn silent(status: u16) -> Self {
+        Self { status, faults: Vec::new() }
+    }
+
     /// What a body says wrongly.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(INVALID, detail)

@@ -86,6 +86,11 @@ impl Checker<'_> {
         {
             self.fault(at, &format!("must match `{pattern}`"));
         }
+        if let Some(pattern) = &field.not_pattern
+            && self.shape.patterns.get(pattern).is_some_and(|regex| regex.is_match(given))
+        {
+            self.fault(at, "is reserved");
+        }
         if let Some(format) = field.format
             && !given.is_empty()
         {

@@ -4,6 +4,7 @@
 //! of its own. Each API is served below its name: `http://127.0.0.1:PORT/itglue`. Below `/_sandbox` are control calls.
 
 mod answer;
+mod balena;
 mod behaviour;
 mod body;
 mod call;
@@ -18,6 +19,7 @@ mod interfaces;
 mod itglue;
 mod links;
 mod list;
+mod odata;
 mod patch;
 mod removal;
 mod render;

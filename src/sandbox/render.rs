@@ -15,7 +15,7 @@ use super::{
     store::{Row, Store},
 };
 use crate::{
-    description::format::{IdWire, PagingStyle},
+    description::format::{DialectName, IdWire, PagingStyle},
     value::{Fields, set_path, text},
 };
 
@@ -296,7 +296,9 @@ impl Renderer<'_> {
             let wire = if jsonapi { kebab(field.wire_name()) } else { field.wire_name().to_owned() };
             let value = match row.get(field.wire_name()) {
                 Some(value) => value.clone(),
-                None if jsonapi => field.default.clone().unwrap_or_default(),
+                None if jsonapi || self.sim.api.spec.dialect == DialectName::Odata => {
+                    field.default.clone().unwrap_or_default()
+                }
                 None => continue,
             };
             let value = match (field.list_cuts_at, &value) {

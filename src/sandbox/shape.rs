@@ -165,10 +165,10 @@ impl Shape {
 fn patterns(fields: &[&FieldSpec]) -> HashMap<String, Regex> {
     let mut out = HashMap::new();
     for field in fields {
-        if let Some(pattern) = &field.pattern
-            && let Ok(regex) = Regex::new(&format!("^(?:{pattern})$"))
-        {
-            out.insert(pattern.clone(), regex);
+        for pattern in field.pattern.iter().chain(&field.not_pattern) {
+            if let Ok(regex) = Regex::new(&format!("^(?:{pattern})$")) {
+                out.insert(pattern.clone(), regex);
+            }
         }
         let inner: Vec<&FieldSpec> = field.items.iter().map(AsRef::as_ref).chain(field.fields.values()).collect();
         out.extend(patterns(&inner));

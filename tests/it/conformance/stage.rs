@@ -405,6 +405,8 @@ fn is_call(announced: &str, sent: &str) -> bool {
         match (a.next(), b.next()) {
             (None, None) => return true,
             (Some(x), Some(y)) if x == y || x == "{id}" => {}
+            // OData: `set({id})`.
+            (Some(x), Some(y)) if x.strip_suffix("({id})").is_some_and(|set| y.starts_with(&format!("{set}("))) => {}
             _ => return false,
         }
     }

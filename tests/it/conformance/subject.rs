@@ -64,8 +64,11 @@ impl Case {
         let keys: Vec<&Vec<String>> =
             std::iter::once(&self.kind.spec.key).chain(&self.kind.spec.key_fallbacks).collect();
         for number in 1..keys.len() {
-            let omit = keys[..number].iter().flat_map(|key| key.iter().cloned()).collect();
-            out.push(Variant { omit, ..Variant::default() });
+            let omit: Vec<String> = keys[..number].iter().flat_map(|key| key.iter().cloned()).collect();
+            // By a key that stands for what a create needs, objects are found only.
+            if !omit.iter().any(|name| self.kind.field(name).is_some_and(|field| field.required)) {
+                out.push(Variant { omit, ..Variant::default() });
+            }
         }
         out
     }

@@ -167,6 +167,8 @@ fn text(spec: &FieldSpec, name: &str, tag: Tag, number: usize) -> Option<Value> 
                 format!("{word}{number}"),
                 format!("{place}{number}"),
                 format!("ABC-{place}{number}"),
+                format!("BALENA_{word}{number}"),
+                format!("{:032x}", place * 16 + number + 1),
             ]);
         }
     }
