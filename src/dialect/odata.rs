@@ -274,10 +274,15 @@ pub fn located(location: &str) -> Option<String> {
     (!id.is_empty()).then(|| id.to_owned())
 }
 
-/// The rows of an answer: below `d` (or `d.results`), `value`, or bare.
+/// Where an answer has its rows: the description's own place, or another that OData knows.
+pub(super) fn place<'m>(body: &Value, many: &'m str) -> &'m str {
+    let there = |path: &&str| crate::value::get_path(body, path).is_some_and(Value::is_array);
+    [many, "d", "d.results", "value"].into_iter().find(there).unwrap_or(many)
+}
+
+/// The rows of an answer, or the bare list.
 pub(super) fn rows<'b>(body: &'b Value, many: &str) -> Option<&'b Value> {
-    let found = body.get(many).or_else(|| body.get("value")).unwrap_or(body);
-    Some(found.get("results").filter(|list| list.is_array()).unwrap_or(found)).filter(|list| list.is_array())
+    crate::value::get_path(body, place(body, many)).or(Some(body)).filter(|list| list.is_array())
 }
 
 /// A reference as answers write it: `{"__id": 1}`, an array of the one expanded object, or the bare id.
