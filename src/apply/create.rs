@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How often an unanswered create is sent again once it is known not to have taken effect.
-const CREATE_TRIES: u32 = 3;
+pub(super) const CREATE_TRIES: u32 = 3;
 const NOT_KNOWN: &str = "whether it was made is not known";
 
 use super::write::{Done, Split, Trouble, failed, rows_of};
@@ -375,7 +375,7 @@ impl Shared<'_> {
 }
 
 /// How long a server may still be at what it did not answer.
-fn patience(remote: &Remote, attempt: u32) -> Duration {
+pub(super) fn patience(remote: &Remote, attempt: u32) -> Duration {
     remote.client.first_delay() * attempt
 }
 

@@ -8,11 +8,15 @@ use std::{
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::{Shared, write::Trouble};
+use super::{
+    Shared,
+    create::{CREATE_TRIES, patience},
+    write::Trouble,
+};
 use crate::{
     description::{Kind, format::Through},
     dialect::{self, odata},
-    http::{Call, HttpError, Method, Processed, Repeat},
+    http::{Answer, Call, HttpError, Method, Processed, Repeat},
     live::{ListQuery, Remote},
     plan::Step,
     value::{Fields, Target, as_reference, set_path},
@@ -84,29 +88,40 @@ impl Shared<'_> {
         let call = Call::new(Method::POST, kind.spec.path.clone())
             .repeat(Repeat::IfNotProcessed)
             .body(Value::Object(body));
-        let refused = match self.send_call(remote, call, &[]).await {
-            Ok(answer) => {
-                let made = answer.json_if_any().ok().flatten().and_then(|body| {
-                    let row = dialect::one(&remote.api, &kind, &body).ok()?;
-                    dialect::id_of(&kind, &row)
-                });
-                let made = made.or_else(|| dialect::located(&kind, answer.header("location")?));
-                match made {
+        for attempt in 1..=CREATE_TRIES {
+            let refused = match self.send_call(remote, call.clone(), &[]).await {
+                Ok(answer) => match id_in(remote, &kind, &answer) {
                     Some(id) => return Ok(id),
                     None => answer.unusable("an answer without an id", "the new object"),
-                }
+                },
+                Err(error) => error,
+            };
+            let lost = refused.processed() == Processed::Maybe;
+            let exists = match &refused {
+                HttpError::Refused { answer, .. } => dialect::is_conflict(&remote.api, answer.status, &answer.body),
+                _ => lost,
+            };
+            if exists && let Some(id) = find(remote, &kind, &sides).await {
+                return Ok(id);
             }
-            Err(error) => error,
-        };
-        let conflict = match &refused {
-            HttpError::Refused { answer, .. } => dialect::is_conflict(&remote.api, answer.status, &answer.body),
-            other => other.processed() == Processed::Maybe,
-        };
-        if conflict && let Some(id) = find(remote, &kind, &sides).await {
-            return Ok(id);
+            if !lost || self.stopped() || attempt == CREATE_TRIES {
+                return Err(Trouble { unknown: lost, message: refused.to_string() });
+            }
+            // The server may still be at it: give it a moment before absence counts.
+            tokio::time::sleep(patience(remote, attempt)).await;
+            if let Some(id) = find(remote, &kind, &sides).await {
+                return Ok(id);
+            }
         }
-        Err(Trouble { unknown: refused.processed() == Processed::Maybe, message: refused.to_string() })
+        Err(Trouble::unknown(format!("whether its {} was made is not known", through.kind)))
     }
+}
+
+/// The id of a new object in the answer to its create.
+fn id_in(remote: &Remote, kind: &Kind, answer: &Answer) -> Option<String> {
+    let body = answer.json_if_any().ok().flatten();
+    let row = body.and_then(|body| dialect::one(&remote.api, kind, &body).ok());
+    row.and_then(|row| dialect::id_of(kind, &row)).or_else(|| dialect::located(kind, answer.header("location")?))
 }
 
 /// Looks for the object that joins two others.

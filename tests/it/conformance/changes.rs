@@ -209,6 +209,14 @@ fn attributes(stage: &Stage, body: &Value) -> Option<Fields> {
     inner?.as_object().cloned()
 }
 
+/// The attributes that the server owns, and those that it clears when a leaf changes.
+pub(super) fn owned_by_server(kind: &plumb::description::Kind, leaf: &Leaf) -> Vec<String> {
+    let fields = kind.spec.fields.values();
+    let own = fields.filter(|field| field.read_only || field.not_sent).map(|field| field.wire_name().to_owned());
+    let cleared = leaf.spec.effect.iter().flat_map(|effect| &effect.clears);
+    own.chain(cleared.filter_map(|name| Some(kind.field(name)?.wire_name().to_owned()))).collect()
+}
+
 /// Nothing else changed on the server, but for what it owns.
 fn only(stage: &Stage, leaf: &Leaf, before: &Row, after: &Row) -> Check {
     let (Value::Object(old), Value::Object(new)) = (&before.attributes, &after.attributes) else { return Ok(()) };
@@ -220,7 +228,7 @@ fn only(stage: &Stage, leaf: &Leaf, before: &Row, after: &Row) -> Check {
         .filter(|name| old.get(*name) != new.get(*name))
         .filter(|name| leaf.kept.split('/').nth(1) != Some(name) && types != Some(name))
         .filter(|name| !kind.spec.ignored.contains_key(*name))
-        .filter(|name| !kind.spec.fields.values().any(|field| field.read_only && field.wire_name() == name.as_str()))
+        .filter(|name| !owned_by_server(kind, leaf).iter().any(|owned| owned == *name))
         .collect();
     if moved.is_empty() { Ok(()) } else { Err(format!("it changed {moved:?} too")) }
 }
