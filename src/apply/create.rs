@@ -1,6 +1,10 @@
 //! Creates, one or many at a time: what a lost or silent answer made is found before anything is sent again.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -9,13 +13,14 @@ use super::{
     find::{Shelf, types_of},
 };
 use crate::{
-    description::Kind,
+    description::{Kind, format::FieldType},
     dialect::{self, Decoded, bulk_body, create_body, decode_row},
     http::{Answer, Call, HttpError, Processed, Repeat},
     inventory::Edit,
     live::Remote,
     plan::{Operation, Outcome, Step, bulk_of, bulk_route, create_route},
-    value::Fields,
+    secret::sink::Sink,
+    value::{Fields, text},
 };
 
 /// How often an unanswered create is sent again once it is known not to have taken effect.
@@ -71,7 +76,7 @@ impl Shared<'_> {
             embedded.push((child, self.create_attributes(&self.plan.steps[child])?));
         }
         let _ = remote;
-        Ok(Parts { attributes, embedded })
+        Ok(Parts { attributes, embedded, sinks: Mutex::new(sinks(step)?) })
     }
 
     pub(super) fn embedded<'s>(&'s self, parts: &'s Parts) -> Vec<(&'s Kind, &'s str, Vec<Fields>)> {
@@ -217,15 +222,18 @@ impl Shared<'_> {
                 other => other,
             };
             match sent {
-                Ok(answer) => return self.created(remote, index, &answer).await,
+                Ok(answer) => {
+                    self.fill_sinks(remote, parts, step, &answer)?;
+                    return self.created(remote, index, &answer).await;
+                }
                 Err(error) if error.processed() == Processed::Maybe => {
                     if let Some(done) = self.found_one(index).await? {
-                        return Ok(done);
+                        return with_its_values(parts, done);
                     }
                     // The server may still be at it: give it a moment before absence counts.
                     tokio::time::sleep(patience(remote, attempt)).await;
                     if let Some(done) = self.found_one(index).await? {
-                        return Ok(done);
+                        return with_its_values(parts, done);
                     }
                     if !self.has_key(step) || self.stopped() || attempt == CREATE_TRIES {
                         return Err(Trouble::unknown(format!("{error}; {NOT_KNOWN}")));
@@ -244,6 +252,26 @@ impl Shared<'_> {
             }
         }
         Err(Trouble::unknown(NOT_KNOWN.into()))
+    }
+
+    /// Puts what the answer to a create has once where the manifest says; it is known to be a secret from then on.
+    fn fill_sinks(&self, remote: &Remote, parts: &Parts, step: &Step, answer: &Answer) -> Result<(), Trouble> {
+        let sinks = std::mem::take(&mut *parts.sinks.lock().unwrap_or_else(PoisonError::into_inner));
+        if sinks.is_empty() {
+            return Ok(());
+        }
+        let row = answer.json_if_any().ok().flatten().and_then(|body| dialect::one(&remote.api, &step.kind, &body).ok());
+        let lost = |why: String| Trouble::unknown(format!("it was made, and {why}; the next apply makes it anew"));
+        for (name, sink) in sinks {
+            let wire = step.kind.field(&name).map(crate::description::format::FieldSpec::wire_name).unwrap_or_default();
+            let value = row.as_ref().and_then(|row| text(&dialect::attribute(&step.kind, row, wire)?));
+            let Some(value) = value.filter(|value| !value.is_empty()) else {
+                return Err(lost(format!("the answer has no `{wire}`, which the API shows once")));
+            };
+            let _ = (self.context.seal)(&value);
+            sink.write(&value).map_err(|why| lost(format!("its `{wire}` is lost: {why}")))?;
+        }
+        Ok(())
     }
 
     pub(super) fn has_key(&self, step: &Step) -> bool {
@@ -379,8 +407,28 @@ fn not_shown(answer: &Answer) -> Trouble {
     Trouble::unknown(format!("{error}, and its list does not have it either; {NOT_KNOWN}"))
 }
 
-/// Attributes of one create, and of the entries sent along.
+/// Attributes of one create, and of the entries sent along; where values go that its answer has once.
 pub(super) struct Parts {
     pub(super) attributes: Fields,
     pub(super) embedded: Vec<(usize, Fields)>,
+    sinks: Mutex<Vec<(String, Sink)>>,
+}
+
+/// The sinks of a step's object, each ready before anything is sent.
+fn sinks(step: &Step) -> Result<Vec<(String, Sink)>, String> {
+    let specs = step.kind.spec.fields.iter().filter(|(_, spec)| spec.ty == FieldType::Sink);
+    specs
+        .filter_map(|(name, _)| Some((name, step.desired.get(name).filter(|place| !place.is_null())?)))
+        .map(|(name, place)| Ok((name.clone(), Sink::open(place)?)))
+        .collect()
+}
+
+/// An object that was made, if nothing of it went down with the answer.
+fn with_its_values(parts: &Parts, done: Done) -> Result<Done, Trouble> {
+    match parts.sinks.lock().unwrap_or_else(PoisonError::into_inner).first() {
+        None => Ok(done),
+        Some((name, _)) => Err(Trouble::unknown(format!(
+            "it was made, and what goes to `{name}` was lost with the answer; the next apply makes it anew"
+        ))),
+    }
 }

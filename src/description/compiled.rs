@@ -293,6 +293,10 @@ fn fill_field(name: &str, field: &mut FieldSpec, naming: Naming) {
         }
         field.wire = Some(wire);
     }
+    if field.ty == FieldType::Sink {
+        field.not_sent = true;
+        field.write_only = true;
+    }
     if let Some(items) = &mut field.items {
         fill_field(name, items, naming);
     }

@@ -33,6 +33,7 @@ pub fn equal(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
         },
         FieldType::Any => same_json(a, b),
         FieldType::File => same_file(a, b),
+        FieldType::Sink => true,
         FieldType::Datetime => same_instant(a, b),
         FieldType::Ref => as_reference(a).is_some() && as_reference(a) == as_reference(b),
         FieldType::String | FieldType::Date => same_text(spec, a, b),

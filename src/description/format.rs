@@ -599,6 +599,8 @@ pub enum FieldType {
     Ref,
     /// A file that is uploaded: `{file: PATH}`.
     File,
+    /// Where a value goes that the answer to a create has once, such as a token: `{file: PATH}`.
+    Sink,
     /// Any JSON.
     Any,
 }

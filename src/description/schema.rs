@@ -351,6 +351,14 @@ fn plain_schema(field: &FieldSpec) -> Value {
             "additionalProperties": false,
             "properties": {"file": {"type": "string", "description": "Path of the file, from the manifest's folder."}},
         }),
+        FieldType::Sink => json!({
+            "type": "object",
+            "required": ["file"],
+            "additionalProperties": false,
+            "properties": {
+                "file": {"type": "string", "description": "Path of the file to write, from the manifest's folder."},
+            },
+        }),
         FieldType::Any => json!({}),
     }
 }

@@ -47,6 +47,7 @@ fn type_word(ty: FieldType) -> &'static str {
         FieldType::List => "list",
         FieldType::Ref => "reference",
         FieldType::File => "file",
+        FieldType::Sink => "sink",
         FieldType::Any => "any",
     }
 }

@@ -62,7 +62,7 @@ pub fn decode(field: &FieldSpec, wire: &Value, seal: &dyn Fn(&str) -> Value) -> 
             }
             (other, _) => other.clone(),
         },
-        FieldType::Datetime | FieldType::File | FieldType::Any => wire.clone(),
+        FieldType::Datetime | FieldType::File | FieldType::Sink | FieldType::Any => wire.clone(),
     }
 }
 

@@ -90,6 +90,9 @@ pub(super) struct Draft {
     pub unbury: Vec<String>,
 }
 
+/// Why an object that is there is made anew without a difference.
+const LOST: &str = "An earlier run made it and lost what its answer had once: only another create shows that again.";
+
 /// Makes the steps.
 pub(super) fn draft(inputs: &Inputs<'_>) -> Draft {
     let mut builder = Builder {
@@ -411,15 +414,18 @@ impl Builder<'_> {
         if self.refused(object, live, &differences.changes) {
             return;
         }
-        let replaced = differences.changes.iter().any(|change| change.immutable == Some(Immutable::Replace))
+        // What the answer to a create has once is lost with the answer: only another create shows it again.
+        let lost = intended && desired.values().any(|value| crate::value::sink(value).is_some());
+        let replaced = lost
+            || differences.changes.iter().any(|change| change.immutable == Some(Immutable::Replace))
             || (!differences.changes.is_empty() && !kind.can(Verb::Update));
-        let changed = !differences.changes.is_empty();
+        let changed = lost || !differences.changes.is_empty();
         if replaced && !(kind.can(Verb::Delete) && kind.can(Verb::Create)) {
             let told = Diagnostic::error(
                 "PL0513",
                 format!("The API cannot change this {} in place, and cannot delete it to make it anew.", kind.name),
             );
-            self.tell(object, &differences.changes[0].path.clone(), told);
+            self.tell(object, &first_path(&differences), told);
             return;
         }
         if !owned {
@@ -437,12 +443,13 @@ impl Builder<'_> {
             if replaced && !intended {
                 let told = Diagnostic::error("PL0514", format!("The live {} `{}` differs in what cannot be changed in place, and plumb does not own it: it is not replaced.", kind.name, live.id))
                     .hint("Declare it as it is, or delete it by hand.");
-                self.tell(object, &differences.changes[0].path.clone(), told);
+                self.tell(object, &first_path(&differences), told);
                 return;
             }
             let mut step =
                 self.step(index, object, action, Reason::New, &differences, desired, Some((live, fields)), record);
             step.ours = intended;
+            step.action.notes.extend(lost.then(|| LOST.to_owned()));
             self.push(index, step);
             return;
         }
@@ -458,7 +465,7 @@ impl Builder<'_> {
             let told =
                 Diagnostic::refusal("PL0601", format!("`{}` would be replaced, and is protected.", object.address))
                     .hint("Undo the change, or take `plumb.dev/protect` away and apply that first.");
-            self.tell(object, &differences.changes[0].path.clone(), told);
+            self.tell(object, &first_path(&differences), told);
         }
         let dependency = differences.changes.iter().all(|change| only_dependency(change, &desired, inputs, index));
         let reason = if dependency {
@@ -472,7 +479,8 @@ impl Builder<'_> {
         if replaced {
             self.replaced.insert((kind.name.clone(), live.id.clone()), object.address.to_string());
         }
-        let step = self.step(index, object, action, reason, &differences, desired, Some((live, fields)), record);
+        let mut step = self.step(index, object, action, reason, &differences, desired, Some((live, fields)), record);
+        step.action.notes.extend(lost.then(|| LOST.to_owned()));
         self.push(index, step);
     }
 
@@ -730,6 +738,11 @@ fn unshown_notes(step: &Step) -> Vec<String> {
         }
     }
     notes
+}
+
+/// Where the first difference is; nothing where there is none.
+fn first_path(differences: &Differences) -> String {
+    differences.changes.first().map(|change| change.path.clone()).unwrap_or_default()
 }
 
 /// Whether a change exists only because something else is replaced.

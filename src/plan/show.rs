@@ -61,6 +61,9 @@ impl Shown {
             let part = |name: &str| upload.get(name).and_then(text);
             return json!({ "file": part("name").or_else(|| part("path")).unwrap_or_default() });
         }
+        if let Some(place) = crate::value::sink(value) {
+            return place.clone();
+        }
         match value {
             Value::Object(map) => {
                 Value::Object(map.iter().map(|(name, value)| (name.clone(), self.value(value))).collect::<Map<_, _>>())

@@ -48,7 +48,7 @@ impl Checker<'_> {
             FieldType::List => self.list(field, value, at),
             FieldType::Ref => self.reference(field, value, at),
             FieldType::File => self.file(value, at),
-            FieldType::Any => value.clone(),
+            FieldType::Sink | FieldType::Any => value.clone(),
         };
         if !field.allowed.is_empty() && field.reference.is_none() && !field.allowed.contains(&kept) {
             let allowed: Vec<String> = field.allowed.iter().filter_map(text).collect();

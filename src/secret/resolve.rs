@@ -9,7 +9,7 @@ use std::{
 };
 
 use indexmap::IndexMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
@@ -150,6 +150,9 @@ impl Resolver<'_> {
         } else if let Some(file) = value::file(value).filter(|file| file.get("sha256").is_none()) {
             let path = file.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
             self.file(&path, owner, pointer)
+        } else if let Some(place) = value::sink(value) {
+            let path = place.get("file").and_then(Value::as_str).unwrap_or_default().to_owned();
+            self.sink(&path, owner, pointer)
         } else {
             match value {
                 Value::Object(map) => {
@@ -327,6 +330,24 @@ impl Resolver<'_> {
         };
         self.known.insert(name, described.clone());
         described
+    }
+}
+
+impl Resolver<'_> {
+    /// Where a sink writes: the path from the folder of the manifest.
+    fn sink(&mut self, path: &str, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
+        let path = self.folder(owner.document).join(path);
+        let folder = path.parent().unwrap_or(&path);
+        match self.permitted(folder) {
+            Ok(()) => Some(json!({ "$sink": { "file": path.to_string_lossy() } })),
+            Err(diagnostic) => {
+                let message = format!("The file `{}` may not be written here", path.display());
+                let hint = "The configuration of the agent or the operator lists the folders that manifests may use.";
+                let told = Diagnostic { message, hints: Vec::new(), ..diagnostic }.hint(hint);
+                self.report(&format!("sink {}", path.display()), told, owner, pointer);
+                None
+            }
+        }
     }
 }
 
