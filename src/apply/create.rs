@@ -13,12 +13,13 @@ use super::{
     find::{Shelf, types_of},
 };
 use crate::{
-    description::{Kind, format::FieldType},
+    description::{Kind, equal, format::FieldType},
     dialect::{self, Decoded, bulk_body, create_body, decode_row},
+    diff::holds,
     http::{Answer, Call, HttpError, Processed, Repeat},
     inventory::Edit,
-    live::Remote,
-    plan::{Operation, Outcome, Step, bulk_of, bulk_route, create_route},
+    live::{ListQuery, Remote},
+    plan::{Operation, Outcome, Step, bulk_of, bulk_route, create_route, follows},
     secret::sink::Sink,
     value::{Fields, text},
 };
@@ -175,7 +176,7 @@ impl Shared<'_> {
             } else {
                 // The answer has one row for each object, in the order of the request.
                 let row = rows.get(number).filter(|_| rows.len() == open.len());
-                row.and_then(|row| decode_row(&step.kind, row, &self.context.seal))
+                row.and_then(|row| self.decoded(step, row))
             };
             match one {
                 Some(decoded) => out.push((*index, Ok(Done::Present(Box::new(decoded))))),
@@ -190,6 +191,16 @@ impl Shared<'_> {
 
     pub(super) async fn create_one(&self, remote: &Remote, parts: &Parts, index: usize) -> Result<Done, Trouble> {
         let step = &self.plan.steps[index];
+        let done = self.create_alone(remote, parts, index).await?;
+        let fields = follows(step);
+        if fields.is_empty() {
+            return Ok(done);
+        }
+        self.follow(remote, step, done, fields).await
+    }
+
+    async fn create_alone(&self, remote: &Remote, parts: &Parts, index: usize) -> Result<Done, Trouble> {
+        let step = &self.plan.steps[index];
         let spec = &step.kind.spec.create;
         let bulk = bulk_of(&step.kind, Operation::Create).filter(|bulk| bulk.only);
         let ids = |address: &str| self.made.id(address);
@@ -197,15 +208,14 @@ impl Shared<'_> {
             Some(bulk) => (
                 bulk_route(step, bulk, Operation::Create, &ids),
                 bulk_body(&remote.api, &step.kind, vec![(None, parts.attributes.clone(), self.embedded(parts))]),
-                &bulk.query,
+                bulk.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             ),
             None => (
                 create_route(step, &ids),
                 create_body(&remote.api, &step.kind, parts.attributes.clone(), &self.embedded(parts)),
-                &spec.query,
+                self.create_query(step),
             ),
         };
-        let query: Vec<(String, String)> = query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let by_client = step.kind.spec.id.client.is_some();
         // The key lets the API tell a repeated create from a new one; it is looked for all the same before it is repeated.
         let keyed = remote.api.spec.limits.idempotency_header.as_ref();
@@ -247,11 +257,38 @@ impl Shared<'_> {
                         _ => false,
                     };
                     let hint = if conflict { "; it exists already: plan again to adopt it" } else { "" };
+                    if let Some(why) = self.waits(remote, step, &error).await {
+                        return Err(Trouble::waiting(why));
+                    }
                     return Err(Trouble::known(format!("{error}{hint}")));
                 }
             }
         }
         Err(Trouble::unknown(NOT_KNOWN.into()))
+    }
+
+    /// Why a refused create waits, where it waits for somebody: what it needs is there, and not ready yet.
+    async fn waits(&self, remote: &Remote, step: &Step, error: &HttpError) -> Option<String> {
+        let waits = step.kind.spec.create.waits.as_ref()?;
+        if !matches!(error, HttpError::Refused { .. }) {
+            return None;
+        }
+        let kind = remote.api.kind(&waits.kind)?;
+        let parent = self.parent_id(step)?;
+        let mut asked = ListQuery::default();
+        if let Some(scope) = &kind.spec.scope {
+            let known = |name: &str| (step.kind.chain.last().map(String::as_str) == Some(name)).then(|| parent.clone());
+            asked.vars.push((scope.field.clone(), step.kind.path_part(&scope.field, &known)?));
+        }
+        let rows = remote.list(kind, &asked).await.ok()?.rows;
+        let found = rows.iter().filter_map(|row| decode_row(kind, row, &self.context.seal)).any(|there| {
+            let same = |(own, theirs): (&String, &String)| {
+                let pair = step.desired.get(own).zip(there.fields.get(theirs)).zip(kind.field(theirs));
+                pair.is_some_and(|((own, theirs), spec)| equal(spec, own, theirs))
+            };
+            waits.by.iter().any(same) && holds(&kind.spec.fields, &waits.condition, &Fields::new(), &there.fields)
+        });
+        found.then(|| waits.message.clone())
     }
 
     /// Puts what the answer to a create has once where the manifest says; it is known to be a secret from then on.
@@ -286,7 +323,7 @@ impl Shared<'_> {
         if !step.kind.spec.create.answers_nothing
             && let Ok(Some(body)) = answer.json_if_any()
             && let Ok(row) = dialect::one(&remote.api, &step.kind, &body)
-            && let Some(decoded) = decode_row(&step.kind, &row, &self.context.seal)
+            && let Some(decoded) = self.decoded(step, &row)
         {
             return Ok(Done::Present(Box::new(decoded)));
         }
@@ -299,13 +336,14 @@ impl Shared<'_> {
             let path = location.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
             path.rsplit('/').next().filter(|id| !id.is_empty()).map(str::to_owned)
         }) {
+            let id = step.kind.full_id(self.parent_id(step).as_deref(), &id);
             return Ok(Done::Present(Box::new(Decoded { id, fields: Fields::new() })));
         }
         self.found_one(index).await?.ok_or_else(|| not_shown(answer))
     }
 
     /// Looks for a step's object by its natural key.
-    async fn found_one(&self, index: usize) -> Result<Option<Done>, Trouble> {
+    pub(super) async fn found_one(&self, index: usize) -> Result<Option<Done>, Trouble> {
         self.found(&[index]).await.remove(&index).unwrap_or(Ok(None))
     }
 

@@ -61,7 +61,7 @@ impl Shared<'_> {
                 if ids.len() == 1 && self.is_gone(remote, &self.plan.steps[steps[0]]).await {
                     return Ok(());
                 }
-                Err(Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() })
+                Err(Trouble { unknown: error.processed() == Processed::Maybe, ..Trouble::known(error.to_string()) })
             }
         }
     }
@@ -87,7 +87,7 @@ impl Shared<'_> {
                 Ok(_) => Ok(()),
                 Err(error) if gone(remote, &error) => Ok(()),
                 Err(error) => {
-                    Err(Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() })
+                    Err(Trouble { unknown: error.processed() == Processed::Maybe, ..Trouble::known(error.to_string()) })
                 }
             };
         }
@@ -101,11 +101,11 @@ impl Shared<'_> {
         match sent {
             Ok(_) => Ok(()),
             Err(error) if gone(remote, &error) => Ok(()),
-            Err(error) => Err(Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() }),
+            Err(error) => Err(Trouble { unknown: error.processed() == Processed::Maybe, ..Trouble::known(error.to_string()) }),
         }
     }
 }
 
 pub(super) fn gone(remote: &Remote, error: &HttpError) -> bool {
-    error.status().is_some_and(|status| remote.api.spec.errors.absent.contains(&status))
+    remote.is_absent(error)
 }

@@ -12,7 +12,7 @@ use crate::{
     description::{Kind, hook},
     dialect::{Decoded, decode, decode_row, included},
     http::HttpError,
-    live::{ListQuery, Remote, can_list, natural_key},
+    live::{ListQuery, Remote, can_list, natural_key, qualify},
     plan::Step,
     value::{Target, as_reference, get_path, text},
 };
@@ -63,6 +63,8 @@ impl Shared<'_> {
                 continue;
             }
             let Some(mut decoded) = decode_row(kind, row, &seal) else { continue };
+            decoded.id = kind.full_id(parent, &decoded.id);
+            qualify(kind, parent, &mut decoded.fields);
             if let Some((field, value)) = &scope
                 && decoded.fields.get(*field).is_none_or(Value::is_null)
             {

@@ -51,6 +51,13 @@ impl Observer<'_> {
                         jobs.push(Job::Kind { connection, kind, scope: Some(scope), parents: Vec::new() });
                     }
                 }
+                Some(Choice::Apart { whole, scopes }) => {
+                    let scopes = whole.then_some(None).into_iter().chain(scopes.into_iter().map(Some));
+                    for scope in scopes {
+                        let (connection, kind) = (connection.clone(), kind.clone());
+                        jobs.push(Job::Kind { connection, kind, scope, parents: Vec::new() });
+                    }
+                }
                 None => {}
             }
         }
@@ -86,6 +93,11 @@ impl Observer<'_> {
         forced: bool,
     ) -> Option<Choice> {
         let Some(scope) = &kind.spec.scope else { return Some(Choice::All { parents: Vec::new() }) };
+        if scope.path.is_some() {
+            // What is below a parent is another collection than the whole.
+            let scopes: BTreeSet<String> = asked.iter().flatten().cloned().collect();
+            return Some(Choice::Apart { whole: asked.contains(&None), scopes });
+        }
         if scope.required {
             return Some(Choice::Each(asked.into_iter().flatten().collect()));
         }
@@ -132,9 +144,8 @@ impl Observer<'_> {
                     asked
                 };
                 let limit = if parents.is_empty() { usize::MAX } else { parents.len().saturating_add(1) };
-                let absent = |error: &HttpError| {
-                    error.status().is_some_and(|status| remote.api.spec.errors.absent.contains(&status))
-                };
+                // A parent that is there has the collection, or the server does not offer it: that is no empty list.
+                let absent = |error: &HttpError| remote.is_absent(error) && !self.has_parent(kind, connection, scope);
                 match remote.list_within(kind, &below(scope.as_ref()), limit).await {
                     Ok(Some(listing)) => return Ok(Answers { listing, ..Answers::default() }),
                     Ok(None) => {}
@@ -180,6 +191,16 @@ impl Observer<'_> {
                 Ok(Answers { one: found, ..Answers::default() })
             }
         }
+    }
+
+    /// Whether the parent that a list is limited to is there as far as anybody knows.
+    fn has_parent(&self, kind: &Kind, connection: &Arc<str>, scope: &Option<String>) -> bool {
+        let target = kind.spec.scope.as_ref().and_then(|scope| kind.field(&scope.field)?.reference.as_ref());
+        let (Some(target), Some(id)) = (target, scope) else { return false };
+        let parent = target.kind.clone().unwrap_or_default();
+        let slot = (connection.clone(), parent.clone(), id.clone());
+        let gone = self.out.gone.contains(&slot) || self.out.complete.contains(&(connection.clone(), parent));
+        self.out.by_id.contains_key(&slot) || (target.as_written && !gone)
     }
 
     pub(super) fn includes(&self, connection: &Arc<str>, kind: &str, on_get: bool) -> Vec<String> {
@@ -248,7 +269,8 @@ impl Observer<'_> {
                 };
                 match answers.one {
                     Some((row, _)) => {
-                        if let Some(index) = self.add_row(&connection, &kind, &row, parent.as_deref())
+                        let above = parent.as_deref().or_else(|| kind.parent_in(id));
+                        if let Some(index) = self.add_row(&connection, &kind, &row, above)
                             && let Some(object) = self.out.objects.get_mut(index)
                         {
                             object.detailed = true;
@@ -269,6 +291,8 @@ pub(super) enum Choice {
     All { parents: Vec<String> },
     /// Parent by parent.
     Each(Vec<String>),
+    /// The collection of those without a parent, and that below each of these.
+    Apart { whole: bool, scopes: BTreeSet<String> },
 }
 
 /// One read.

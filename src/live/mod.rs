@@ -22,6 +22,7 @@ pub use self::{
     keys::{KeyIndex, natural_key, shown_key},
     observe::{ObserveOptions, Observer, item_vars},
     records::{record_of, record_sources},
+    rows::qualify,
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
 };
 use crate::{

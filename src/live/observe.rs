@@ -401,6 +401,7 @@ impl<'a> Observer<'a> {
                 &canonical,
                 specs.as_deref(),
                 parent_id.as_deref(),
+                scope_id.as_deref(),
                 record.as_ref(),
             )?
         };
@@ -441,8 +442,8 @@ impl<'a> Observer<'a> {
             return self.children_read(connection, &kind.name, &parent_kind, &parent);
         }
         if kind.spec.singleton {
-            let id = kind.name.clone();
-            return self.one_read(connection, kind, &id, None);
+            let id = kind.full_id(scope, &kind.name);
+            return self.one_read(connection, kind, &id, scope);
         }
         if !can_list(kind) {
             return match record {
@@ -460,7 +461,9 @@ impl<'a> Observer<'a> {
             parent_kind: String::new(),
             scope: scope.map(str::to_owned),
         };
-        let found = self.read.get(&of(None)).or_else(|| scope.and_then(|scope| self.read.get(&of(Some(scope)))));
+        let apart = kind.spec.scope.as_ref().is_some_and(|scope| scope.path.is_some());
+        let whole = self.read.get(&of(None)).filter(|_| !apart || scope.is_none());
+        let found = whole.or_else(|| scope.and_then(|scope| self.read.get(&of(Some(scope)))));
         match found {
             Some(Ok(())) => Ok(()),
             Some(Err(())) => Err(Stop::Fail(Vec::new())),
@@ -522,6 +525,7 @@ impl<'a> Observer<'a> {
         canonical: &Fields,
         specs: Option<&Specs>,
         parent: Option<&str>,
+        scope: Option<&str>,
         record: Option<&Record>,
     ) -> Result<Option<usize>, Stop> {
         let object = &self.manifests.objects[index];
@@ -535,7 +539,7 @@ impl<'a> Observer<'a> {
             }
             if let Some(id) = &object.annotations.external_id
                 && object.parent.is_none()
-                && *id != record.id
+                && kind.spoken_id(scope, id) != record.id
             {
                 let message = format!(
                     "`plumb.dev/external-id` is `{id}`, and the inventory says that this manifest owns `{}`.",
@@ -546,8 +550,9 @@ impl<'a> Observer<'a> {
                         .hint(format!("Take the annotation away, or `plumb forget {}` first.", object.address)),
                 ]));
             }
-            let id = if kind.spec.singleton { &kind.name } else { &record.id };
-            if let Some(live) = self.out.by_id.get(&id_of(id)).copied().or_else(|| self.singleton(kind, connection)) {
+            let id = if kind.spec.singleton && !kind.spec.id.local { &kind.name } else { &record.id };
+            let there = self.out.by_id.get(&id_of(id)).copied();
+            if let Some(live) = there.or_else(|| self.singleton(kind, connection, scope)) {
                 self.out.found[index] = Some(Found::Owned);
                 return Ok(Some(live));
             }
@@ -564,12 +569,13 @@ impl<'a> Observer<'a> {
         if let Some(id) =
             object.annotations.external_id.as_deref().filter(|_| object.parent.is_none() && record.is_none())
         {
+            let id = &*kind.spoken_id(scope, id);
             if let Some(live) = self.out.by_id.get(&id_of(id)) {
                 self.out.found[index] = Some(Found::ExternalId);
                 return Ok(Some(*live));
             }
             if kind.can(Verb::Get) {
-                self.one_read(connection, kind, id, parent)?;
+                self.one_read(connection, kind, id, parent.or(scope.filter(|_| kind.spec.id.local)))?;
                 if let Some(live) = self.out.by_id.get(&id_of(id)) {
                     self.out.found[index] = Some(Found::ExternalId);
                     return Ok(Some(*live));
@@ -586,8 +592,9 @@ impl<'a> Observer<'a> {
             return Err(Stop::Fail(vec![place]));
         }
         if kind.spec.singleton {
-            self.out.found[index] = Some(Found::Key);
-            return Ok(self.singleton(kind, connection));
+            let there = self.singleton(kind, connection, scope);
+            self.out.found[index] = there.map(|_| Found::Key);
+            return Ok(there);
         }
         let candidates = self.candidates(object, kind, connection, canonical, specs, parent);
         let free: Vec<usize> = self.narrow_extra(kind, canonical, candidates);
@@ -644,9 +651,13 @@ impl<'a> Observer<'a> {
         }
     }
 
-    pub(super) fn singleton(&self, kind: &Kind, connection: &Arc<str>) -> Option<usize> {
+    pub(super) fn singleton(&self, kind: &Kind, connection: &Arc<str>, scope: Option<&str>) -> Option<usize> {
         if !kind.spec.singleton {
             return None;
+        }
+        if kind.spec.id.local {
+            let id = kind.full_id(scope, &kind.name);
+            return self.out.by_id.get(&slot_of(connection, kind, None, &id)).copied();
         }
         self.out.objects.iter().position(|live| live.connection == *connection && *live.kind == *kind)
     }
@@ -734,7 +745,7 @@ pub(super) fn slot_of(
     parent: Option<&str>,
     id: &str,
 ) -> (Arc<str>, String, String) {
-    let id = if kind.inside().is_some() { format!("{}/{id}", parent.unwrap_or_default()) } else { id.to_owned() };
+    let id = if kind.inside().is_some() && !kind.spec.id.local { format!("{}/{id}", parent.unwrap_or_default()) } else { id.to_owned() };
     (connection.clone(), kind.name.clone(), id)
 }
 

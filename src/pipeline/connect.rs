@@ -200,7 +200,7 @@ pub(super) async fn callers(
             Ok(body) => {
                 let path = remote.api.spec.envelope.one.as_deref();
                 let row = path.and_then(|path| get_path(&body, path)).unwrap_or(&body);
-                if let Some(id) = row.get("id").and_then(text) {
+                if let Some(id) = get_path(row, check.caller.as_deref().unwrap_or("id")).and_then(text) {
                     callers.insert(name.to_owned(), id);
                 }
             }

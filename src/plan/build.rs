@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     description::{
-        Specs,
+        Kind, Specs,
         format::{FieldType, Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
@@ -260,6 +260,18 @@ impl Builder<'_> {
             self.out.unchanged += 1;
             return;
         }
+        if !kind.can(Verb::Create)
+            && let Some(through) = self.appears(index, object)
+        {
+            let differences =
+                diff(Sides { specs, desired: &desired, applied: None, live: None, ignore_drift: &[], prune: false });
+            let mut step =
+                self.step(index, object, ActionKind::Adopt, Reason::Appears, &differences, desired, None, record);
+            step.operation = Operation::Update;
+            step.action.notes.push(format!("It is looked for once `{through}` is made, and has to be there then."));
+            self.push(index, step);
+            return;
+        }
         if !kind.can(Verb::Create) {
             let told =
                 Diagnostic::error("PL0510", format!("There is no such {} and the API cannot create one.", kind.name))
@@ -308,6 +320,15 @@ impl Builder<'_> {
             step.embedded = embeds && parent_step.operation == Operation::Create && pending(&step.desired).is_empty();
         }
         self.push(index, step);
+    }
+
+    /// Address of the declared object that brings this one along, where this run makes it or changes it.
+    fn appears(&self, index: usize, object: &Manifest) -> Option<String> {
+        let through = format!("/{}", object.kind.spec.appears.as_ref()?.through);
+        let uses = self.inputs.graph.uses.get(index)?;
+        let source = uses.iter().find(|found| found.pointer == through)?;
+        let Meaning::Declared(source) = source.target else { return None };
+        self.step_of.contains_key(&source).then(|| self.inputs.manifests.objects[source].address.to_string())
     }
 
     #[expect(clippy::too_many_lines, reason = "one case after another, each a rule of its own")]
@@ -414,11 +435,14 @@ impl Builder<'_> {
         if self.refused(object, live, &differences.changes) {
             return;
         }
+        self.unallowed(object, specs, &differences.changes);
         // What the answer to a create has once is lost with the answer: only another create shows it again.
         let lost = intended && desired.values().any(|value| crate::value::sink(value).is_some());
         let replaced = lost
             || differences.changes.iter().any(|change| change.immutable == Some(Immutable::Replace))
-            || (!differences.changes.is_empty() && !kind.can(Verb::Update));
+            || (!differences.changes.is_empty() && !kind.can(Verb::Update))
+            || (!differences.changes.is_empty()
+                && kind.spec.update.unless.iter().any(|unless| crate::diff::holds(specs, unless, &desired, &fields)));
         let changed = lost || !differences.changes.is_empty();
         if replaced && !(kind.can(Verb::Delete) && kind.can(Verb::Create)) {
             let told = Diagnostic::error(
@@ -453,6 +477,13 @@ impl Builder<'_> {
             self.push(index, step);
             return;
         }
+        if !changed && self.pends(kind, &fields) {
+            let fields = (live, fields);
+            let step =
+                self.step(index, object, ActionKind::Create, Reason::New, &differences, desired, Some(fields), record);
+            self.push(index, Step { operation: Operation::Record, ..step });
+            return;
+        }
         if !changed {
             self.out.unchanged += 1;
             if let Some((address, record)) = record {
@@ -482,6 +513,12 @@ impl Builder<'_> {
         let mut step = self.step(index, object, action, reason, &differences, desired, Some((live, fields)), record);
         step.action.notes.extend(lost.then(|| LOST.to_owned()));
         self.push(index, step);
+    }
+
+    /// Whether an object waits for a person: it is listed until that person acts.
+    fn pends(&self, kind: &Kind, fields: &Fields) -> bool {
+        let pending = kind.spec.pending.as_ref().filter(|_| self.inputs.mode == Mode::Plan);
+        pending.is_some_and(|pending| crate::diff::holds(&kind.spec.fields, &pending.when, &Fields::new(), fields))
     }
 
     /// Keeps what can change in a record without a call: address, policy, protection, what it depends on.
@@ -539,6 +576,18 @@ impl Builder<'_> {
                 &change.path,
                 told.hint("Delete the live one by hand to have the declared one uploaded."),
             );
+        }
+    }
+
+    /// Changes that do more than they say, and that the manifest does not allow.
+    fn unallowed(&mut self, object: &Manifest, specs: &Specs, changes: &[Difference]) {
+        for change in changes {
+            let Some(consent) = specs.get(&change.field).and_then(|spec| spec.consent.as_ref()) else { continue };
+            if !object.annotations.allow.contains(&consent.word) {
+                let told = Diagnostic::refusal("PL0613", format!("{} `{}`.", consent.message, object.address))
+                    .hint(format!("If that is what you want, add the annotation `plumb.dev/allow: {}`.", consent.word));
+                self.tell(object, &change.path, told);
+            }
         }
     }
 

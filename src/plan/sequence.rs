@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
+    diff::holds,
     graph::Meaning,
     value::{Fields, Target, as_reference, text},
 };
@@ -94,6 +95,39 @@ impl Builder<'_> {
         }
         self.embed_what_must();
         self.order_unique();
+        self.order_only();
+    }
+
+    /// What only one object of a scope may be, the new one becomes before the old one stops being it.
+    fn order_only(&mut self) {
+        type Slot = (String, String, Vec<String>);
+        let mut gains: HashMap<Slot, Vec<usize>> = HashMap::new();
+        let mut loses: Vec<(Slot, usize)> = Vec::new();
+        let nothing = Fields::new();
+        for (number, step) in self.out.steps.iter().enumerate() {
+            let Some(rule) = &step.kind.spec.at_most_one else { continue };
+            let live = step.live.as_ref().map_or(&nothing, |live| &live.fields);
+            let per = rule.per.iter().map(|name| {
+                step.desired.get(name).or_else(|| live.get(name)).map(Value::to_string).unwrap_or_default()
+            });
+            let slot = (step.action.connection.clone(), step.kind.name.clone(), per.collect());
+            let was = holds(step.specs(), &rule.condition, &nothing, live);
+            let will = holds(step.specs(), &rule.condition, &step.desired, live);
+            match (was, will, step.operation) {
+                (_, true, Operation::Create) | (false, true, Operation::Update) => {
+                    gains.entry(slot).or_default().push(number);
+                }
+                (true, false, Operation::Update) => loses.push((slot, number)),
+                _ => {}
+            }
+        }
+        for (slot, number) in loses {
+            let Some(before) = gains.get(&slot) else { continue };
+            let list = &mut self.out.steps[number].after;
+            list.extend(before);
+            list.sort_unstable();
+            list.dedup();
+        }
     }
 
     /// A parent that cannot be made without an entry takes those along that only wait for others; it then waits too.

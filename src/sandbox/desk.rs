@@ -112,12 +112,12 @@ impl<'a> Desk<'a> {
         match style {
             UpdateStyle::Fields | UpdateStyle::JsonPatch => {}
             UpdateStyle::MergePatch => patch::merge_items(shape, &old, &mut item.attributes),
-            UpdateStyle::Replace => keep_server_owned(shape, &mut row),
+            UpdateStyle::Replace | UpdateStyle::ReplaceFields => keep_server_owned(shape, &mut row),
         }
         let mut faults = Vec::new();
         let (given, raw) = self.lay_down(shape, &mut row, &item, false, &mut faults);
         self.check_type(shape, &row, &mut faults);
-        if style == UpdateStyle::Replace {
+        if matches!(style, UpdateStyle::Replace | UpdateStyle::ReplaceFields) {
             rules::complete(shape, &mut row, true);
             faults.extend(rules::missing(shape, &row));
         }
