@@ -67,7 +67,7 @@ impl Shared<'_> {
                 continue;
             }
             let there = live.get(name).filter(|value| !value.is_null());
-            let value = match step.desired.get(name) {
+            let value = match step.desired.get(name).filter(|_| spec.immutable.is_none()) {
                 Some(desired) => {
                     let raw = dialect::attribute(&step.kind, row, spec.wire_name());
                     let applied = step.record.as_ref().and_then(|(_, record)| record.applied.get(name));
@@ -76,7 +76,7 @@ impl Shared<'_> {
                 }
                 None => there.cloned(),
             };
-            match value.filter(|value| !value.is_null()) {
+            match value.filter(|value| !value.is_null()).or_else(|| spec.fill.clone()) {
                 Some(value) if spec.ty == FieldType::Object && is_empty(&value) => {}
                 Some(value) => {
                     fields.insert(name.clone(), value);

@@ -143,6 +143,7 @@ fn check_paths(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, kinds: &[Kind
                 None => fault(faults, &at, "a `{` is not closed"),
                 Some(("id", _)) => {}
                 Some(("parent" | "parentPath", _)) if kind.inside.is_some() => {}
+                Some(("parent", _)) if kind.fields.contains_key("parent") => {}
                 Some(("parent" | "parentPath", _)) => {
                     fault(faults, &at, "`{parent}` means something only for a kind that is `inside` another");
                 }

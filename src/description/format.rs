@@ -187,6 +187,8 @@ pub struct Check {
     pub identity: Option<String>,
     /// Where the answer has what `lockout.caller` fields are compared with; `id` unless given.
     pub caller: Option<String>,
+    /// Path of the read that has `caller`, where it is not `path`. A credential that is nobody's may be refused it.
+    pub caller_path: Option<String>,
 }
 
 /// What bodies are wrapped in; paths are dotted member names, none means bare.
@@ -686,7 +688,7 @@ pub struct FieldSpec {
     pub wire: Option<String>,
     /// Other places of an answer's object that have the value: paths such as `relationships.users.data[*].id`.
     pub read: Vec<String>,
-    /// Attribute of creates, where it differs from `wire`. In JSON:API `relationships.NAME.TYPE` sends ids as a
+    /// Attribute of creates, where it differs from `wire`; empty where creates do not take it. In JSON:API `relationships.NAME.TYPE` sends ids as a
     /// relationship, `{"NAME": {"data": [{"type": "TYPE", "attributes": {"id": 1}}]}}`.
     pub create_wire: Option<String>,
     /// File field whose file's name it takes where the manifest leaves it out.
@@ -761,6 +763,10 @@ pub struct FieldSpec {
     pub update_only: bool,
     /// Only a read of its own has it.
     pub read_by: Option<ReadBy>,
+    /// What updates that send all described fields send where neither the manifest nor the API has a value.
+    pub fill: Option<Value>,
+    /// Blanks around the text are dropped before it is sent.
+    pub trim: bool,
     /// Members that an object has by the value of another field.
     pub variants: Option<Variants>,
     /// A change of it moves more than the field: a manifest must allow it by `plumb.dev/allow: WORD`.
@@ -889,6 +895,8 @@ pub enum Equality {
     Blanks,
     /// HTML whitespace between and around tags.
     Html,
+    /// YAML or JSON texts that say the same.
+    Document,
 }
 
 /// What a reference refers to.

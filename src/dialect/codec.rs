@@ -334,6 +334,7 @@ pub fn encode_fields(
             continue;
         }
         let wire_name = match (&spec.create_wire, creating) {
+            (Some(place), true) if place.is_empty() => continue,
             (Some(place), true) => place.as_str(),
             _ => spec.wire_name(),
         };

@@ -71,6 +71,8 @@ fn key_of(
         let spec = specs.get(name)?;
         key.push(JOIN);
         match fields.get(name) {
+            // What absence reads as is no part of the key.
+            Some(value) if spec.default.as_ref() == Some(value) && !spec.required => {}
             Some(value) if !is_empty(value) => {
                 key.push_str(&part(spec, value)?);
                 told = true;

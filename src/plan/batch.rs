@@ -148,7 +148,7 @@ pub fn var(name: &str, step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Opt
         }
         "parent" => match &step.parent_new {
             Some(address) => ids(address),
-            None => step.parent.clone(),
+            None => step.parent.clone().or_else(|| reference_var(&step.desired, name, ids)),
         },
         "parentPath" => {
             let parents = &step.kind.inside()?.parents;

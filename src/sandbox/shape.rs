@@ -74,7 +74,7 @@ impl Shape {
             .path
             .iter()
             .find_map(|path| by_wire.get(&normal(path, naming)).cloned())
-            .filter(|name| spec.fields.get(name).is_some_and(|field| !field.read_only))
+            .filter(|name| spec.fields.get(name).is_some_and(|field| !field.read_only || kind.spec.id.local))
             .or_else(|| spec.id.client.clone());
         let scope = spec
             .scope

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     address::escape,
+    description::format::FieldSpec,
     diagnostic::{Diagnostic, Sources},
     manifest::{self, Auth, DocumentRef, Manifests, Plaintexts},
     value,
@@ -85,9 +86,31 @@ pub fn resolve_with(
             }
             let owner = Owner { document: object.document, address: Some(&address), title: &title };
             resolver.value(value, &owner, &format!("{}/{}", object.pointer, escape(name)));
+            if let Some(spec) = object.kind.field(name) {
+                trim(spec, value, vault);
+            }
         }
     }
     resolver.findings.into_values().map(Finding::tell).collect()
+}
+
+/// Drops the blanks around texts that the API keeps without them.
+fn trim(spec: &FieldSpec, value: &mut Value, vault: &Vault) {
+    if spec.trim
+        && let Some(text) = value::secret_hash(value).and_then(|hash| vault.open(hash))
+    {
+        if text.trim().len() < text.len() {
+            *value = vault.seal(text.trim());
+        }
+        return;
+    }
+    if let Value::Object(members) = value {
+        for (name, value) in members {
+            if let Some(member) = spec.fields.get(name) {
+                trim(member, value, vault);
+            }
+        }
+    }
 }
 
 fn auth_values(auth: &mut Auth) -> Vec<(&'static str, &mut Value)> {
