@@ -994,6 +994,8 @@ pub struct AtMostOne {
     /// What only one of them may fulfil.
     #[serde(rename = "where")]
     pub condition: Condition,
+    /// The API takes it from the former one by itself: the new one is written first, and the former read again.
+    pub moves: bool,
 }
 
 /// Objects without which plumb could not go on: deleting one, or changing it so that it is none any more, is refused.

@@ -105,7 +105,7 @@ impl Builder<'_> {
         let mut loses: Vec<(Slot, usize)> = Vec::new();
         let nothing = Fields::new();
         for (number, step) in self.out.steps.iter().enumerate() {
-            let Some(rule) = &step.kind.spec.at_most_one else { continue };
+            let Some(rule) = step.kind.spec.at_most_one.as_ref().filter(|rule| rule.moves) else { continue };
             let live = step.live.as_ref().map_or(&nothing, |live| &live.fields);
             let per = rule.per.iter().map(|name| {
                 step.desired.get(name).or_else(|| live.get(name)).map(Value::to_string).unwrap_or_default()

@@ -66,10 +66,10 @@ impl Behaviour for Cycloid {
             "TeamMember" if creates => {
                 let username = change.row.text("username").unwrap_or_default();
                 let organization = change.row.parent.as_ref().and_then(|(_, team)| team.split('/').next()).unwrap_or_default();
-                let known = desk.store.rows("Member").any(|row| {
-                    row.text("organization_id").as_deref() == Some(organization) && user_name(row).as_deref() == Some(&username)
-                });
-                if !known {
+                let own = |row: &&Row| row.text("organization_id").as_deref() == Some(organization);
+                let mut members = desk.store.rows("Member").filter(own).peekable();
+                // Of a new organization nobody is known but who made it.
+                if members.peek().is_some() && !members.any(|row| user_name(row).as_deref() == Some(&username)) {
                     return Err(Refusal::at("/username", "The user is not a member of the organization."));
                 }
             }

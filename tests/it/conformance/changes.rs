@@ -169,7 +169,7 @@ fn sent(stage: &Stage, leaf: &Leaf, other: &Value) -> Check {
     wanted.extend(kind.spec.update.lock.clone().filter(|lock| lock != "etag"));
     let names: Vec<&String> = attributes.keys().collect();
     let fits = match style {
-        UpdateStyle::Replace => wanted.iter().all(|name| names.contains(&name)),
+        UpdateStyle::Replace | UpdateStyle::ReplaceFields => wanted.iter().all(|name| names.contains(&name)),
         _ => names.len() == wanted.len() && wanted.iter().all(|name| names.contains(&name)),
     };
     if !fits {

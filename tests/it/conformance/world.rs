@@ -261,7 +261,7 @@ impl<'s> World<'s> {
             let when = field.required_when.as_ref().is_some_and(|when| met(when, &out));
             if !field.read_only && (required || when || key.contains(&name)) && !out.contains_key(name) {
                 let value = self.field_value(kind, name, field, tag, 0, &out, true);
-                out.extend(value.map(|value| (name.clone(), value)));
+                out.extend(value.map(|value| (name.clone(), of_variant(field, value, &out))));
             }
         }
         out
@@ -278,7 +278,7 @@ impl<'s> World<'s> {
                 Some(value) => Some(value.clone()),
                 None => self.field_value(kind, name, field, tag, number, &out, false),
             };
-            out.extend(value.map(|value| (name.clone(), value)));
+            out.extend(value.map(|value| (name.clone(), of_variant(field, value, &out))));
         }
         out
     }
@@ -420,6 +420,33 @@ pub(super) fn is_forced(field: &FieldSpec, fixed: &Fields) -> bool {
     field.forced.iter().any(|rule| met(&rule.when, fixed))
 }
 
+/// An object with the members alone that it has beside these fields: those of the first variant where none says which.
+fn of_variant(field: &FieldSpec, value: Value, beside: &Fields) -> Value {
+    let nested = |value: Value| match value {
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, member)| {
+                let spec = field.fields.get(&name).cloned().unwrap_or_default();
+                let member = of_variant(&spec, member, &Fields::new());
+                (name, member)
+            })
+            .collect(),
+        other => other,
+    };
+    let (Some(variants), Value::Object(mut members)) = (&field.variants, value.clone()) else { return nested(value) };
+    let word = variants.field.as_ref().and_then(|name| plumb::value::text(beside.get(name)?));
+    let found = word.as_deref().and_then(|word| variants.of.get_key_value(word)).or(variants.of.first());
+    let Some((word, variant)) = found else { return value };
+    members.retain(|name, _| {
+        let groups = variant.one_of.iter().flatten();
+        variant.required.iter().chain(&variant.optional).chain(groups).any(|known| known == name)
+    });
+    if let Some(name) = &variants.member {
+        members.insert(name.clone(), word.clone().into());
+    }
+    members.into()
+}
+
 /// The combinations of values that conditions look at: those with the most fields, freely chosen, first.
 pub(super) fn variants(kind: &Kind) -> Vec<Variant> {
     let mut controllers: Vec<&String> = Vec::new();
@@ -432,6 +459,7 @@ pub(super) fn variants(kind: &Kind) -> Vec<Variant> {
             }
         }
     }
+    controllers.extend(kind.spec.fields.values().filter_map(|field| field.variants.as_ref()?.field.as_ref()));
     let mut out = vec![Variant::default()];
     for name in controllers {
         let Some(field) = kind.field(name) else { continue };
