@@ -200,6 +200,13 @@ impl Kind {
         }
     }
 
+    /// The id that an object has by its fields alone, where it goes by one of them below its parent.
+    pub fn id_by_fields(&self, parent: Option<&str>, fields: &crate::value::Fields) -> Option<String> {
+        let wire = self.spec.id.path.first().filter(|_| self.spec.id.local)?;
+        let (name, _) = self.spec.fields.iter().find(|(_, field)| field.wire_name() == wire && !field.read_only)?;
+        Some(self.full_id(Some(parent?), &crate::value::text(fields.get(name)?)?))
+    }
+
     /// The parent's id in an object's, where it is there.
     pub fn parent_in<'i>(&self, id: &'i str) -> Option<&'i str> {
         if self.spec.id.local { id.rsplit_once('/').map(|(parent, _)| parent) } else { None }

@@ -19,7 +19,7 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::Value;
 
 pub use self::{
-    keys::{KeyIndex, natural_key, shown_key},
+    keys::{KeyIndex, natural_key, natural_keys, shown_key},
     observe::{ObserveOptions, Observer, item_vars},
     records::{record_of, record_sources},
     rows::qualify,

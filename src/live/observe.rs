@@ -280,7 +280,8 @@ impl<'a> Observer<'a> {
             let by_default = !(record.adopted || kind.spec.contains || kind.spec.delete_loses.is_some());
             let deleted = record.deletion_policy == Some(DeletionPolicy::Delete)
                 || (record.deletion_policy.is_none() && by_default);
-            if deleted && kind.inside().is_none() && kind.can(Verb::Delete) {
+            let there = self.out.by_id.contains_key(&slot_of(&connection, &kind, record.parent.as_deref(), &record.id));
+            if deleted && there && kind.inside().is_none() && kind.can(Verb::Delete) {
                 self.contents(&connection, &kind, record, &mut needs);
             }
             if let (Some(_), Some(parent)) = (kind.inside(), &record.parent) {
@@ -393,7 +394,8 @@ impl<'a> Observer<'a> {
         let known = if parent_new || (scope_new && object.annotations.external_id.is_none()) {
             None
         } else {
-            self.collection_of(index, &kind, &connection, parent_id.as_deref(), scope_id.as_deref(), record.as_ref())?;
+            let at = (parent_id.as_deref(), scope_id.as_deref());
+            self.collection_of(index, &kind, &connection, at, &canonical, record.as_ref())?;
             self.find_live(
                 index,
                 &kind,
@@ -431,8 +433,8 @@ impl<'a> Observer<'a> {
         index: usize,
         kind: &Arc<Kind>,
         connection: &Arc<str>,
-        parent: Option<&str>,
-        scope: Option<&str>,
+        (parent, scope): (Option<&str>, Option<&str>),
+        canonical: &Fields,
         record: Option<&Record>,
     ) -> Result<(), Stop> {
         let object = &self.manifests.objects[index];
@@ -446,9 +448,11 @@ impl<'a> Observer<'a> {
             return self.one_read(connection, kind, &id, scope);
         }
         if !can_list(kind) {
-            return match record {
-                Some(record) => self.one_read(connection, kind, &record.id, record.parent.as_deref()),
-                None => Ok(()),
+            let known = kind.id_by_fields(scope, canonical).filter(|_| kind.can(Verb::Get));
+            return match (record, known) {
+                (Some(record), _) => self.one_read(connection, kind, &record.id, record.parent.as_deref()),
+                (None, Some(id)) => self.one_read(connection, kind, &id, scope),
+                (None, None) => Ok(()),
             };
         }
         self.kind_read(connection, kind, scope)

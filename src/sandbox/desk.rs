@@ -400,7 +400,9 @@ fn refuse(faults: Vec<Fault>) -> Result<(), Refusal> {
 
 /// The key of a row whose id is unique within its container only.
 pub(super) fn local_key(shape: &Shape, row: &Row) -> String {
-    let scope = shape.scope.as_deref().and_then(|wire| row.text(wire));
+    // Where the lists below parents are apart, ids are everybody's.
+    let apart = shape.kind.spec.scope.as_ref().is_some_and(|scope| scope.path.is_some());
+    let scope = shape.scope.as_deref().filter(|_| !apart).and_then(|wire| row.text(wire));
     let container = row.parent.as_ref().map(|(_, id)| id.clone()).or(scope);
     container.map_or_else(|| row.id.clone(), |container| format!("{container}/{}", row.id))
 }

@@ -46,7 +46,7 @@ impl Shape {
         let ignored: Vec<String> = spec.ignored.keys().cloned().collect();
         let ignored_names: HashSet<String> = ignored.iter().map(|name| normal(name, naming)).collect();
         for (name, field) in &spec.fields {
-            by_wire.insert(normal(field.wire_name(), naming), name.clone());
+            by_wire.entry(normal(field.wire_name(), naming)).or_insert_with(|| name.clone());
             if let Some(wire) = &field.create_wire {
                 by_wire.insert(normal(wire, naming), name.clone());
             }

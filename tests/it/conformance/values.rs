@@ -42,7 +42,7 @@ impl World<'_> {
             FieldType::Object => self.object(spec, tag, number),
             FieldType::Map => self.map(spec, tag, number),
             FieldType::List => self.list(spec, name, tag, number),
-            FieldType::Sink => (number == 0).then(|| json!({ "file": format!("sink-{}", tag.word) })),
+            FieldType::Sink => (number < 2).then(|| json!({ "file": format!("sink-{}-{number}", tag.word) })),
             FieldType::File => (number < 3).then(|| json!({ "file": format!("upload-{number}.txt") })),
             FieldType::Any => two([json!({"a": 1}), json!([true, "b"])]),
             FieldType::Ref => None,
@@ -168,6 +168,7 @@ fn text(spec: &FieldSpec, name: &str, tag: Tag, number: usize) -> Option<Value> 
                 format!("{word}{number}"),
                 format!("{place}{number}"),
                 format!("ABC-{place}{number}"),
+                format!("org-{word}:{slug}"),
             ]);
         }
     }
