@@ -21,7 +21,7 @@ use crate::{
     live::{ListQuery, Remote},
     plan::{Operation, Outcome, Step, bulk_of, bulk_route, create_route, follows},
     secret::sink::Sink,
-    value::{Fields, text},
+    value::{Fields, Target, as_reference, text},
 };
 
 /// How often an unanswered create is sent again once it is known not to have taken effect.
@@ -284,7 +284,10 @@ impl Shared<'_> {
         let found = rows.iter().filter_map(|row| decode_row(kind, row, &self.context.seal)).any(|there| {
             let same = |(own, theirs): (&String, &String)| {
                 let pair = step.desired.get(own).zip(there.fields.get(theirs)).zip(kind.field(theirs));
-                pair.is_some_and(|((own, theirs), spec)| equal(spec, own, theirs))
+                pair.is_some_and(|((own, theirs), spec)| match as_reference(own) {
+                    Some((_, Target::Field(_, words))) => equal(spec, &Value::String(words), theirs),
+                    _ => equal(spec, own, theirs),
+                })
             };
             waits.by.iter().any(same) && holds(&kind.spec.fields, &waits.condition, &Fields::new(), &there.fields)
         });

@@ -182,9 +182,29 @@ fn equal_lists(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
 
 /// A text that equal items share.
 fn canonical_text(spec: &FieldSpec, value: &Value) -> String {
-    match text(value) {
-        Some(words) => plain(spec, &words),
-        None => value.to_string(),
+    match (spec.ty, value) {
+        // What is empty reads as what is not there; the server's own members tell nothing.
+        (FieldType::Object, Value::Object(members)) if !spec.fields.is_empty() => {
+            let told = spec.fields.iter().filter(|(_, member)| !member.read_only).filter_map(|(name, member)| {
+                let value = or_default(member, members.get(name).unwrap_or(&Value::Null));
+                (!is_empty(value)).then(|| format!("{name}={}", canonical_text(member, value)))
+            });
+            told.collect::<Vec<_>>().join("\u{1f}")
+        }
+        (FieldType::List, Value::Array(items)) => {
+            let any = FieldSpec { ty: FieldType::Any, ..FieldSpec::default() };
+            let inner = spec.items.as_deref().unwrap_or(&any);
+            let mut texts: Vec<String> = items.iter().map(|item| canonical_text(inner, item)).collect();
+            if spec.set {
+                texts.sort_unstable();
+                texts.dedup();
+            }
+            format!("[{}]", texts.join("\u{1e}"))
+        }
+        _ => match text(value) {
+            Some(words) => plain(spec, &words),
+            None => value.to_string(),
+        },
     }
 }
 
@@ -210,6 +230,26 @@ mod tests {
 
     fn of(ty: FieldType) -> FieldSpec {
         FieldSpec { ty, ..FieldSpec::default() }
+    }
+
+    #[test]
+    fn a_set_of_objects_is_compared_by_what_they_say() {
+        let rules = FieldSpec {
+            ty: FieldType::List,
+            set: true,
+            items: Some(Box::new(FieldSpec {
+                fields: [
+                    ("action".to_owned(), of(FieldType::String)),
+                    ("on".to_owned(), FieldSpec { set: true, items: Some(Box::default()), ..of(FieldType::List) }),
+                ]
+                .into(),
+                ..of(FieldType::Object)
+            })),
+            ..FieldSpec::default()
+        };
+        let declared = json!([{"action": "read", "on": ["a", "b"]}, {"action": "write"}]);
+        assert!(equal(&rules, &declared, &json!([{"action": "write", "on": []}, {"on": ["b", "a"], "action": "read"}])));
+        assert!(!equal(&rules, &declared, &json!([{"action": "write", "on": ["a"]}, {"on": ["b", "a"], "action": "read"}])));
     }
 
     #[test]

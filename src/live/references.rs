@@ -56,6 +56,7 @@ impl Observer<'_> {
         while !open.is_empty() {
             let mut siblings = beside.clone();
             siblings.extend(map_references(specs, spec, &|pointer| found.get(pointer).cloned()));
+            self.add_above(index, &mut siblings);
             let waiting: HashSet<&str> =
                 uses.iter().map(|one| one.pointer.as_str()).filter(|pointer| !found.contains_key(*pointer)).collect();
             let mut left = Vec::new();
@@ -96,6 +97,45 @@ impl Observer<'_> {
             return Err(Stop::Fail(wrong));
         }
         Ok(map_references(specs, spec, &|pointer| found.get(pointer).cloned()))
+    }
+
+    /// Adds what an object is below, under the names that its parents have for it.
+    fn add_above(&self, index: usize, siblings: &mut Fields) {
+        let object = &self.manifests.objects[index];
+        let Some(remote) = self.remotes.get(&object.connection) else { return };
+        let scope_of = |kind: &Kind| kind.spec.scope.as_ref().map(|scope| scope.field.clone());
+        let (mut kind, mut from) = (object.kind.clone(), None);
+        if let Some(parent) = object.parent {
+            kind = self.manifests.objects[parent].kind.clone();
+            from = Some(parent);
+        }
+        while let Some(field) = scope_of(&kind) {
+            let known = match from {
+                Some(parent) => self.out.canonical.get(parent).and_then(|fields| fields.get(&field)),
+                None => siblings.get(&field),
+            };
+            let Some(value) = known.cloned() else { return };
+            siblings.entry(field.clone()).or_insert_with(|| value.clone());
+            let Some((target, place)) = as_reference(&value) else { return };
+            let Some(above) = remote.api.kind(target).cloned() else { return };
+            let Some(upper) = scope_of(&above) else { return };
+            match place {
+                Target::Id(id) => {
+                    let kind = above.field(&upper).and_then(|field| field.reference.as_ref()?.kind.clone());
+                    let (Some(parent), Some(kind)) = (above.parent_in(&id), kind) else { return };
+                    siblings.entry(upper).or_insert_with(|| reference(&kind, &Target::Id(parent.to_owned())));
+                    from = None;
+                }
+                Target::New(address) => {
+                    from = address.parse().ok().and_then(|address| self.graph.names.address(&address));
+                    if from.is_none() {
+                        return;
+                    }
+                }
+                Target::Field(..) => return,
+            }
+            kind = above;
+        }
     }
 
     /// Pointers to the siblings that complete a use's short key.
@@ -174,7 +214,9 @@ impl Observer<'_> {
                 let live = &self.out.objects[live];
                 match by {
                     Some(field) => {
-                        let words = live.fields.get(&field).and_then(text).unwrap_or_else(|| live.id.clone());
+                        // What the object does not have yet is asked for as it was written.
+                        let spoken = || parts.last().cloned().unwrap_or_default();
+                        let words = live.fields.get(&field).and_then(text).unwrap_or_else(spoken);
                         Ok(reference(&found.kind, &Target::Field(field, words)))
                     }
                     None => Ok(reference(&found.kind, &Target::Id(live.id.clone()))),

@@ -334,11 +334,13 @@ pub(super) fn lookups(step: &Step) -> u64 {
     let after_create = matches!(step.operation, Operation::Create | Operation::Replace)
         && spec.create.answers_nothing
         && !step.embedded;
+    // What appears through another object is looked for first.
+    let appears = u64::from(step.operation == Operation::Update && step.live.is_none());
     let before_update = step.operation == Operation::Update && reads_before_update(&step.kind);
     let creates = matches!(step.operation, Operation::Create | Operation::Replace) && !step.embedded;
     let deletes = matches!(step.operation, Operation::Delete | Operation::Replace);
     let polls = u64::from(creates && spec.create.poll) + u64::from(deletes && spec.delete.poll);
     let follow = creates && !follows(step).is_empty() && reads_before_update(&step.kind);
     let more = if before_update || follow { read_by(&step.kind) } else { 0 };
-    u64::from(after_create) + u64::from(before_update) + u64::from(follow) + more + polls
+    u64::from(after_create) + u64::from(before_update) + u64::from(follow) + appears + more + polls
 }

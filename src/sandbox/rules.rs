@@ -69,7 +69,7 @@ pub(super) fn missing(shape: &Shape, row: &Row) -> Vec<Fault> {
         let needed = field.required || field.required_when.as_ref().is_some_and(|when| holds(shape, row, when));
         let given = row
             .get(field.wire_name())
-            .is_some_and(|value| !value.is_null() && (value.as_str() != Some("") || field.nullable));
+            .is_some_and(|value| !value.is_null() && (value.as_str() != Some("") || field.nullable || field.fill.is_some()));
         if needed && !given {
             faults.push(Fault {
                 detail: format!("`{}` is required.", field.wire_name()),
