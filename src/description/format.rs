@@ -929,6 +929,8 @@ pub struct RefSpec {
     pub depth: usize,
     /// The text of a manifest that names no declared object goes over the wire as it is: it is not looked up.
     pub as_written: bool,
+    /// A text that names nothing, declared or live, goes over the wire as it is, for the API to judge.
+    pub or_as_written: bool,
 }
 
 /// A condition on an object: `wire` looks into the answer, `field` at the declared or decoded value.

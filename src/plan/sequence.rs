@@ -96,6 +96,42 @@ impl Builder<'_> {
         self.embed_what_must();
         self.order_unique();
         self.order_only();
+        self.order_waits();
+    }
+
+    /// What may have to wait for an object of another kind comes after that.
+    fn order_waits(&mut self) {
+        let spoken = |fields: &Fields, name: &str| {
+            let value = fields.get(name)?;
+            let words = match as_reference(value) {
+                Some((_, Target::Field(_, words))) => Some(words),
+                Some(_) => None,
+                None => text(value),
+            };
+            words.map(|words| words.to_lowercase())
+        };
+        let mut waited: HashMap<(String, String, String), usize> = HashMap::new();
+        for (number, step) in self.out.steps.iter().enumerate().filter(|(_, step)| step.operation == Operation::Create) {
+            for name in step.desired.keys() {
+                let value = spoken(&step.desired, name).map(|value| (step.kind.name.clone(), name.clone(), value));
+                waited.extend(value.map(|value| (value, number)));
+            }
+        }
+        let mut edges: Vec<(usize, usize)> = Vec::new();
+        for (number, step) in self.out.steps.iter().enumerate() {
+            let Some(waits) = step.kind.spec.create.waits.as_ref() else { continue };
+            for (own, theirs) in &waits.by {
+                let Some(value) = spoken(&step.desired, own) else { continue };
+                let other = waited.get(&(waits.kind.clone(), theirs.clone(), value));
+                edges.extend(other.filter(|other| **other != number).map(|other| (number, *other)));
+            }
+        }
+        for (number, other) in edges {
+            let list = &mut self.out.steps[number].after;
+            list.push(other);
+            list.sort_unstable();
+            list.dedup();
+        }
     }
 
     /// What only one object of a scope may be, the new one becomes before the old one stops being it.
