@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     description::{
-        Kind, Specs,
-        format::{FieldType, Immutable, Verb},
+        Specs,
+        format::{Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
     diff::{Difference, Differences, Sides, compose, diff, unshown},
@@ -322,15 +322,6 @@ impl Builder<'_> {
         self.push(index, step);
     }
 
-    /// Address of the declared object that brings this one along, where this run makes it or changes it.
-    fn appears(&self, index: usize, object: &Manifest) -> Option<String> {
-        let through = format!("/{}", object.kind.spec.appears.as_ref()?.through);
-        let uses = self.inputs.graph.uses.get(index)?;
-        let source = uses.iter().find(|found| found.pointer == through)?;
-        let Meaning::Declared(source) = source.target else { return None };
-        self.step_of.contains_key(&source).then(|| self.inputs.manifests.objects[source].address.to_string())
-    }
-
     #[expect(clippy::too_many_lines, reason = "one case after another, each a rule of its own")]
     fn present(
         &mut self,
@@ -515,12 +506,6 @@ impl Builder<'_> {
         self.push(index, step);
     }
 
-    /// Whether an object waits for a person: it is listed until that person acts.
-    fn pends(&self, kind: &Kind, fields: &Fields) -> bool {
-        let pending = kind.spec.pending.as_ref().filter(|_| self.inputs.mode == Mode::Plan);
-        pending.is_some_and(|pending| crate::diff::holds(&kind.spec.fields, &pending.when, &Fields::new(), fields))
-    }
-
     /// Keeps what can change in a record without a call: address, policy, protection, what it depends on.
     fn note_record(&mut self, object: &Manifest, address: String, record: &Record, desired: &Fields) {
         let mut now = record.clone();
@@ -546,86 +531,6 @@ impl Builder<'_> {
         }
         to.extend(self.inputs.observed.late.get(&index).into_iter().flatten());
         to.into_iter().map(|target| self.inputs.manifests.objects[target].address.to_string()).collect()
-    }
-
-    /// Leaves files alone that were there before plumb and cannot be changed in place: they may be another content of
-    /// the same thing. `adopted` says whether an owned object was adopted; nothing where it is not owned yet.
-    fn keep_files(&mut self, object: &Manifest, specs: &Specs, differences: &mut Differences, adopted: Option<bool>) {
-        if adopted == Some(false) {
-            return;
-        }
-        let is_kept = |change: &Difference| {
-            let file = specs.get(&change.field).is_some_and(|spec| spec.ty == FieldType::File && spec.replaces());
-            file && (adopted.is_none() || change.unchanged_manifest)
-        };
-        let (kept, changes) = std::mem::take(&mut differences.changes).into_iter().partition(is_kept);
-        differences.changes = changes;
-        let kept: Vec<Difference> = kept;
-        for change in kept {
-            let message = format!(
-                "The live `{}` of `{}` is another file than the declared one. It was there before plumb, and is kept.",
-                change.path, object.address
-            );
-            let told = if adopted.is_none() {
-                Diagnostic::warning("PL0519", message)
-            } else {
-                Diagnostic::note("PL0519", message)
-            };
-            self.tell(
-                object,
-                &change.path,
-                told.hint("Delete the live one by hand to have the declared one uploaded."),
-            );
-        }
-    }
-
-    /// Changes that do more than they say, and that the manifest does not allow.
-    fn unallowed(&mut self, object: &Manifest, specs: &Specs, changes: &[Difference]) {
-        for change in changes {
-            let Some(consent) = specs.get(&change.field).and_then(|spec| spec.consent.as_ref()) else { continue };
-            if !object.annotations.allow.contains(&consent.word) {
-                let told = Diagnostic::refusal("PL0613", format!("{} `{}`.", consent.message, object.address))
-                    .hint(format!("If that is what you want, add the annotation `plumb.dev/allow: {}`.", consent.word));
-                self.tell(object, &change.path, told);
-            }
-        }
-    }
-
-    /// Changes that the API would refuse, told before anything is sent.
-    fn refused(&mut self, object: &Manifest, live: &LiveObject, changes: &[Difference]) -> bool {
-        let kind = &object.kind;
-        let mut refused = false;
-        if live.synced
-            && let Some(synced) = &kind.spec.synced
-        {
-            let by = synced.by.as_deref().unwrap_or("another system");
-            for change in changes.iter().filter(|change| !synced.allow.contains(&change.field)) {
-                let mut told = Diagnostic::error(
-                    "PL0511",
-                    format!(
-                        "The live {} `{}` is synchronised by {by}: the API refuses a change of `{}`.",
-                        kind.name, live.id, change.path
-                    ),
-                );
-                told = if synced.allow.is_empty() {
-                    told.hint("Change it there, or leave the field out here.")
-                } else {
-                    told.hint(format!("Only {} can be changed here.", synced.allow.join(", ")))
-                };
-                self.tell(object, &change.path, told);
-                refused = true;
-            }
-        }
-        for change in changes.iter().filter(|change| change.immutable == Some(Immutable::Refuse)) {
-            let told = Diagnostic::error(
-                "PL0515",
-                format!("`{}` cannot be changed once the {} exists.", change.path, kind.name),
-            )
-            .hint("Declare it as it is live, or give the object another name to make a new one.");
-            self.tell(object, &change.path, told);
-            refused = true;
-        }
-        refused
     }
 
     /// Live values beside declared secrets are compared by hash.
@@ -711,18 +616,6 @@ impl Builder<'_> {
             sensitive: change.sensitive,
             drift: change.drift,
         }
-    }
-
-    /// The field of entries that the object cannot be made without, and has none of.
-    fn lacks_entry(&self, index: usize, object: &Manifest) -> Option<(String, String)> {
-        let manifests = self.inputs.manifests;
-        let api = manifests.catalog.api(&object.kind.api)?;
-        // Entries follow their parent.
-        let own = || manifests.objects.iter().skip(index + 1).take_while(|other| other.parent == Some(index));
-        api.children(&object.kind.name)
-            .filter(|child| child.inside().is_some_and(|inside| inside.embed_required))
-            .find(|child| !own().any(|entry| entry.kind == **child))
-            .and_then(|child| Some((child.inside()?.field.clone(), child.name.clone())))
     }
 
     fn push(&mut self, index: usize, mut step: Step) {

@@ -2,6 +2,7 @@
 
 mod batch;
 mod build;
+mod judge;
 mod lockout;
 mod model;
 mod removed;
