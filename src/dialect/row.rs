@@ -79,8 +79,10 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<
         {
             vec![row.take()]
         }
-        // An empty list may be null where the answer says that there is nothing.
+        // An empty list may be null where the answer says that there is nothing, and an empty object: so the samples of
+        // one reference show it.
         Some(Value::Null) if total == Some(0) => Vec::new(),
+        Some(Value::Object(map)) if map.is_empty() && found.is_some() => Vec::new(),
         _ => {
             let list = path.and_then(|path| get_path(&body, path));
             return Err(mismatch(path, list, &body, "a list"));

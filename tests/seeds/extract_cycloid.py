@@ -143,7 +143,16 @@ def files(lines):
         for word in ("request", "response"):
             if one[word] is not None:
                 examples.append({"operation": one["operation"], "word": word, "line": one["line"], "body": one[word]})
-    return {"endpoints.json": endpoints, "params.json": params, "examples.json": examples}
+    as_json = {"endpoints.json": endpoints, "params.json": params, "examples.json": examples}
+    texts = {name: "[\n" + ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n"
+             for name, rows in as_json.items()}
+    table = ["# Samples of Cycloid's reference", "", "Written by `extract_cycloid.py`; don't edit. The page shows closed "
+             "objects and lists, which are empty here.", "", "| operation | sample | line | members |", "|---|---|---|---|"]
+    for row in examples:
+        members = ", ".join("`%s`" % name for name in row["body"]) if isinstance(row["body"], dict) else "no object"
+        table.append("| `%s` | %s | 003:%d | %s |" % (row["operation"], row["word"], row["line"], members))
+    texts["EXAMPLES.md"] = "\n".join(table) + "\n"
+    return texts
 
 
 def main(arguments):
@@ -155,9 +164,8 @@ def main(arguments):
     with open(found[0], encoding="utf-8") as file:
         lines = [line.rstrip() for line in file.read().split("\n")]
     stale = []
-    for name, rows in files(lines).items():
+    for name, text in files(lines).items():
         path = os.path.join(HERE, "cycloid", name)
-        text = "[\n" + ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n"
         if check:
             with open(path, encoding="utf-8") as file:
                 if file.read() != text:
