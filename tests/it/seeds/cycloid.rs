@@ -271,7 +271,8 @@ fn samples_of_answers_are_read() {
             }
             assert!(dialect::decode_row(kind, &row, &seal).is_some(), "{get}: {row}");
         }
-        if let Some(many) = body(list) {
+        // One sample is closed as a whole.
+        if let Some(many) = body(list).filter(|many| many.as_object().is_some_and(|many| !many.is_empty())) {
             let paging = kind.spec.list.paging.as_ref().unwrap_or(&api.spec.paging);
             assert!(dialect::page(&api, kind, paging, many).is_ok(), "{list}");
         }
