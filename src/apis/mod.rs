@@ -78,6 +78,7 @@ const EMBEDDED: &[Embedded] = &[
         "platform",
         "domain",
     ),
+    embedded!("rest": "resource", "organization", "organization-member", "webhook", "user-profile", "user"),
     embedded!(
         "cycloid":
         "organization",
@@ -108,7 +109,6 @@ const EMBEDDED: &[Embedded] = &[
         "cloud-provider",
         "country",
     ),
-    embedded!("rest": "resource", "organization", "organization-member", "webhook", "user-profile", "user"),
 ];
 
 /// Why a description cannot be used.
@@ -177,7 +177,7 @@ impl From<&Embedded> for Texts {
     }
 }
 
-/// Reads the descriptions of a folder: the kinds known here in their order, then new ones by name.
+/// Reads the descriptions of a folder: APIs and kinds that are known here in their order, then new ones by name.
 #[cfg(debug_assertions)]
 fn from_folder(folder: &std::path::Path) -> Vec<Texts> {
     use std::{fs, path::Path};
@@ -192,7 +192,11 @@ fn from_folder(folder: &std::path::Path) -> Vec<Texts> {
         names
     };
     let read = |path: &Path| Cow::Owned(fs::read_to_string(path).unwrap_or_default());
-    let apis = names(folder).into_iter().map(|name| (folder.join(&name), name));
+    let place = |name: &str| EMBEDDED.iter().position(|embedded| embedded.name == name).unwrap_or(usize::MAX);
+    let mut apis: Vec<(std::path::PathBuf, String)> =
+        names(folder).into_iter().map(|name| (folder.join(&name), name)).collect();
+    apis.sort_by_key(|(_, name)| place(name));
+    let apis = apis.into_iter();
     apis.filter(|(path, _)| path.join("api.yaml").is_file())
         .map(|(path, name)| {
             let known =
