@@ -300,7 +300,8 @@ impl Shared<'_> {
         if sinks.is_empty() {
             return Ok(());
         }
-        let row = answer.json_if_any().ok().flatten().and_then(|body| dialect::one(&remote.api, &step.kind, &body).ok());
+        let row =
+            answer.json_if_any().ok().flatten().and_then(|body| dialect::one(&remote.api, &step.kind, &body).ok());
         let lost = |why: String| Trouble::unknown(format!("it was made, and {why}; the next apply makes it anew"));
         for (name, sink) in sinks {
             let wire = step.kind.field(&name).map(crate::description::format::FieldSpec::wire_name).unwrap_or_default();

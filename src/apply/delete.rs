@@ -101,7 +101,9 @@ impl Shared<'_> {
         match sent {
             Ok(_) => Ok(()),
             Err(error) if gone(remote, &error) => Ok(()),
-            Err(error) => Err(Trouble { unknown: error.processed() == Processed::Maybe, ..Trouble::known(error.to_string()) }),
+            Err(error) => {
+                Err(Trouble { unknown: error.processed() == Processed::Maybe, ..Trouble::known(error.to_string()) })
+            }
         }
     }
 }

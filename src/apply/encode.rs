@@ -107,14 +107,16 @@ impl Shared<'_> {
         let mut out: Vec<(String, String)> =
             kind.spec.create.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         for (name, spec) in &kind.spec.fields {
-            let (Some(query), Some(value)) = (&spec.query, step.desired.get(name).filter(|value| !value.is_null())) else {
+            let (Some(query), Some(value)) = (&spec.query, step.desired.get(name).filter(|value| !value.is_null()))
+            else {
                 continue;
             };
             let one: Fields = [(name.clone(), value.clone())].into_iter().collect();
             let plain = crate::description::format::FieldSpec { query: None, ..spec.clone() };
             let specs: Specs = [(name.clone(), plain)].into_iter().collect();
             let encoded = self.encode(&specs, &one, true).ok();
-            let sent = encoded.and_then(|fields| text(&dialect::attribute(kind, &Value::Object(fields), spec.wire_name())?));
+            let sent =
+                encoded.and_then(|fields| text(&dialect::attribute(kind, &Value::Object(fields), spec.wire_name())?));
             out.extend(sent.map(|sent| (query.clone(), sent)));
         }
         out

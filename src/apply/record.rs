@@ -33,7 +33,7 @@ impl Shared<'_> {
             let there = Done::Present(Box::new(Decoded { id: id.clone().unwrap_or_default(), fields }));
             let ended = match step.action.action {
                 ActionKind::Forget => StepResult { outcome: Outcome::Done, error: None, id },
-                _ => self.ended(step, &there, id),
+                _ => Self::ended(step, &there, id),
             };
             out.push((*index, ended));
         }

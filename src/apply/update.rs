@@ -111,7 +111,8 @@ impl Shared<'_> {
             }
             Err(HttpError::Refused { .. }) => Err(Split),
             Err(error) => {
-                let trouble = Trouble { unknown: error.processed() == Processed::Maybe, ..Trouble::known(error.to_string()) };
+                let trouble =
+                    Trouble { unknown: error.processed() == Processed::Maybe, ..Trouble::known(error.to_string()) };
                 Ok(ready.iter().map(|(index, _)| (*index, Err(trouble.clone()))).collect())
             }
         }
@@ -177,17 +178,14 @@ impl Shared<'_> {
     ) -> Result<Done, Trouble> {
         match self.update_once(remote, step, attributes).await {
             // What moved the lock may have nothing to do with what is declared: the object as it is now decides.
-            Err(trouble) if trouble.locked && step.kind.spec.update.lock_again => self.update_once(remote, step, None).await,
+            Err(trouble) if trouble.locked && step.kind.spec.update.lock_again => {
+                self.update_once(remote, step, None).await
+            }
             other => other,
         }
     }
 
-    async fn update_once(
-        &self,
-        remote: &Remote,
-        step: &Step,
-        attributes: Option<Fields>,
-    ) -> Result<Done, Trouble> {
+    async fn update_once(&self, remote: &Remote, step: &Step, attributes: Option<Fields>) -> Result<Done, Trouble> {
         let ids = |address: &str| self.made.id(address);
         let route = update_route(step, &ids);
         let spec = &step.kind.spec.update;
@@ -258,12 +256,17 @@ impl Shared<'_> {
                 // A guarded update whose answer was lost is refused when it is repeated: look whether it was done.
                 let guarded = spec.lock.is_some() && matches!(error, HttpError::Refused { .. });
                 if !guarded {
-                    return Err(Trouble { unknown: error.processed() == Processed::Maybe, ..Trouble::known(error.to_string()) });
+                    return Err(Trouble {
+                        unknown: error.processed() == Processed::Maybe,
+                        ..Trouble::known(error.to_string())
+                    });
                 }
                 let (now, done) = self.as_sent(remote, step).await;
                 return match done {
                     Some(done) => Ok(done),
-                    None => Err(Trouble { locked: now.is_some() && now != sent_lock, ..Trouble::known(error.to_string()) }),
+                    None => {
+                        Err(Trouble { locked: now.is_some() && now != sent_lock, ..Trouble::known(error.to_string()) })
+                    }
                 };
             }
         };

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Shared, write::{Done, Trouble}};
+use super::{
+    Shared,
+    write::{Done, Trouble},
+};
 use crate::{
     description::format::FieldType,
     dialect::{self, Decoded, decode_row},
@@ -82,7 +85,9 @@ impl Shared<'_> {
                     fields.insert(name.clone(), value);
                 }
                 None if spec.required => {
-                    return Err(format!("the API does not show `{name}`, and every update must send it again: declare it, or it would be lost"));
+                    return Err(format!(
+                        "the API does not show `{name}`, and every update must send it again: declare it, or it would be lost"
+                    ));
                 }
                 None => {}
             }
@@ -97,7 +102,13 @@ impl Shared<'_> {
     }
 
     /// Sends what a create does not take, by an update of the object that it made.
-    pub(super) async fn follow(&self, remote: &Remote, step: &Step, done: Done, fields: Vec<String>) -> Result<Done, Trouble> {
+    pub(super) async fn follow(
+        &self,
+        remote: &Remote,
+        step: &Step,
+        done: Done,
+        fields: Vec<String>,
+    ) -> Result<Done, Trouble> {
         let Done::Present(decoded) = &done else { return Ok(done) };
         let live = LiveObject {
             kind: step.kind.clone(),
@@ -123,7 +134,9 @@ impl Shared<'_> {
             }
             Ok(_) => Ok(done),
             // It was made: the next run finds it, and goes on from there.
-            Err(Trouble { message, .. }) => Err(Trouble::unknown(format!("it was made, and not brought to its end: {message}"))),
+            Err(Trouble { message, .. }) => {
+                Err(Trouble::unknown(format!("it was made, and not brought to its end: {message}")))
+            }
         }
     }
 }

@@ -68,7 +68,7 @@ impl Shared<'_> {
                     if let Some(id) = &id {
                         embedded.push((index, id.clone()));
                     }
-                    out.push((index, self.ended(step, &done, id)));
+                    out.push((index, Self::ended(step, &done, id)));
                 }
                 Err(Trouble { message, waiting: true, .. }) => {
                     edits.push(Edit::End(self.intent_id(index)));
@@ -102,7 +102,7 @@ impl Shared<'_> {
     }
 
     /// How a step that went well ended: it is done, or a person has to act.
-    pub(super) fn ended(&self, step: &Step, done: &Done, id: Option<String>) -> StepResult {
+    pub(super) fn ended(step: &Step, done: &Done, id: Option<String>) -> StepResult {
         let pending = step.kind.spec.pending.as_ref().filter(|pending| {
             let Done::Present(decoded) = done else { return false };
             step.operation != Operation::Delete

@@ -248,8 +248,16 @@ mod tests {
             ..FieldSpec::default()
         };
         let declared = json!([{"action": "read", "on": ["a", "b"]}, {"action": "write"}]);
-        assert!(equal(&rules, &declared, &json!([{"action": "write", "on": []}, {"on": ["b", "a"], "action": "read"}])));
-        assert!(!equal(&rules, &declared, &json!([{"action": "write", "on": ["a"]}, {"on": ["b", "a"], "action": "read"}])));
+        assert!(equal(
+            &rules,
+            &declared,
+            &json!([{"action": "write", "on": []}, {"on": ["b", "a"], "action": "read"}])
+        ));
+        assert!(!equal(
+            &rules,
+            &declared,
+            &json!([{"action": "write", "on": ["a"]}, {"on": ["b", "a"], "action": "read"}])
+        ));
     }
 
     #[test]

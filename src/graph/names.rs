@@ -160,7 +160,12 @@ fn parts(object: &Manifest) -> Vec<Part> {
     let spec = &object.kind.spec;
     let scope = spec.scope.as_ref().map(|scope| &scope.field);
     let mut out: Vec<Part> = Vec::new();
-    for field in spec.key.iter().chain(scope).filter(|field| spec.name_field.as_ref() != Some(field) && spec.key.last() != Some(field)) {
+    for field in spec
+        .key
+        .iter()
+        .chain(scope)
+        .filter(|field| spec.name_field.as_ref() != Some(field) && spec.key.last() != Some(field))
+    {
         if !out.iter().any(|part| part.field == *field) {
             let target = object.kind.field(field).and_then(|field| field.reference.as_ref()?.kind.clone());
             out.push(Part { field: field.clone(), target });

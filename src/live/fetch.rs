@@ -146,7 +146,8 @@ impl Observer<'_> {
                 };
                 let limit = if parents.is_empty() { usize::MAX } else { parents.len().saturating_add(1) };
                 // A parent that is there has the collection, or the server does not offer it: that is no empty list.
-                let absent = |error: &HttpError| remote.is_absent(error) && !self.has_parent(kind, connection, scope);
+                let absent =
+                    |error: &HttpError| remote.is_absent(error) && !self.has_parent(kind, connection, scope.as_ref());
                 match remote.list_within(kind, &below(scope.as_ref()), limit).await {
                     Ok(Some(listing)) => return Ok(Answers { listing, ..Answers::default() }),
                     Ok(None) => {}
@@ -195,7 +196,7 @@ impl Observer<'_> {
     }
 
     /// Whether the parent that a list is limited to is there as far as anybody knows.
-    fn has_parent(&self, kind: &Kind, connection: &Arc<str>, scope: &Option<String>) -> bool {
+    fn has_parent(&self, kind: &Kind, connection: &Arc<str>, scope: Option<&String>) -> bool {
         let target = kind.spec.scope.as_ref().and_then(|scope| kind.field(&scope.field)?.reference.as_ref());
         let (Some(target), Some(id)) = (target, scope) else { return false };
         let parent = target.kind.clone().unwrap_or_default();

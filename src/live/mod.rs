@@ -22,8 +22,8 @@ pub use self::{
     keys::{KeyIndex, natural_key, natural_keys, shown_key},
     observe::{ObserveOptions, Observer, item_vars},
     records::{record_of, record_sources},
-    rows::qualify,
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
+    rows::qualify,
 };
 use crate::{
     description::{Kind, Specs},

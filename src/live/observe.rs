@@ -749,7 +749,11 @@ pub(super) fn slot_of(
     parent: Option<&str>,
     id: &str,
 ) -> (Arc<str>, String, String) {
-    let id = if kind.inside().is_some() && !kind.spec.id.local { format!("{}/{id}", parent.unwrap_or_default()) } else { id.to_owned() };
+    let id = if kind.inside().is_some() && !kind.spec.id.local {
+        format!("{}/{id}", parent.unwrap_or_default())
+    } else {
+        id.to_owned()
+    };
     (connection.clone(), kind.name.clone(), id)
 }
 

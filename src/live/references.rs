@@ -210,9 +210,8 @@ impl Observer<'_> {
                     Selector::Key(parts) => parts.clone(),
                     Selector::Plain(name) | Selector::Handle(name) | Selector::Id(name) => vec![name.clone()],
                 };
-                let free = field_at(specs, &found.pointer).is_some_and(|field| {
-                    field.reference.as_ref().is_some_and(|target| target.or_as_written)
-                });
+                let free = field_at(specs, &found.pointer)
+                    .is_some_and(|field| field.reference.as_ref().is_some_and(|target| target.or_as_written));
                 let live = match (self.look_up(object, &connection, specs, found, &parts, siblings), &by) {
                     (Err(Stop::Fail(why)), Some(field)) if free && why.iter().any(|told| told.code == "PL0202") => {
                         let words = parts.last().cloned().unwrap_or_default();

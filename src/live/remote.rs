@@ -1,6 +1,11 @@
 //! One connection as the engine sees it: lists, single reads and writes of kinds, in terms of rows.
 
-use std::{collections::{BTreeMap, HashSet}, fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};

@@ -183,7 +183,12 @@ pub(super) fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet
                 names.extend(conditions.filter_map(|condition| condition.field.clone()));
             }
             names.extend(spec.lockout.iter().flat_map(|lockout| {
-                lockout.key_end.iter().chain(&lockout.caller).cloned().chain(lockout.last.iter().filter_map(|last| last.field.clone()))
+                lockout
+                    .key_end
+                    .iter()
+                    .chain(&lockout.caller)
+                    .cloned()
+                    .chain(lockout.last.iter().filter_map(|last| last.field.clone()))
             }));
             let paths =
                 [Some(&spec.path), spec.get.path.as_ref(), spec.update.path.as_ref(), spec.delete.path.as_ref()];

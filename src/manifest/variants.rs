@@ -49,7 +49,8 @@ pub(super) fn check(
             convert.faults.add(told, member.at);
         }
         if !variant.one_of.is_empty() && !variant.one_of.iter().any(|group| group.iter().all(has)) {
-            let groups: Vec<String> = variant.one_of.iter().map(|group| listed(group.iter().map(String::as_str))).collect();
+            let groups: Vec<String> =
+                variant.one_of.iter().map(|group| listed(group.iter().map(String::as_str))).collect();
             let told = Diagnostic::error("PL0108", format!("{title} needs {}.", groups.join(", or ")));
             convert.faults.add(told, member.at);
         }

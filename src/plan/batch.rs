@@ -65,8 +65,10 @@ pub fn create_route(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Route 
     let kind = &step.kind;
     let by_client = kind.spec.id.client.is_some();
     let nothing = Fields::new();
-    let holds = |when: &crate::description::format::Condition| crate::diff::holds(step.specs(), when, &step.desired, &nothing);
-    let instead = kind.spec.create.instead.iter().find(|instead| holds(&instead.when)).map(|instead| instead.path.clone());
+    let holds =
+        |when: &crate::description::format::Condition| crate::diff::holds(step.specs(), when, &step.desired, &nothing);
+    let instead =
+        kind.spec.create.instead.iter().find(|instead| holds(&instead.when)).map(|instead| instead.path.clone());
     let template = instead.or_else(|| kind.spec.create.path.clone()).unwrap_or_else(|| {
         if by_client { format!("{}/{{id}}", kind.spec.path.trim_end_matches('/')) } else { kind.spec.path.clone() }
     });
@@ -315,7 +317,8 @@ pub fn reads_before_update(kind: &Kind) -> bool {
 pub fn follows(step: &Step) -> Vec<String> {
     let wanted = |(name, value): &(&String, &Value)| {
         let Some(spec) = step.kind.field(name).filter(|spec| spec.update_only) else { return false };
-        !value.is_null() && !spec.default.as_ref().is_some_and(|default| crate::description::equal(spec, default, value))
+        !value.is_null()
+            && !spec.default.as_ref().is_some_and(|default| crate::description::equal(spec, default, value))
     };
     step.desired.iter().filter(wanted).map(|(name, _)| name.clone()).collect()
 }

@@ -17,7 +17,13 @@ use crate::{
 impl Builder<'_> {
     /// Leaves files alone that were there before plumb and cannot be changed in place: they may be another content of
     /// the same thing. `adopted` says whether an owned object was adopted; nothing where it is not owned yet.
-    pub(super) fn keep_files(&mut self, object: &Manifest, specs: &Specs, differences: &mut Differences, adopted: Option<bool>) {
+    pub(super) fn keep_files(
+        &mut self,
+        object: &Manifest,
+        specs: &Specs,
+        differences: &mut Differences,
+        adopted: Option<bool>,
+    ) {
         if adopted == Some(false) {
             return;
         }

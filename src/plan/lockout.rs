@@ -69,7 +69,10 @@ pub fn refusals(
             out.push(
                 Diagnostic::refusal(
                     "PL0610",
-                    format!("`{}` is the key that plumb runs with: taking it away would lock plumb out.", step.action.address),
+                    format!(
+                        "`{}` is the key that plumb runs with: taking it away would lock plumb out.",
+                        step.action.address
+                    ),
                 )
                 .about(&step.action.address)
                 .hint("Run plumb with another key for this change."),

@@ -110,8 +110,13 @@ impl Builder<'_> {
             };
             words.map(|words| words.to_lowercase())
         };
+        let waiting = self.out.steps.iter().filter_map(|step| step.kind.spec.create.waits.as_ref());
+        let kinds: HashSet<String> = waiting.map(|waits| waits.kind.clone()).collect();
         let mut waited: HashMap<(String, String, String), usize> = HashMap::new();
-        for (number, step) in self.out.steps.iter().enumerate().filter(|(_, step)| step.operation == Operation::Create) {
+        for (number, step) in self.out.steps.iter().enumerate() {
+            if step.operation != Operation::Create || !kinds.contains(&step.kind.name) {
+                continue;
+            }
             for name in step.desired.keys() {
                 let value = spoken(&step.desired, name).map(|value| (step.kind.name.clone(), name.clone(), value));
                 waited.extend(value.map(|value| (value, number)));

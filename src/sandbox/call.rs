@@ -445,10 +445,10 @@ impl Simulation {
         }
         let invalid = self.api.spec.errors.invalid.unwrap_or(409);
         let Some(given) = item.attributes.get(lock) else {
-            return match update.lock_again && request.method == "PUT" {
-                true => Err(Refusal::new(invalid, format!("`{lock}` is required."))),
-                false => Ok(()),
-            };
+            if update.lock_again && request.method == "PUT" {
+                return Err(Refusal::new(invalid, format!("`{lock}` is required.")));
+            }
+            return Ok(());
         };
         let stamped =
             self.behaviour.stamp(row.updated).unwrap_or_else(|| Value::from(stamp(row.updated, shape.is_jsonapi())));

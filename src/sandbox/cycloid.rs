@@ -65,7 +65,8 @@ impl Behaviour for Cycloid {
             }
             "TeamMember" if creates => {
                 let username = change.row.text("username").unwrap_or_default();
-                let organization = change.row.parent.as_ref().and_then(|(_, team)| team.split('/').next()).unwrap_or_default();
+                let organization =
+                    change.row.parent.as_ref().and_then(|(_, team)| team.split('/').next()).unwrap_or_default();
                 let own = |row: &&Row| row.text("organization_id").as_deref() == Some(organization);
                 let mut members = desk.store.rows("Member").filter(own).peekable();
                 // Of a new organization nobody is known but who made it.
@@ -195,8 +196,10 @@ fn brief(store: &Store, organization: &str, kind: &str, by: &str, named: &Value)
 
 /// A canonical that the server makes of a name.
 fn slug(name: &str) -> String {
-    let plain: String =
-        name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' }).collect();
+    let plain: String = name
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' })
+        .collect();
     let trimmed = plain.trim_matches('-');
     if trimmed.len() < 3 { format!("{trimmed}-01") } else { trimmed.to_owned() }
 }
@@ -225,7 +228,7 @@ fn learn_user(desk: &mut Desk<'_>, member: &Row) {
     row.attributes.insert("organization_id".into(), organization.clone().into());
     row.attributes.insert("username".into(), username.clone().into());
     row.attributes.insert("email".into(), member.get("invitation_email").cloned().unwrap_or_default());
-    row.id = username.clone();
+    row.id.clone_from(&username);
     row.key = format!("{organization}/{username}");
     desk.store.put("User", row);
 }
@@ -258,7 +261,9 @@ fn touch_project(desk: &mut Desk<'_>, row: &Row) {
 
 /// A new source brings one stack along.
 fn stack_of(desk: &mut Desk<'_>, source: &Row) {
-    let (Some(canonical), Some(organization)) = (source.text("canonical"), source.text("organization_id")) else { return };
+    let (Some(canonical), Some(organization)) = (source.text("canonical"), source.text("organization_id")) else {
+        return;
+    };
     let Some(shape) = desk.sim.shape("ServiceCatalog") else { return };
     let name = format!("{canonical}-stack");
     let mut row = Row::default();

@@ -214,7 +214,9 @@ impl<'a> Desk<'a> {
             let at = pointer(shape, &name);
             if let Some((field_name, field)) = shape.field(&name) {
                 if !takes(shape, field_name, field, &name, creates) {
-                    checker.faults.push(Fault { detail: format!("`{name}` is not a known attribute."), pointer: Some(at) });
+                    checker
+                        .faults
+                        .push(Fault { detail: format!("`{name}` is not a known attribute."), pointer: Some(at) });
                     continue;
                 }
                 if field.read_only {
@@ -291,8 +293,7 @@ impl<'a> Desk<'a> {
                 entry => id(entry),
             };
             let id_wire = |kind: &str| self.sim.id_wire(kind);
-            let mut checker =
-                Checker { store: self.store, shape, above: None, id_wire: &id_wire, faults: Vec::new() };
+            let mut checker = Checker { store: self.store, shape, above: None, id_wire: &id_wire, faults: Vec::new() };
             let kept = checker.value(field, &value, &at);
             faults.append(&mut checker.faults);
             set_path(&mut row.attributes, field.wire_name(), kept);
@@ -417,7 +418,9 @@ fn takes(shape: &Shape, name: &str, field: &FieldSpec, wire: &str, creates: bool
         return !field.update_only && (own == wire || shape.is_jsonapi());
     }
     let update = &shape.kind.spec.update;
-    update.style != UpdateStyle::ReplaceFields || field.immutable.is_none() || update.also.iter().any(|also| also == name)
+    update.style != UpdateStyle::ReplaceFields
+        || field.immutable.is_none()
+        || update.also.iter().any(|also| also == name)
 }
 
 /// What a replacement leaves: the server's own attributes, and what never comes back.

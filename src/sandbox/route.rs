@@ -168,9 +168,14 @@ impl Route {
     /// Puts the ids of parents together where those of a kind are local: what is kept is the nearest one, whole.
     fn join(&self, ids: &mut HashMap<String, String>) {
         let chain = &self.shape.kind.chain;
-        let Some((nearest, above)) = chain.split_last().filter(|(nearest, _)| ids.contains_key(*nearest)) else { return };
-        let parts: Vec<String> =
-            chain.iter().filter_map(|name| ids.get(name)).map(|id| id.replace('%', "%25").replace('/', "%2F")).collect();
+        let Some((nearest, above)) = chain.split_last().filter(|(nearest, _)| ids.contains_key(*nearest)) else {
+            return;
+        };
+        let parts: Vec<String> = chain
+            .iter()
+            .filter_map(|name| ids.get(name))
+            .map(|id| id.replace('%', "%25").replace('/', "%2F"))
+            .collect();
         if parts.len() == chain.len() {
             ids.insert(nearest.clone(), parts.join("/"));
             for name in above {

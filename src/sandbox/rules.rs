@@ -67,9 +67,9 @@ pub(super) fn missing(shape: &Shape, row: &Row) -> Vec<Fault> {
             continue;
         }
         let needed = field.required || field.required_when.as_ref().is_some_and(|when| holds(shape, row, when));
-        let given = row
-            .get(field.wire_name())
-            .is_some_and(|value| !value.is_null() && (value.as_str() != Some("") || field.nullable || field.fill.is_some()));
+        let given = row.get(field.wire_name()).is_some_and(|value| {
+            !value.is_null() && (value.as_str() != Some("") || field.nullable || field.fill.is_some())
+        });
         if needed && !given {
             faults.push(Fault {
                 detail: format!("`{}` is required.", field.wire_name()),
@@ -93,7 +93,10 @@ pub(super) fn unique_key(sim: &Simulation, store: &Store, shape: &Shape, row: &R
     }
     let twins = store.table(shape.name()).into_iter().flat_map(|table| table.twins(row));
     if twins.into_iter().any(|other| other.doomed.is_none()) {
-        return Err(Refusal::new(conflict_status(sim), format!("`{}` has already been taken.", spec.key.join("` and `"))));
+        return Err(Refusal::new(
+            conflict_status(sim),
+            format!("`{}` has already been taken.", spec.key.join("` and `")),
+        ));
     }
     Ok(())
 }

@@ -74,16 +74,16 @@ fn taken(path: &Path) -> Result<(), String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(format!("`{shown}` cannot be written: {error}")),
         Ok(there) if !there.is_file() => Err(format!("`{shown}` is there, and is no plain file")),
-        Ok(there) if there.len() > 0 && !is_private(&there) => {
-            Err(format!("`{shown}` is there already and others may read it: plumb did not write it, and leaves it alone"))
-        }
+        Ok(there) if there.len() > 0 && !is_private(&there) => Err(format!(
+            "`{shown}` is there already and others may read it: plumb did not write it, and leaves it alone"
+        )),
         Ok(_) => Ok(()),
     }
 }
 
 #[cfg(unix)]
 fn is_private(there: &fs::Metadata) -> bool {
-    std::os::unix::fs::PermissionsExt::mode(&there.permissions()) & 0o077 == 0
+    std::os::unix::fs::PermissionsExt::mode(&there.permissions()) & 0o777 == 0o600
 }
 
 #[cfg(not(unix))]

@@ -60,7 +60,12 @@ const EXEMPTIONS: &[Exemption] = &[
     exempt("cycloid/ApiKey", "", Step::Crash, "a token that was lost with the answer is made anew"),
     exempt("cycloid/ApiKey", "", Step::Lost, "a token that was lost with the answer is made anew"),
     exempt("cycloid/CloudCostManagementAccount", "externalBackend.purpose", Step::Change, "it has one value"),
-    exempt("cycloid/CloudCostManagementTagMapping", "organization", Step::Change, "each organization has one of its own"),
+    exempt(
+        "cycloid/CloudCostManagementTagMapping",
+        "organization",
+        Step::Change,
+        "each organization has one of its own",
+    ),
     exempt("cycloid/CloudCostManagementTagMapping", "", Step::Adopt, "each organization has one of its own"),
     exempt("cycloid/Quota", "organization", Step::Change, "its pool is of the same organization"),
     exempt("cycloid/Quota", "", Step::Many, "a team and a pool have one"),
@@ -157,7 +162,11 @@ fn every_kind_is_in_the_suite_or_only_referred_to() {
     for api in apis::builtin().apis.values() {
         for kind in api.kinds.values() {
             // What is only found, as stacks in Git, cannot be begun with.
-            assert!(kind.spec.lookup || !self::world::is_made(kind) || cases.iter().any(|case| case.kind == *kind), "{}", kind.title());
+            assert!(
+                kind.spec.lookup || !self::world::is_made(kind) || cases.iter().any(|case| case.kind == *kind),
+                "{}",
+                kind.title()
+            );
         }
     }
     for exemption in EXEMPTIONS {

@@ -100,7 +100,11 @@ async fn cycloid_shows_every_kind_and_is_kept_true() {
     // What nobody declares is sent back as it is; what is declared is put right.
     example.mutate("Credential", "acme/git", &json!({"owner": "jane", "description": "changed"}));
     example.mutate("Project", "acme/shop", &json!({"owner": "bob", "color": "blue"}));
-    example.mutate("Component", "acme/shop/production/web", &json!({"vars": {"general": {"sizing": {"replicas": 9, "cpu": 2}}}}));
+    example.mutate(
+        "Component",
+        "acme/shop/production/web",
+        &json!({"vars": {"general": {"sizing": {"replicas": 9, "cpu": 2}}}}),
+    );
     example.remove("Kpi", "acme/shop/shop-builds");
     example.repair(
         &[

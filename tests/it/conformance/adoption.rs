@@ -103,7 +103,8 @@ async fn different(stage: &mut Stage) -> Check {
             }
         }
     }
-    let unless = |condition: &plumb::description::format::Condition| super::world::met(condition, &stage.variant().fixed);
+    let unless =
+        |condition: &plumb::description::format::Condition| super::world::met(condition, &stage.variant().fixed);
     if !changed || kind.spec.update.unless.iter().any(unless) {
         return Ok(());
     }

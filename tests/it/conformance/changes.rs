@@ -140,7 +140,8 @@ async fn changed(stage: &mut Stage, leaf: &Leaf, other: &Value, before: &Row) ->
     }
     let after = stage.row().await?;
     if leaf.meaning(&kind) == Meaning::Replace {
-        let is_chosen = kind.spec.id.local && kind.spec.fields.values().any(|field| kind.spec.id.path.iter().any(|path| path == field.wire_name()));
+        let is_chosen = kind.spec.id.local
+            && kind.spec.fields.values().any(|field| kind.spec.id.path.iter().any(|path| path == field.wire_name()));
         if after.id == before.id && !is_chosen && kind.spec.key.last() != Some(&leaf.field) && kind.inside().is_none() {
             return Err("the object is the same as before".into());
         }

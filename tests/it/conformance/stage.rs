@@ -326,7 +326,8 @@ impl Stage {
             }
             // The parent's id before a local one is plumb's own.
             let own = record.id.rsplit('/').next() == row["id"].as_str() && (key == record.id || row["id"] == key);
-            (row["id"] == record.id.as_str() || (self.case.kind.spec.id.local && own)) && (parent.is_none() || row["parent"].as_str() == parent.as_deref())
+            (row["id"] == record.id.as_str() || (self.case.kind.spec.id.local && own))
+                && (parent.is_none() || row["parent"].as_str() == parent.as_deref())
         })?;
         let key = row.get("key").unwrap_or(&row["id"]).as_str()?.to_owned();
         Some(Row { id: record.id.clone(), key, attributes: row["attributes"].clone() })

@@ -63,7 +63,8 @@ impl Case {
         let mut out = variants(&self.kind);
         let keys: Vec<&Vec<String>> =
             std::iter::once(&self.kind.spec.key).chain(&self.kind.spec.key_fallbacks).collect();
-        let named = |key: &Vec<String>| key.iter().all(|name| !self.kind.field(name).is_some_and(|field| field.not_sent));
+        let named =
+            |key: &Vec<String>| key.iter().all(|name| !self.kind.field(name).is_some_and(|field| field.not_sent));
         for number in (1..keys.len()).filter(|number| named(keys[*number])) {
             let other = |name: &&String| !keys[number].contains(name);
             let omit = keys[..number].iter().flat_map(|key| key.iter().filter(other).cloned()).collect();

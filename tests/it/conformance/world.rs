@@ -260,10 +260,8 @@ impl<'s> World<'s> {
             if !field.read_only && !own && (required || when || key.contains(&name)) && !out.contains_key(name) {
                 // What only one may be, what is merely needed is not.
                 let only = spec.at_most_one.as_ref().is_some_and(|rule| rule.condition.field.as_ref() == Some(name));
-                let value = match only {
-                    true => Some(false.into()),
-                    false => self.field_value(kind, name, field, tag, 0, &out, true),
-                };
+                let value =
+                    if only { Some(false.into()) } else { self.field_value(kind, name, field, tag, 0, &out, true) };
                 out.extend(value.map(|value| (name.clone(), of_variant(field, value, &out))));
             }
         }
@@ -278,7 +276,13 @@ impl<'s> World<'s> {
             // What the server makes by itself is not declared, nor one attribute by two of its fields.
             let own = field.create_wire.as_deref() == Some("");
             let same = |other: &String| kind.field(other).is_some_and(|other| other.wire_name() == field.wire_name());
-            if field.read_only || told || own || variant.omit.contains(name) || !applies(field, &variant.fixed) || out.keys().any(same) {
+            if field.read_only
+                || told
+                || own
+                || variant.omit.contains(name)
+                || !applies(field, &variant.fixed)
+                || out.keys().any(same)
+            {
                 continue;
             }
             let value = match variant.fixed.get(name) {
@@ -398,7 +402,9 @@ impl<'s> World<'s> {
 /// Whether a kind refers to objects whose ids are local to the parent that it has itself.
 fn has_local(kind: &Kind) -> bool {
     kind.spec.fields.values().any(|field| {
-        !field.path_only && !field.not_sent && field.reference.as_ref().is_some_and(|target| target.depth > 0 && target.by.is_none())
+        !field.path_only
+            && !field.not_sent
+            && field.reference.as_ref().is_some_and(|target| target.depth > 0 && target.by.is_none())
     })
 }
 

@@ -75,10 +75,8 @@ impl Console {
             "GET" => self.get(asked),
             "POST" => self.create(asked),
             "PUT" => self.update(asked),
-            "DELETE" => match self.remove(&asked.path) {
-                true => Reply::empty(204),
-                false => absent(&asked.path),
-            },
+            "DELETE" if self.remove(&asked.path) => Reply::empty(204),
+            "DELETE" => absent(&asked.path),
             _ => errors(405, "The method is not allowed."),
         }
     }
@@ -139,7 +137,9 @@ impl Console {
         if last(collection) == "projects" {
             match asked.body.get("updated_at") {
                 None => return errors(422, "updated_at is required"),
-                Some(given) if *given != old["updated_at"] => return errors(422, "The project changed since it was read."),
+                Some(given) if *given != old["updated_at"] => {
+                    return errors(422, "The project changed since it was read.");
+                }
                 Some(_) => {}
             }
         }
@@ -161,9 +161,24 @@ static EMPTY: BTreeMap<String, Value> = BTreeMap::new();
 /// Whether a path is that of a collection; those that the console does not offer are none.
 fn known(path: &str) -> bool {
     const COLLECTIONS: &[&str] = &[
-        "roles", "teams", "members", "credentials", "config_repositories", "service_catalog_sources", "service_catalogs",
-        "projects", "environments", "components", "kpis", "external_backends", "resource_pools", "quotas",
-        "infra_policies", "api_keys", "organizations", "inventory",
+        "roles",
+        "teams",
+        "members",
+        "credentials",
+        "config_repositories",
+        "service_catalog_sources",
+        "service_catalogs",
+        "projects",
+        "environments",
+        "components",
+        "kpis",
+        "external_backends",
+        "resource_pools",
+        "quotas",
+        "infra_policies",
+        "api_keys",
+        "organizations",
+        "inventory",
     ];
     COLLECTIONS.contains(&last(path))
 }
@@ -187,9 +202,13 @@ fn shown(request: &Value, old: Option<&Value>) -> Value {
     let mut out = Map::new();
     for (name, value) in request.as_object().into_iter().flatten() {
         match name.as_str() {
-            "owner" => out.insert("owner".into(), json!({"username": value, "email": format!("{}@example.com", value.as_str().unwrap_or_default())})),
+            "owner" => out.insert(
+                "owner".into(),
+                json!({"username": value, "email": format!("{}@example.com", value.as_str().unwrap_or_default())}),
+            ),
             "roles_canonical" => {
-                let roles = value.as_array().unwrap().iter().map(|role| json!({"canonical": role, "id": 7, "name": role}));
+                let roles =
+                    value.as_array().unwrap().iter().map(|role| json!({"canonical": role, "id": 7, "name": role}));
                 out.insert("roles".into(), roles.collect())
             }
             "team_canonical" => out.insert("team".into(), json!({"canonical": value})),

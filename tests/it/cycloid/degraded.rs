@@ -19,13 +19,18 @@ spec: {name: Deployer, rules: [{action: "organization:read", effect: allow}]}
 async fn a_wrong_token_and_a_missing_right_are_told_and_nothing_is_planned() {
     for status in [401, 403, 404, 500] {
         let desk = Desk::start(ROLES).await;
-        desk.whim(move |asked, _| asked.is("GET /organizations/acme/roles").then(|| errors(status, "No, said the server.")));
+        desk.whim(move |asked, _| {
+            asked.is("GET /organizations/acme/roles").then(|| errors(status, "No, said the server."))
+        });
         let planned = desk.plan().await;
         assert_eq!(lines(&planned.document), Vec::<String>::new(), "{status}");
         let told = planned.diagnostics.iter().find(|told| told.severity > plumb::diagnostic::Severity::Warning);
         let told = told.unwrap_or_else(|| panic!("{status} is not told"));
         assert!(told.message.contains("/organizations/acme/roles"), "{}", told.message);
-        assert!(told.message.contains("No, said the server.") || told.hints.iter().any(|hint| hint.contains("No, said")), "{told:?}");
+        assert!(
+            told.message.contains("No, said the server.") || told.hints.iter().any(|hint| hint.contains("No, said")),
+            "{told:?}"
+        );
     }
 }
 
@@ -74,7 +79,8 @@ async fn secrets_that_may_not_be_read_stand_by_their_hash_and_are_sent_whole() {
 async fn a_secret_that_was_changed_behind_is_seen_and_never_shown() {
     let desk = Desk::start(&CREDENTIAL.replace("DESCRIPTION", "old")).await;
     desk.converge().await;
-    desk.console.lock().unwrap().at("/organizations/acme/credentials/git").unwrap()["raw"]["password"] = json!("stolen-and-changed");
+    desk.console.lock().unwrap().at("/organizations/acme/credentials/git").unwrap()["raw"]["password"] =
+        json!("stolen-and-changed");
     let planned = desk.plan().await;
     assert_eq!(lines(&planned.document), ["update cycloid/Credential/git (drift) /raw/password"]);
     let told = serde_json::to_string(&planned.document).unwrap();
@@ -136,7 +142,8 @@ async fn a_key_of_ssh_goes_without_blanks_around_it_and_everything_else_byte_for
     std::fs::write(desk.folder.path().join("ssh"), "\n-----BEGIN KEY-----\nabc\n-----END KEY-----\n\n").unwrap();
     std::fs::write(desk.folder.path().join("spaced"), "  with blanks \n").unwrap();
     desk.converge().await;
-    let raw: Vec<serde_json::Value> = desk.bodies("POST", "/credentials").iter().map(|body| body["raw"].clone()).collect();
+    let raw: Vec<serde_json::Value> =
+        desk.bodies("POST", "/credentials").iter().map(|body| body["raw"].clone()).collect();
     assert!(raw.contains(&json!({"ssh_key": "-----BEGIN KEY-----\nabc\n-----END KEY-----"})), "{raw:?}");
     assert!(raw.contains(&json!({"username": "w", "password": "  with blanks "})), "{raw:?}");
 }
@@ -192,12 +199,21 @@ spec: {name: Platform, roles: [deployer], members: [{email: Alice@example.com}]}
     let outcomes: Vec<(&str, Option<Outcome>)> =
         applied.document.actions.iter().map(|action| (action.kind.as_str(), action.outcome)).collect();
     assert!(outcomes.contains(&("Member", Some(Outcome::Waiting))), "{:?}", applied.document.actions);
-    let member = applied.document.actions.iter().find(|action| action.address.contains("#members/")).map(|action| action.outcome);
+    let member = applied
+        .document
+        .actions
+        .iter()
+        .find(|action| action.address.contains("#members/"))
+        .map(|action| action.outcome);
     assert!(matches!(member, None | Some(Some(Outcome::Waiting))), "{:?}", applied.document.actions);
     desk.server.clear_log();
     // The next plan lists it again, and its apply invites nobody twice.
     let planned = desk.plan().await;
-    assert!(lines(&planned.document).iter().any(|line| line.starts_with("create cycloid/Member/alice")), "{:?}", lines(&planned.document));
+    assert!(
+        lines(&planned.document).iter().any(|line| line.starts_with("create cycloid/Member/alice")),
+        "{:?}",
+        lines(&planned.document)
+    );
     desk.apply().await;
     assert!(desk.bodies("POST", "/acme/members").is_empty());
     // She accepts.

@@ -121,7 +121,10 @@ async fn bare_and_wrapped_answers_say_the_same_and_variables_that_are_not_declar
         let below = "/organizations/acme/projects/shop/environments/prod/components";
         desk.put("/organizations/acme/projects", json!({"canonical": "shop", "name": "Shop"}));
         desk.put("/organizations/acme/projects/shop/environments", json!({"canonical": "prod", "name": "Production"}));
-        desk.put("/organizations/acme/service_catalogs", json!({"canonical": "stack", "name": "stack", "ref": "acme:stack", "visibility": "local"}));
+        desk.put(
+            "/organizations/acme/service_catalogs",
+            json!({"canonical": "stack", "name": "stack", "ref": "acme:stack", "visibility": "local"}),
+        );
         desk.whim(move |asked, console| {
             let config = asked.path.strip_suffix("/config")?;
             let vars = console.at(config)?.get("vars").cloned().unwrap_or_else(|| json!({}));
@@ -143,6 +146,42 @@ async fn bare_and_wrapped_answers_say_the_same_and_variables_that_are_not_declar
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_import_keeps_what_is_declared_and_no_secret() {
+    let component = COMPONENT.replace("NAME", "Web").replace(
+        "{general: {sizing: {replicas: 3}}}",
+        "{general: {database: {password: {valueFrom: {file: secret}}, host: db}}}",
+    );
+    let desk = Desk::start(&component).await;
+    desk.put("/organizations/acme/projects", json!({"canonical": "shop", "name": "Shop"}));
+    desk.put("/organizations/acme/projects/shop/environments", json!({"canonical": "prod", "name": "Production"}));
+    desk.put(
+        "/organizations/acme/service_catalogs",
+        json!({"canonical": "stack", "name": "stack", "ref": "acme:stack"}),
+    );
+    desk.put(
+        "/organizations/acme/projects/shop/environments/prod/components",
+        json!({"canonical": "web", "name": "Web", "use_case": "default", "service_catalog": {"ref": "acme:stack"}}),
+    );
+    desk.whim(|asked, _| {
+        let vars = json!({"general": {"database": {"password": "changed-by-hand", "host": "db"}}, "other": {"a": {"key": "never-declared"}}});
+        asked.path.ends_with("/config").then(|| Reply::json(200, &json!({"data": vars})))
+    });
+    let options = plumb::pipeline::Options { keep_key: true, ..desk.options.clone() };
+    let adopted = plumb::pipeline::import(&options, "cycloid/Component/web", "web").await.unwrap();
+    assert_eq!(adopted.id, "acme/shop/prod/web");
+    let folder = std::fs::read_dir(desk.folder.path().join(".plumb")).unwrap();
+    let kept: String = folder
+        .map(|file| String::from_utf8_lossy(&std::fs::read(file.unwrap().path()).unwrap()).into_owned())
+        .collect();
+    assert!(!kept.contains("changed-by-hand") && !kept.contains("never-declared"), "a secret is in the inventory");
+    let planned = desk.plan().await;
+    assert_eq!(
+        crate::support::stack::lines(&planned.document),
+        ["update cycloid/Component/web (changed) /vars/general/database/password"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_new_default_is_written_first_and_the_former_not_at_all() {
     let repository = |name: &str, default: bool| {
         format!(
@@ -151,7 +190,10 @@ async fn the_new_default_is_written_first_and_the_former_not_at_all() {
         )
     };
     let desk = Desk::start(&(repository("first", true) + &repository("second", false))).await;
-    desk.put("/organizations/acme/credentials", json!({"canonical": "git", "name": "Git", "type": "ssh", "path": "git"}));
+    desk.put(
+        "/organizations/acme/credentials",
+        json!({"canonical": "git", "name": "Git", "type": "ssh", "path": "git"}),
+    );
     desk.converge().await;
     desk.server.clear_log();
     desk.write(&(repository("first", false) + &repository("second", true)));
@@ -211,7 +253,10 @@ async fn roles_are_told_by_what_was_asked_and_rules_by_their_content() {
             "apiVersion: cycloid.plumb.dev/v1alpha1\nkind: Role\nmetadata: {{name: deployer}}\nspec: {{name: Deployer, rules: [{order}]}}\n"
         )
     };
-    let (read, write) = ("{action: \"organization:read\", effect: allow, resources: [a, b]}", "{action: \"organization:project:**\", effect: allow}");
+    let (read, write) = (
+        "{action: \"organization:read\", effect: allow, resources: [a, b]}",
+        "{action: \"organization:project:**\", effect: allow}",
+    );
     let desk = Desk::start(&role(&format!("{read}, {write}"))).await;
     desk.converge().await;
     {
@@ -223,7 +268,10 @@ async fn roles_are_told_by_what_was_asked_and_rules_by_their_content() {
     }
     assert_eq!(crate::support::stack::lines(&desk.plan().await.document), Vec::<String>::new());
     // A role that Cycloid brought along is not changed.
-    desk.put("/organizations/acme/roles", json!({"canonical": "organization-admin", "name": "Admin", "default": true, "rules": []}));
+    desk.put(
+        "/organizations/acme/roles",
+        json!({"canonical": "organization-admin", "name": "Admin", "default": true, "rules": []}),
+    );
     desk.write(&role(read).replace("deployer", "organization-admin"));
     assert!(codes(&desk.plan().await.diagnostics).contains(&"PL0511"));
 }

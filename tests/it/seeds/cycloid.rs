@@ -49,7 +49,13 @@ const OPERATIONS: &[(&str, &str, &str, &str, &str)] = &[
     ("TeamMember", "assignMemberToTeam", "", "getTeamMember", "getTeamMembers"),
     ("Member", "inviteUserToOrgMember", "updateOrgMember", "getOrgMember", "getOrgMembers"),
     ("Credential", "createCredential", "updateCredential", "getCredential", "listCredentials"),
-    ("ConfigRepository", "createConfigRepository", "updateConfigRepository", "getConfigRepository", "listConfigRepositories"),
+    (
+        "ConfigRepository",
+        "createConfigRepository",
+        "updateConfigRepository",
+        "getConfigRepository",
+        "listConfigRepositories",
+    ),
     (
         "ServiceCatalogSource",
         "createServiceCatalogSource",
@@ -77,7 +83,13 @@ const OPERATIONS: &[(&str, &str, &str, &str, &str)] = &[
         "getCloudCostManagementAccounts",
     ),
     ("CloudCostManagementTagMapping", "", "putCloudCostManagementTagMapping", "getCloudCostManagementTagMapping", ""),
-    ("InventoryResource", "createInventoryResource", "updateInventoryResource", "getInventoryResource", "listInventoryResources"),
+    (
+        "InventoryResource",
+        "createInventoryResource",
+        "updateInventoryResource",
+        "getInventoryResource",
+        "listInventoryResources",
+    ),
 ];
 
 /// Where a description says otherwise than a table, with the line of the reference and the reason.
@@ -138,8 +150,7 @@ fn bodies_have_the_attributes_of_the_tables() {
             let names: BTreeSet<&str> = rows.iter().filter_map(|row| row.name.as_deref()).collect();
             let own: BTreeSet<&str> = fields.keys().map(String::as_str).collect();
             let known = |name: &str| {
-                kind.spec.excluded.contains_key(name)
-                    || (!creates && kind.spec.update.lock.as_deref() == Some(name))
+                kind.spec.excluded.contains_key(name) || (!creates && kind.spec.update.lock.as_deref() == Some(name))
             };
             for name in names.difference(&own).filter(|name| !known(name)) {
                 found.insert(format!("{operation} has {name}"));
@@ -235,7 +246,9 @@ fn samples_of_requests_are_what_manifests_that_mean_them_send() {
             for (wire, field) in &fields {
                 let name = kind.spec.fields.iter().find(|(_, other)| std::ptr::eq(*other, *field)).unwrap().0;
                 // Closed objects and lists of the page say nothing.
-                let Some(value) = sample.body.get(wire).filter(|value| !(value.is_object() || value.is_array())) else { continue };
+                let Some(value) = sample.body.get(wire).filter(|value| !(value.is_object() || value.is_array())) else {
+                    continue;
+                };
                 declared.insert(name.clone(), decode(field, value, &seal));
             }
             wanted.retain(|wire, value| fields.contains_key(wire) && !(value.is_object() || value.is_array()));
@@ -254,7 +267,10 @@ fn samples_of_answers_are_read() {
     for (kind, _, _, get, list) in OPERATIONS {
         let kind = api.kind(kind).unwrap();
         let body = |operation: &str| {
-            samples.iter().find(|sample| sample.operation == operation && sample.word == "response").map(|sample| sample.body.clone())
+            samples
+                .iter()
+                .find(|sample| sample.operation == operation && sample.word == "response")
+                .map(|sample| sample.body.clone())
         };
         let one = body(get).unwrap_or_else(|| panic!("{get} has no sample"));
         let row = dialect::one(&api, kind, &one).unwrap_or_else(|wrong| panic!("{get}: {wrong:?}"));
@@ -263,7 +279,8 @@ fn samples_of_answers_are_read() {
             let known = |wire: &str| {
                 kind.spec.ignored.contains_key(wire)
                     || kind.spec.fields.values().any(|field| {
-                        field.wire_name() == wire || field.read.iter().any(|path| path.split(['.', '[']).next() == Some(wire))
+                        field.wire_name() == wire
+                            || field.read.iter().any(|path| path.split(['.', '[']).next() == Some(wire))
                     })
             };
             for wire in row.as_object().unwrap().keys() {

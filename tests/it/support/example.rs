@@ -146,7 +146,11 @@ impl Example {
         let valid = self.expect(0, &["validate"]);
         assert_eq!(valid.err, "");
         let applied = self.apply();
-        assert!(self.sandbox.log().iter().all(|entry| entry.status < 400 || is_absence(entry)), "{:#?}", self.sandbox.log());
+        assert!(
+            self.sandbox.log().iter().all(|entry| entry.status < 400 || is_absence(entry)),
+            "{:#?}",
+            self.sandbox.log()
+        );
         self.assert_clean(applied.actions.len());
         applied
     }
