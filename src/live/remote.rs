@@ -126,6 +126,7 @@ impl Remote {
             PagingStyle::None => {
                 let (answer, page) = self.page(kind, paging, asked, start).await?;
                 listing.add(kind, page, &answer)?;
+                listing.prove(&answer)?;
             }
             PagingStyle::Page | PagingStyle::Offset => {
                 if !self.numbered(kind, paging, asked, &start, limit as u64, &mut listing).await? {

@@ -230,6 +230,23 @@ fn paths_name_what_the_operations_take() {
 }
 
 #[test]
+fn lists_are_paged_where_the_reference_pages_them() {
+    let (api, tables) = (api("cycloid"), table());
+    let mut found = BTreeSet::new();
+    for (kind, .., list) in OPERATIONS.iter().filter(|(.., list)| !list.is_empty()) {
+        let kind = api.kind(kind).unwrap();
+        let rows = tables.get(*list).map(Vec::as_slice).unwrap_or_default();
+        let takes = |name: &str| rows.iter().any(|row| row.place == "query" && row.name.as_deref() == Some(name));
+        let paged = kind.spec.list.paging.as_ref().unwrap_or(&api.spec.paging).page.is_some();
+        if paged != (takes("page_index") && takes("page_size")) {
+            found.insert(format!("{list}: {paged}"));
+        }
+    }
+    let known = [("getProjectEnvironments: true", 966, "its answer has a `pagination`, so that it may have pages")];
+    assert_known(&found, &known);
+}
+
+#[test]
 fn samples_of_requests_are_what_manifests_that_mean_them_send() {
     let api = api("cycloid");
     let samples = read::<Sample>("cycloid", "examples.json");
