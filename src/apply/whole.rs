@@ -34,7 +34,10 @@ impl Shared<'_> {
 
     /// The live fields of a row, with those that have a read of their own.
     pub(super) async fn all_fields(&self, remote: &Remote, step: &Step, row: &Value) -> Result<Fields, Trouble> {
-        let mut fields = self.decoded(step, row).map(|decoded| decoded.fields).unwrap_or_default();
+        // What the list showed and the read of one object leaves out is not gone: it is kept, not lost.
+        let listed = step.live.as_ref().and_then(|live| self.decoded(step, live.raw.as_ref()?));
+        let mut fields = listed.map(|listed| listed.fields).unwrap_or_default();
+        fields.extend(self.decoded(step, row).map(|decoded| decoded.fields).unwrap_or_default());
         let id = step.action.id.clone().unwrap_or_default();
         let live = step.live.as_ref().map(|live| &live.fields);
         let vars = item_vars(&step.kind, &id, step.parent.as_deref(), live);

@@ -244,7 +244,8 @@ fn exclusion(name: &str, condition: &Condition) -> Option<Value> {
 
 /// The schema of one field, in the form that manifests have it.
 fn field_schema(field: &FieldSpec) -> Value {
-    let mut schema = match field.sensitive {
+    // Of an object, each member says for itself.
+    let mut schema = match field.sensitive.filter(|_| field.fields.is_empty()) {
         Some(Sensitivity::Always) => json!({"$ref": "#/$defs/sensitive"}),
         Some(Sensitivity::Allowed) if !matches!(field.ty, FieldType::Map | FieldType::Object | FieldType::List) => {
             json!({"anyOf": [plain_schema(field), {"$ref": "#/$defs/sensitive"}]})

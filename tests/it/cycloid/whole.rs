@@ -146,6 +146,30 @@ async fn bare_and_wrapped_answers_say_the_same_and_variables_that_are_not_declar
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_read_of_one_leaves_out_and_the_list_shows_is_not_lost() {
+    let desk = Desk::start(&COMPONENT.replace("NAME", "Web site").replace("  vars: {general: {sizing: {replicas: 3}}}\n", "")).await;
+    desk.put("/organizations/acme/projects", json!({"canonical": "shop", "name": "Shop"}));
+    desk.put("/organizations/acme/projects/shop/environments", json!({"canonical": "prod", "name": "Production"}));
+    desk.put("/organizations/acme/service_catalogs", json!({"canonical": "stack", "name": "stack", "ref": "acme:stack"}));
+    desk.put(
+        "/organizations/acme/projects/shop/environments/prod/components",
+        json!({"canonical": "web", "name": "Web", "description": "kept", "use_case": "default", "service_catalog": {"ref": "acme:stack"}}),
+    );
+    // The sample of the reference has no more than this.
+    desk.whim(|asked, console| {
+        if asked.path.ends_with("/config") {
+            return Some(Reply::json(200, &json!({"data": {}})));
+        }
+        let component = (asked.method == "GET" && asked.path.ends_with("/components/web")).then(|| console.at(&asked.path))??;
+        let short = json!({"id": 1, "canonical": "web", "name": component["name"], "use_case": "default", "created_at": 1_503_225_026, "updated_at": 1_503_335_026});
+        Some(Reply::json(200, &short))
+    });
+    desk.converge().await;
+    let bodies = desk.bodies("PUT", "/components/web");
+    assert_eq!(bodies, [json!({"name": "Web site", "description": "kept", "use_case": "default"})]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_keeps_what_is_declared_and_no_secret() {
     let component = COMPONENT.replace("NAME", "Web").replace(
         "{general: {sizing: {replicas: 3}}}",
