@@ -4,7 +4,8 @@
 use serde_json::Value;
 
 use super::format::{
-    Condition, Encoding, FieldSpec, FieldType, Format, Immutable, InsideForm, KindSpec, RefSpec, Sensitivity, Variant, Verb,
+    Condition, Encoding, FieldSpec, FieldType, Format, Immutable, InsideForm, KindSpec, RefSpec, Sensitivity, Variant,
+    Verb,
 };
 
 /// The type of a field, such as `list of references to User`.
