@@ -11,6 +11,9 @@ use crate::{
 
 use super::write::{Done, Trouble};
 
+/// How often a deletion is sent that is refused because the object is in use.
+const BUSY_TRIES: u32 = 3;
+
 impl Shared<'_> {
     pub(super) async fn delete(
         &self,
@@ -94,9 +97,17 @@ impl Shared<'_> {
         let route = delete_route(step, &|address| self.made.id(address));
         let query = step.kind.spec.delete.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let spec = &step.kind.spec.delete;
-        let sent = match self.send(remote, &route, query, None, Repeat::Always, &spec.success).await {
-            Ok(answer) if spec.poll => remote.settled(&route.path, answer).await,
-            other => other,
+        let query: Vec<(String, String)> = query;
+        let mut tried = 1;
+        let sent = loop {
+            match self.send(remote, &route, query.clone(), None, Repeat::Always, &spec.success).await {
+                Ok(answer) if spec.poll => break remote.settled(&route.path, answer).await,
+                Err(error) if tried < BUSY_TRIES && error.status().is_some_and(|status| spec.busy.contains(&status)) => {
+                    tokio::time::sleep(remote.client.first_delay() * tried).await;
+                    tried += 1;
+                }
+                other => break other,
+            }
         };
         match sent {
             Ok(_) => Ok(()),

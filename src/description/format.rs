@@ -573,6 +573,8 @@ pub struct CallSpec {
     pub success: Vec<u16>,
     /// The answer is `202 Accepted` with a `Location` to poll.
     pub poll: bool,
+    /// Statuses of refusals that pass: what used the object went a moment ago, and the API has not noticed yet.
+    pub busy: Vec<u16>,
 }
 
 /// Another path of a call.

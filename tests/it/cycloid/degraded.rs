@@ -89,6 +89,22 @@ async fn a_secret_that_was_changed_behind_is_seen_and_never_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_credential_that_was_in_use_a_moment_ago_is_deleted_all_the_same() {
+    let prune = "apiVersion: plumb.dev/v1alpha1\nkind: Stack\nmetadata: {name: default}\nspec: {prune: true}\n---\n";
+    let credential = CREDENTIAL.replace("DESCRIPTION", "old");
+    let desk = Desk::start(&(prune.to_owned() + ROLES + "---" + &credential)).await;
+    desk.converge().await;
+    desk.write(&(prune.to_owned() + ROLES));
+    let refused = std::sync::atomic::AtomicU32::new(0);
+    desk.whim(move |asked, _| {
+        let first = || refused.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2;
+        (asked.method == "DELETE" && first()).then(|| errors(409, "The credential is in use."))
+    });
+    let applied = desk.apply().await;
+    assert_eq!(applied.document.actions[0].outcome, Some(Outcome::Done), "{:?}", applied.document.actions[0].error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn members_of_a_credential_follow_from_its_type() {
     let credential = |kind: &str, raw: &str| {
         format!(
