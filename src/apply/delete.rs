@@ -102,7 +102,9 @@ impl Shared<'_> {
         let sent = loop {
             match self.send(remote, &route, query.clone(), None, Repeat::Always, &spec.success).await {
                 Ok(answer) if spec.poll => break remote.settled(&route.path, answer).await,
-                Err(error) if tried < BUSY_TRIES && error.status().is_some_and(|status| spec.busy.contains(&status)) => {
+                Err(error)
+                    if tried < BUSY_TRIES && error.status().is_some_and(|status| spec.busy.contains(&status)) =>
+                {
                     tokio::time::sleep(remote.client.first_delay() * tried).await;
                     tried += 1;
                 }
