@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::format::{Equality, FieldSpec, FieldType, Format};
-use crate::value::{as_reference, file, is_empty, secret_hash, text};
+use crate::value::{Target, as_reference, file, is_empty, secret_hash, text};
 
 /// Whether two canonical values of a field are the same.
 pub fn equal(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
@@ -35,7 +35,7 @@ pub fn equal(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
         FieldType::File => same_file(a, b),
         FieldType::Sink => true,
         FieldType::Datetime => same_instant(a, b),
-        FieldType::Ref => as_reference(a).is_some() && as_reference(a) == as_reference(b),
+        FieldType::Ref => same_target(spec, a, b),
         FieldType::String | FieldType::Date => same_text(spec, a, b),
     }
 }
@@ -93,6 +93,19 @@ fn same_instant(a: &Value, b: &Value) -> bool {
         })
     };
     matches!((instant(a), instant(b)), (Some(x), Some(y)) if x == y)
+}
+
+/// Whether two references lead to the same object. One that this run made goes by its id, which has the parents' before
+/// it; read back, it goes by what names it on the wire.
+fn same_target(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
+    let (Some((_, x)), Some((_, y))) = (as_reference(a), as_reference(b)) else { return false };
+    let local = spec.reference.as_ref().is_some_and(|target| target.by.is_some() && target.depth > 0);
+    match (x, y) {
+        (Target::Id(id), Target::Field(_, name)) | (Target::Field(_, name), Target::Id(id)) if local => {
+            id.rsplit('/').next() == Some(&*name.replace('%', "%25").replace('/', "%2F"))
+        }
+        (x, y) => x == y && as_reference(a).map(|(kind, _)| kind) == as_reference(b).map(|(kind, _)| kind),
+    }
 }
 
 fn same_text(spec: &FieldSpec, a: &Value, b: &Value) -> bool {

@@ -23,7 +23,11 @@ impl Builder<'_> {
                 .out
                 .steps
                 .iter()
-                .filter(|step| matches!(step.operation, Operation::Create | Operation::Replace))
+                .filter(|step| {
+                    // What appears through another object is there in its turn.
+                    let appears = step.operation == Operation::Update && step.live.is_none();
+                    appears || matches!(step.operation, Operation::Create | Operation::Replace)
+                })
                 .map(Step::address)
                 .collect();
             let dangling: Vec<(usize, String)> = self

@@ -323,3 +323,57 @@ async fn what_states_of_terraform_brought_in_is_never_touched() {
     assert_eq!(desk.server.writes(), ["POST /organizations/acme/inventory/resources"]);
     assert_eq!(desk.bodies("POST", "/resources")[0]["memory"], 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_appears_with_its_source_and_is_referred_to_by_its_canonical() {
+    let manifests = r#"
+apiVersion: cycloid.plumb.dev/v1alpha1
+kind: ServiceCatalogSource
+metadata: {name: stacks}
+spec: {name: Stacks, url: "git@git.example.com:acme/stacks.git", branch: main}
+---
+apiVersion: cycloid.plumb.dev/v1alpha1
+kind: ServiceCatalog
+metadata: {name: web-stack}
+spec: {serviceCatalogSource: stacks, visibility: shared}
+---
+apiVersion: cycloid.plumb.dev/v1alpha1
+kind: Component
+metadata: {name: web}
+spec: {project: shop, environment: prod, name: Web, useCase: default, serviceCatalog: web-stack}
+"#;
+    let start = || async {
+        let desk = Desk::start(manifests).await;
+        desk.put("/organizations/acme/projects", json!({"canonical": "shop", "name": "Shop"}));
+        desk.put("/organizations/acme/projects/shop/environments", json!({"canonical": "prod", "name": "Production"}));
+        desk
+    };
+    let desk = start().await;
+    desk.whim(|asked, console| {
+        if asked.is("POST /organizations/acme/service_catalog_sources") {
+            let stack = json!({"canonical": "web-stack", "ref": "acme:web-stack", "name": "web-stack", "visibility": "local"});
+            console.put("/organizations/acme/service_catalogs", stack);
+        }
+        if asked.path.ends_with("/service_catalogs/acme:web-stack") || asked.path.contains("acme%3Aweb-stack") {
+            let stack = console.at("/organizations/acme/service_catalogs/web-stack")?;
+            if asked.method == "PUT" {
+                stack["visibility"] = asked.body["visibility"].clone();
+            }
+            return Some(Reply::json(200, &json!({"data": stack.clone()})));
+        }
+        None
+    });
+    let planned = desk.plan().await;
+    let stack = planned.document.actions.iter().find(|action| action.kind == "ServiceCatalog").unwrap();
+    assert_eq!((stack.action.word(), stack.reason.word()), ("adopt", "appears"));
+    desk.converge().await;
+    assert_eq!(desk.bodies("PUT", "web-stack"), [json!({"visibility": "shared"})]);
+    assert_eq!(desk.bodies("POST", "/components")[0]["service_catalog_ref"], "acme:web-stack");
+
+    // Where it does not appear, it fails, and nothing is made instead of it.
+    let desk = start().await;
+    let applied = desk.apply().await;
+    let stack = applied.document.actions.iter().find(|action| action.kind == "ServiceCatalog").unwrap();
+    assert_eq!(stack.outcome, Some(Outcome::Failed));
+    assert!(!desk.server.writes().iter().any(|call| call.contains("service_catalogs/") || call.contains("/components")));
+}
