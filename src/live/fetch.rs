@@ -1,7 +1,7 @@
 //! What is needed → reads: each collection once, over all parents or parent by parent, whichever takes fewer pages.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -62,6 +62,7 @@ impl Observer<'_> {
             }
         }
         jobs.retain(|job| !self.read.contains_key(&job.collection()));
+        self.drop_twins(&mut jobs);
         if jobs.is_empty() {
             return false;
         }
@@ -82,6 +83,35 @@ impl Observer<'_> {
             self.take(&job, answers);
         }
         true
+    }
+
+    /// Kinds whose objects are rows of the same list, such as members of an account and the users that they are.
+    fn twins(&self, connection: &Arc<str>, kind: &Kind) -> Vec<Arc<Kind>> {
+        let Some(remote) = self.remotes.get(&**connection) else { return Vec::new() };
+        let list = |kind: &Kind| {
+            let spec = &kind.spec.list;
+            let plain = spec.paging.is_none() && spec.include.is_empty() && spec.items.is_none();
+            let filter = kind.spec.scope.as_ref().map(|scope| (scope.field.clone(), scope.filter.clone()));
+            let path = spec.path.clone().unwrap_or_else(|| kind.spec.path.clone());
+            (plain && can_list(kind) && kind.inside().is_none()).then(|| (path, spec.query.clone(), filter))
+        };
+        let Some(own) = list(kind) else { return Vec::new() };
+        let others = remote.api.kinds.values().filter(|other| other.name != kind.name);
+        others.filter(|other| list(other).is_some_and(|list| list == own)).cloned().collect()
+    }
+
+    /// Drops reads of lists that another job reads too.
+    fn drop_twins(&self, jobs: &mut Vec<Job>) {
+        let mut taken: BTreeSet<Collection> = BTreeSet::new();
+        jobs.retain(|job| {
+            let Job::Kind { connection, kind, .. } = job else { return true };
+            if taken.contains(&job.collection()) {
+                return false;
+            }
+            let of = |twin: Arc<Kind>| Collection { kind: twin.name.clone(), ..job.collection() };
+            taken.extend(self.twins(connection, kind).into_iter().map(of));
+            true
+        });
     }
 
     /// Whether to list a kind over all parents or parent by parent; nothing while too little is known.
@@ -133,7 +163,8 @@ impl Observer<'_> {
         match job {
             Job::Kind { connection, kind, scope, parents } => {
                 let include = self.includes(connection, &kind.name, false);
-                let keep = self.kept(connection, kind);
+                let twins = self.twins(connection, kind);
+                let keep = twins.iter().map(|twin| self.kept(connection, twin)).fold(self.kept(connection, kind), both);
                 let below = |id: Option<&String>| {
                     let mut asked = ListQuery { include: include.clone(), keep: keep.clone(), ..ListQuery::default() };
                     if let (Some(scoped), Some(id)) = (&kind.spec.scope, id) {
@@ -247,6 +278,15 @@ impl Observer<'_> {
                 if scope.is_none() && answers.scopes.is_empty() {
                     self.out.complete.insert((connection.clone(), kind.name.clone()));
                 }
+                for twin in self.twins(&connection, kind).into_iter().filter(|_| answers.scopes.is_empty()) {
+                    let own = Collection { kind: twin.name.clone(), ..job.collection() };
+                    if self.read.insert(own, Ok(())).is_none() {
+                        if scope.is_none() {
+                            self.out.complete.insert((connection.clone(), twin.name.clone()));
+                        }
+                        self.add_rows(&connection, &twin, scope.as_deref(), answers.listing.clone());
+                    }
+                }
                 self.add_rows(&connection, kind, scope.as_deref(), answers.listing);
             }
             Job::Children { kind, parent_kind, parent, .. } => {
@@ -285,6 +325,11 @@ impl Observer<'_> {
             }
         }
     }
+}
+
+/// The attributes that are kept for one kind or the other; all of them where one keeps all.
+fn both(one: Option<Arc<HashSet<String>>>, other: Option<Arc<HashSet<String>>>) -> Option<Arc<HashSet<String>>> {
+    Some(Arc::new(one?.union(&*other?).cloned().collect()))
 }
 
 /// How a kind is listed.

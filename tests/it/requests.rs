@@ -322,6 +322,8 @@ fn console(description: &str) -> String {
         + "organization: acme\n  name: Git\n  type: ssh\n  path: git\n  raw: {sshKey: {valueFrom: {file: key}}}\n"
         + &head("ConfigRepository", "configs")
         + "{organization: acme, name: C, url: \"git@git.example.com:a/b.git\", branch: main, default: true, credential: git}\n";
+    out += &head("Member", "jane");
+    out += "{organization: acme, email: jane@example.com, role: organization-admin}\n";
     for number in 0..398 {
         out += &head("Role", &format!("role-{number}"));
         let words = if number < 10 { description } else { "as it was" };
@@ -331,7 +333,7 @@ fn console(description: &str) -> String {
     }
     for project in 0..20 {
         out += &head("Project", &format!("project-{project}"));
-        out += "{organization: acme, name: P, configRepository: configs}\n";
+        out += "{organization: acme, name: P, owner: jane, configRepository: configs}\n";
         for environment in 0..4 {
             out += &head("Environment", &format!("e-{project}-{environment}"));
             out += &format!("{{project: project-{project}, canonical: env-{environment}, name: E}}\n");
@@ -357,20 +359,21 @@ async fn a_thousand_objects_of_a_console_cost_one_list_for_each_parent_in_use() 
     stack.write("key", "a-private-key");
     stack.write("stack.yaml", &console("as it was"));
     let document = stack.apply().await;
-    assert_eq!((document.summary.create, document.requests.apply), (980, 980));
+    assert_eq!((document.summary.create, document.summary.adopt, document.requests.apply), (980, 1, 980));
 
     stack.sandbox.clear_log();
     let planned = stack.plan().await;
     assert_eq!((lines(&planned.document), told(&planned)), (Vec::new(), Vec::new()));
-    assert_eq!(planned.document.summary.unchanged, 980);
+    assert_eq!(planned.document.summary.unchanged, 981);
     let lists = calls(&stack.sandbox.log());
     assert!(lists.values().all(|count| *count == 1), "{lists:?}");
     let single = ["GET /organizations/acme/credentials/git"];
     let found: Vec<&String> = lists.keys().filter(|call| single.contains(&call.as_str())).collect();
     assert_eq!(found.len(), 1, "secrets are in no list: {lists:?}");
-    // Credentials, repositories, roles, stacks, projects; environments of 20 projects, components of 80 environments.
-    assert_eq!(lists.len(), 5 + 20 + 80 + single.len(), "{lists:?}");
-    assert_eq!(planned.document.requests.observe, 106);
+    // Credentials, repositories, roles, stacks, projects, and the members, who are the users too; environments of 20
+    // projects, components of 80 environments.
+    assert_eq!(lists.len(), 6 + 20 + 80 + single.len(), "{lists:?}");
+    assert_eq!(planned.document.requests.observe, 107);
 
     // An update replaces the whole object: it is read just before.
     stack.write("stack.yaml", &console("changed"));

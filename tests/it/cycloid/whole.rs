@@ -351,7 +351,8 @@ spec: {project: shop, environment: prod, name: Web, useCase: default, serviceCat
     let desk = start().await;
     desk.whim(|asked, console| {
         if asked.is("POST /organizations/acme/service_catalog_sources") {
-            let stack = json!({"canonical": "web-stack", "ref": "acme:web-stack", "name": "web-stack", "visibility": "local"});
+            let stack =
+                json!({"canonical": "web-stack", "ref": "acme:web-stack", "name": "web-stack", "visibility": "local"});
             console.put("/organizations/acme/service_catalogs", stack);
         }
         if asked.path.ends_with("/service_catalogs/acme:web-stack") || asked.path.contains("acme%3Aweb-stack") {
@@ -375,5 +376,7 @@ spec: {project: shop, environment: prod, name: Web, useCase: default, serviceCat
     let applied = desk.apply().await;
     let stack = applied.document.actions.iter().find(|action| action.kind == "ServiceCatalog").unwrap();
     assert_eq!(stack.outcome, Some(Outcome::Failed));
-    assert!(!desk.server.writes().iter().any(|call| call.contains("service_catalogs/") || call.contains("/components")));
+    assert!(
+        !desk.server.writes().iter().any(|call| call.contains("service_catalogs/") || call.contains("/components"))
+    );
 }
