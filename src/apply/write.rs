@@ -105,8 +105,12 @@ impl Shared<'_> {
     pub(super) fn ended(step: &Step, done: &Done, id: Option<String>) -> StepResult {
         let pending = step.kind.spec.pending.as_ref().filter(|pending| {
             let Done::Present(decoded) = done else { return false };
-            step.operation != Operation::Delete
-                && holds(&step.kind.spec.fields, &pending.when, &Fields::new(), &decoded.fields)
+            // The answer to a create that does not say is of something that was only begun.
+            let silent = pending.when.field.as_ref().is_some_and(|field| !decoded.fields.contains_key(field));
+            let begun = matches!(step.operation, Operation::Create | Operation::Replace) && silent;
+            begun
+                || (step.operation != Operation::Delete
+                    && holds(&step.kind.spec.fields, &pending.when, &Fields::new(), &decoded.fields))
         });
         match pending {
             Some(pending) => StepResult { outcome: Outcome::Waiting, error: Some(pending.message.clone()), id },

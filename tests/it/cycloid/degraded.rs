@@ -188,6 +188,39 @@ async fn lists_without_a_pagination_are_read_to_their_short_page_and_shorter_pag
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_takes_the_last_administrator_or_himself_away() {
+    let member = |name: &str, role: &str| {
+        format!(
+            "---\napiVersion: cycloid.plumb.dev/v1alpha1\nkind: Member\nmetadata: {{name: {name}}}\nspec: {{email: \
+             {name}@example.com, role: {role}}}\n"
+        )
+    };
+    let desk = Desk::start(&(member("jane", "organization-admin") + &member("bob", "organization-admin"))).await;
+    for role in ["organization-admin", "organization-member"] {
+        desk.put("/organizations/acme/roles", json!({"canonical": role, "name": role, "default": true, "rules": []}));
+    }
+    for name in ["jane", "bob"] {
+        desk.put(
+            "/organizations/acme/members",
+            json!({"email": format!("{name}@example.com"), "username": name, "invitation_state": "accepted",
+                "role": {"canonical": "organization-admin"}}),
+        );
+    }
+    desk.whim(|asked, _| asked.is("GET /user").then(|| Reply::json(200, &json!({"data": {"username": "jane"}}))));
+    desk.converge().await;
+    // One of two may be demoted, but not who plumb runs as.
+    desk.write(&(member("jane", "organization-admin") + &member("bob", "organization-member")));
+    assert_eq!(codes(&desk.plan().await.diagnostics), Vec::<&str>::new());
+    desk.write(&(member("jane", "organization-member") + &member("bob", "organization-admin")));
+    assert_eq!(codes(&desk.plan().await.diagnostics), ["PL0610"]);
+    // A key that is nobody's may demote anybody, except the last.
+    desk.whim(|asked, _| asked.is("GET /user").then(|| errors(403, "A key has no account.")));
+    assert_eq!(codes(&desk.plan().await.diagnostics), Vec::<&str>::new());
+    desk.write(&(member("jane", "organization-member") + &member("bob", "organization-member")));
+    assert_eq!(codes(&desk.plan().await.diagnostics), ["PL0611"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_invitation_waits_for_a_person_and_is_listed_until_it_is_accepted() {
     let manifests = r"
 apiVersion: cycloid.plumb.dev/v1alpha1
