@@ -96,7 +96,37 @@ impl Observer<'_> {
         if failed || !wrong.is_empty() {
             return Err(Stop::Fail(wrong));
         }
-        Ok(map_references(specs, spec, &|pointer| found.get(pointer).cloned()))
+        let resolved = map_references(specs, spec, &|pointer| found.get(pointer).cloned());
+        let astray = self.astray(index, specs, uses, &resolved);
+        if astray.is_empty() { Ok(resolved) } else { Err(Stop::Fail(astray)) }
+    }
+
+    /// References to declared objects that are below another parent than the one that stands beside the reference.
+    fn astray(&self, index: usize, specs: &Specs, uses: &[Use], resolved: &Fields) -> Vec<Diagnostic> {
+        let object = &self.manifests.objects[index];
+        let wrong = |found: &&Use| {
+            let Meaning::Declared(target) = found.target else { return false };
+            let other = &self.manifests.objects[target];
+            let Some(scope) = other.kind.spec.scope.as_ref().filter(|_| other.kind.spec.id.local) else { return false };
+            let spec = field_at(specs, &found.pointer).and_then(|field| field.reference.as_ref());
+            let own = spec.and_then(|spec| spec.complete.get(&scope.field)).unwrap_or(&scope.field);
+            let there = self.out.canonical.get(target).and_then(|fields| fields.get(&scope.field));
+            let known = |value: &&Value| matches!(as_reference(value), Some((_, Target::Id(_) | Target::New(_))));
+            let (Some(own), Some(there)) = (resolved.get(own).filter(known), there.filter(known)) else { return false };
+            own != there
+        };
+        let tell = |found: &Use| {
+            let Meaning::Declared(target) = found.target else { return None };
+            let other = &self.manifests.objects[target];
+            let scope = other.kind.spec.scope.as_ref()?;
+            let message = format!(
+                "This means `{}`, which is below another {} than the one beside it.",
+                other.address, scope.field
+            );
+            let told = self.about(object, &found.pointer, "PL0202", message);
+            Some(told.hint("Name the object that is meant by `key:PARENT/NAME`, or by the name of its manifest."))
+        };
+        uses.iter().filter(wrong).filter_map(tell).collect()
     }
 
     /// Adds what an object is below, under the names that its parents have for it.

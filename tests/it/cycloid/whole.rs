@@ -175,6 +175,36 @@ async fn what_the_read_of_one_leaves_out_and_the_list_shows_is_not_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_environment_of_the_same_name_in_another_project_is_not_taken_for_it() {
+    let environment = "apiVersion: cycloid.plumb.dev/v1alpha1\nkind: Environment\nmetadata: {name: shop-prod}\nspec: {project: \
+                       \"id:shop\", canonical: prod, name: Production}\n---";
+    let component = COMPONENT.replace("NAME", "Web").replace("project: shop", "project: warehouse");
+    let desk = Desk::start(&(environment.to_owned() + &component)).await;
+    for project in ["shop", "warehouse"] {
+        desk.put("/organizations/acme/projects", json!({"canonical": project, "name": project}));
+        let environments = format!("/organizations/acme/projects/{project}/environments");
+        desk.put(&environments, json!({"canonical": "prod", "name": "Production"}));
+    }
+    desk.put(
+        "/organizations/acme/service_catalogs",
+        json!({"canonical": "stack", "name": "stack", "ref": "acme:stack"}),
+    );
+    let planned = desk.plan().await;
+    assert_eq!(codes(&planned.diagnostics), ["PL0202"], "{:?}", crate::support::stack::lines(&planned.document));
+    desk.write(
+        &(environment.to_owned() + &component.replace("environment: prod", "environment: \"key:warehouse/prod\"")),
+    );
+    let planned = desk.plan().await;
+    assert_eq!(
+        crate::support::stack::lines(&planned.document).iter().filter(|line| line.starts_with("create")).count(),
+        1
+    );
+    let create = planned.document.actions.iter().find(|action| action.kind == "Component").unwrap();
+    let told = serde_json::to_string(&create.requests).unwrap();
+    assert!(told.contains("/projects/warehouse/environments/prod/components"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_keeps_what_is_declared_and_no_secret() {
     let component = COMPONENT.replace("NAME", "Web").replace(
         "{general: {sizing: {replicas: 3}}}",
