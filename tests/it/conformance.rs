@@ -67,7 +67,6 @@ const EXEMPTIONS: &[Exemption] = &[
         "each organization has one of its own",
     ),
     exempt("cycloid/CloudCostManagementTagMapping", "", Step::Adopt, "each organization has one of its own"),
-    exempt("cycloid/Quota", "organization", Step::Change, "its pool is of the same organization"),
     exempt("cycloid/Quota", "", Step::Many, "a team and a pool have one"),
     exempt("itglue/Configuration", "contact", Step::Drift, UNSEEN),
     exempt("itglue/Configuration", "defaultGateway", Step::Drift, UNSEEN),

@@ -95,7 +95,8 @@ async fn one(stage: &mut Stage, leaf: &Leaf, out: &mut Vec<Finding>) {
         }
     };
     let Some(other) = stage.other(leaf) else {
-        if stage.decides(leaf) {
+        // What it refers to is below the same parent: another parent is another object.
+        if stage.decides(leaf) || leaf.spec.path_only {
             return;
         }
         find(Step::Change, Err("the suite knows no second value".into()));

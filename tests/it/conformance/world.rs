@@ -288,12 +288,27 @@ impl<'s> World<'s> {
             let value = match variant.fixed.get(name) {
                 Some(value) => Some(value.clone()),
                 // References to what is local are to the same parent's.
-                None if field.path_only && has_local(kind) => self.field_value(kind, name, field, tag, 0, &out, false),
+                None if field.path_only && self.has_local(kind) => {
+                    self.field_value(kind, name, field, tag, 0, &out, false)
+                }
                 None => self.field_value(kind, name, field, tag, number, &out, false),
             };
             out.extend(value.map(|value| (name.clone(), of_variant(field, value, &out))));
         }
         out
+    }
+
+    /// Whether a kind refers to objects that have to be below the parent that it has itself.
+    fn has_local(&self, kind: &Kind) -> bool {
+        let own = kind.spec.fields.values().filter(|field| !field.path_only && !field.not_sent);
+        let mut targets = own.filter_map(FieldSpec::ref_spec).filter(|target| target.depth > 0);
+        targets.any(|target| {
+            target
+                .kind
+                .as_ref()
+                .and_then(|name| self.api.kind(name))
+                .is_some_and(|kind| !kind.spec.lookup && is_made(kind))
+        })
     }
 
     #[expect(clippy::too_many_arguments, reason = "which value of which field of which object")]
@@ -397,15 +412,6 @@ impl<'s> World<'s> {
         let row = rows.iter().find(|row| row["id"] == value.as_str()).unwrap();
         self.key_part(target, target.spec.key.last().unwrap(), row)
     }
-}
-
-/// Whether a kind refers to objects whose ids are local to the parent that it has itself.
-fn has_local(kind: &Kind) -> bool {
-    kind.spec.fields.values().any(|field| {
-        !field.path_only
-            && !field.not_sent
-            && field.reference.as_ref().is_some_and(|target| target.depth > 0 && target.by.is_none())
-    })
 }
 
 /// Whether plumb can make objects of a kind, or there is one from the beginning.
