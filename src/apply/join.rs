@@ -105,7 +105,7 @@ impl Shared<'_> {
                 return Ok(id);
             }
             if !lost || self.stopped() || attempt == CREATE_TRIES {
-                return Err(Trouble { unknown: lost, message: refused.to_string() });
+                return Err(Trouble { unknown: lost, ..Trouble::known(refused.to_string()) });
             }
             // The server may still be at it: give it a moment before absence counts.
             tokio::time::sleep(patience(remote, attempt)).await;

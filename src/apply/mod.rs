@@ -8,10 +8,11 @@ mod delete;
 mod encode;
 mod find;
 mod join;
-mod late;
 mod record;
 mod run;
 mod update;
+mod upsert;
+mod whole;
 mod write;
 
 use std::{

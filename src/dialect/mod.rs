@@ -10,5 +10,5 @@ pub use body::{BulkRow, Embedded, bulk_body, bulk_delete_body, create_body, upda
 pub use codec::{EncodeError, Encoder, ReadFile, decode, encode_fields, encode_value};
 pub use row::{
     Decoded, Mismatch, Page, attribute, decode_row, entries, error_text, errors_in_success, has_no_rows, id_of,
-    is_conflict, located, one, page, read_from, row_id, slim, wire_condition,
+    is_absence, is_conflict, located, one, page, read_from, row_id, slim, wire_condition,
 };

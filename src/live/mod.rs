@@ -20,12 +20,13 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::Value;
 
 pub use self::{
-    keys::{KeyIndex, natural_key, shown_key},
+    keys::{KeyIndex, natural_key, natural_keys, shown_key},
     observe::{ObserveOptions, Observer, item_vars},
     query::Wanted,
     records::{record_of, record_sources},
     rows::wanted,
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
+    rows::qualify,
 };
 use crate::{
     description::{Kind, Specs},

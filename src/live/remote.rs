@@ -1,6 +1,11 @@
 //! One connection as the engine sees it: lists, single reads and writes of kinds, in terms of rows.
 
-use std::{collections::HashSet, fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
@@ -11,10 +16,11 @@ use super::query::{Wanted, item_query, list_query};
 use crate::{
     description::{
         Api, Kind,
-        format::{DialectName, Paging, PagingStyle, Verb},
+        format::{DialectName, FieldSpec, Paging, PagingStyle, ReadBy, Verb},
     },
     dialect::{self, Page, odata},
     http::{Answer, Call, Client, HttpError, Site},
+    value::{Fields, get_path},
 };
 
 /// What a path segment may not have unescaped.
@@ -132,6 +138,7 @@ impl Remote {
             PagingStyle::None => {
                 let (answer, page) = self.page(kind, paging, asked, start).await?;
                 listing.add(kind, page, &answer)?;
+                listing.prove(&answer)?;
             }
             PagingStyle::Page | PagingStyle::Offset => {
                 if !self.numbered(kind, paging, asked, &start, limit as u64, &mut listing).await? {
@@ -297,8 +304,11 @@ impl Remote {
     }
 
     fn list_call(&self, kind: &Kind, paging: &Paging, asked: &ListQuery) -> Call {
-        let template = kind.spec.list.path.as_deref().unwrap_or(&kind.spec.path);
-        let vars = |name: &str| asked.vars.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let below = kind.spec.scope.as_ref().filter(|scope| asked.vars.iter().any(|(known, _)| *known == scope.field));
+        let own = below.and_then(|scope| scope.path.as_deref()).or(kind.spec.list.path.as_deref());
+        let template = own.unwrap_or(&kind.spec.path);
+        let known = |name: &str| asked.vars.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let vars = |name: &str| kind.path_part(name, &known);
         let path = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());
         let mut call = Call::get(path);
         let is_odata = kind.dialect == DialectName::Odata;
@@ -367,7 +377,8 @@ impl Remote {
         include: &[String],
     ) -> Result<Option<(Value, Vec<Value>, Option<String>)>, HttpError> {
         let template = item_path(kind, kind.spec.get.path.as_deref());
-        let path = fill_path(&template, vars).unwrap_or(template);
+        let vars = |name: &str| kind.path_part(name, vars);
+        let path = fill_path(&template, &vars).unwrap_or(template);
         let mut call = Call::get(path);
         call.query.extend(kind.spec.get.query.iter().map(|(name, value)| (name.clone(), value.clone())));
         if kind.dialect == DialectName::Odata {
@@ -378,7 +389,7 @@ impl Remote {
         }
         let answer = self.send(&call).await?;
         // OData says so by an empty list: any other word of absence is about the whole set.
-        if kind.dialect != DialectName::Odata && self.api.spec.errors.absent.contains(&answer.status) {
+        if kind.dialect != DialectName::Odata && dialect::is_absence(&self.api, answer.status, &answer.body) {
             return Ok(None);
         }
         let answer = self.successful(answer)?;
@@ -393,6 +404,39 @@ impl Remote {
         }
         let tag = answer.header("etag").map(str::to_owned);
         Ok(Some((row, included, tag)))
+    }
+
+    /// Reads the fields that have a read of their own, those that are wanted; what the API does not have reads as null.
+    pub async fn read_by(
+        &self,
+        kind: &Kind,
+        vars: &dyn Fn(&str) -> Option<String>,
+        wanted: &dyn Fn(&str) -> bool,
+        seal: &dyn Fn(&str) -> Value,
+    ) -> Result<Fields, HttpError> {
+        let mut paths: BTreeMap<&str, Vec<(&String, &FieldSpec, &ReadBy)>> = BTreeMap::new();
+        for (name, field) in &kind.spec.fields {
+            if let Some(read) = field.read_by.as_ref().filter(|_| wanted(name)) {
+                paths.entry(&read.path).or_default().push((name, field, read));
+            }
+        }
+        let vars = |name: &str| kind.path_part(name, vars);
+        let mut out = Fields::new();
+        for (template, fields) in paths {
+            let path = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());
+            let answer = self.send(&Call::get(path)).await?;
+            let body = if dialect::is_absence(&self.api, answer.status, &answer.body) {
+                Value::Null
+            } else {
+                self.successful(answer)?.json_if_any()?.unwrap_or_default()
+            };
+            let inner = self.api.spec.envelope.one.as_deref().and_then(|path| get_path(&body, path)).unwrap_or(&body);
+            for (name, field, read) in fields {
+                let value = read.value.as_deref().map_or(Some(inner), |path| get_path(inner, path));
+                out.insert(name.clone(), value.map_or(Value::Null, |value| dialect::decode(field, value, seal)));
+            }
+        }
+        Ok(out)
     }
 
     /// Sends a call; an error says what the API says, in the API's own way.
@@ -412,6 +456,14 @@ impl Remote {
         let site = Site::new(self.client.connection(), call.method.clone(), &*call.path);
         let reason = "it has neither a key nor a filter, and would be applied to the whole set".into();
         Err(HttpError::Malformed { site: Arc::new(site), reason })
+    }
+
+    /// Whether an error says that what was asked for is not there.
+    pub fn is_absent(&self, error: &HttpError) -> bool {
+        match error {
+            HttpError::Refused { answer, .. } => dialect::is_absence(&self.api, answer.status, &answer.body),
+            error => error.status().is_some_and(|status| self.api.spec.errors.absent.contains(&status)),
+        }
     }
 
     /// Follows an answer of `202 Accepted` to where the API tells what became of the call, until it tells.

@@ -295,16 +295,21 @@ pub(super) async fn callers(
     for name in wanted {
         let Some(remote) = connected.remotes.get(name) else { continue };
         let Some(check) = &remote.api.spec.check else { continue };
-        let answer = match &remote.caller {
-            Some(known) => Ok(Value::clone(known)),
-            None => ask(remote, check).await,
+        let answer = match (&remote.caller, &check.caller_path) {
+            (Some(known), None) => Ok(Value::clone(known)),
+            (_, None) => ask(remote, check).await,
+            (_, Some(path)) => {
+                ask(remote, &Check { path: path.clone(), query: indexmap::IndexMap::new(), ..check.clone() }).await
+            }
         };
         match answer {
             Ok(row) => {
-                if let Some(id) = row.get("id").and_then(text) {
+                if let Some(id) = get_path(&row, check.caller.as_deref().unwrap_or("id")).and_then(text) {
                     callers.insert(name.to_owned(), id);
                 }
             }
+            // A key that belongs to nobody has no membership to lose.
+            Err(error) if check.caller_path.is_some() && matches!(error.status(), Some(401 | 403 | 404 | 422)) => {}
             Err(error) => diagnostics.push(Diagnostic::from(error)),
         }
     }

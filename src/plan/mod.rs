@@ -3,6 +3,7 @@
 mod batch;
 mod build;
 mod effects;
+mod judge;
 mod lockout;
 mod model;
 mod removed;
@@ -17,7 +18,8 @@ use serde_json::{Value, json};
 
 pub use self::{
     batch::{
-        Route, bulk_of, bulk_route, create_route, delete_route, late_fields, reads_before_update, replace_routes, update_route, var,
+        Route, bulk_of, bulk_route, create_route, delete_route, follows, reads_before_update, replace_routes,
+        update_route, var,
     },
     build::{Inputs, Mode, stored},
     lockout::{needs_caller, refusals as lockouts},

@@ -1,4 +1,4 @@
-//! What follows a create: fields that creates do not take, and objects that turned out to exist.
+//! Creates of what turned out to exist: it is brought in line.
 
 use serde_json::Value;
 
@@ -10,50 +10,11 @@ use crate::{
     description::equal,
     dialect::Decoded,
     live::Remote,
-    plan::{Step, late_fields},
+    plan::Step,
     value::{Fields, secret_hash, text},
 };
 
 impl Shared<'_> {
-    /// Sets on each new object what its create did not take.
-    pub(super) async fn complete_all(
-        &self,
-        remote: &Remote,
-        made: Vec<(usize, Result<Done, Trouble>)>,
-    ) -> Vec<(usize, Result<Done, Trouble>)> {
-        let mut out = Vec::with_capacity(made.len());
-        for (index, result) in made {
-            let result = match result {
-                Ok(Done::Present(decoded)) if !late_fields(&self.plan.steps[index]).is_empty() => {
-                    self.complete(remote, index, *decoded).await
-                }
-                other => other,
-            };
-            out.push((index, result));
-        }
-        out
-    }
-
-    async fn complete(&self, remote: &Remote, index: usize, made: Decoded) -> Result<Done, Trouble> {
-        let step = &self.plan.steps[index];
-        let late = late_fields(step);
-        match self.set(remote, step, &made, late.clone()).await {
-            Ok(Done::Present(decoded)) => Ok(Done::Present(decoded)),
-            Ok(_) => {
-                let mut made = made;
-                let set = step.desired.iter().filter(|(name, _)| late.contains(name));
-                made.fields.extend(set.map(|(name, value)| (name.clone(), value.clone())));
-                Ok(Done::Present(Box::new(made)))
-            }
-            // The intent stays: the next run finds the object, knows it for plumb's own, and goes on.
-            Err(trouble) => {
-                let names: Vec<String> = late.iter().map(|name| format!("`{name}`")).collect();
-                let message = format!("it was made, and {} could not be set: {}", names.join(", "), trouble.message);
-                Err(Trouble::unknown(message))
-            }
-        }
-    }
-
     /// Makes an object that was there after all as it is declared.
     pub(super) async fn bring_in_line(&self, remote: &Remote, index: usize, found: Done) -> Result<Done, Trouble> {
         let Done::Present(decoded) = found else { return Ok(found) };
@@ -66,7 +27,7 @@ impl Shared<'_> {
                 Some(words) if secret_hash(value).is_some() => (self.context.seal)(&words),
                 _ => there,
             };
-            !spec.after_create && spec.immutable.is_none() && !equal(spec, value, &there)
+            !spec.update_only && spec.immutable.is_none() && !equal(spec, value, &there)
         };
         let send: Vec<String> = desired.iter().filter(differs).map(|(name, _)| name.clone()).collect();
         if send.is_empty() {
