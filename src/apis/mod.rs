@@ -97,6 +97,7 @@ const EMBEDDED: &[Embedded] = &[
         "device-tag",
         "release-tag",
         "ssh-key",
+        "api-key",
         "device-type",
         "release",
         "user",

@@ -307,12 +307,16 @@ impl Shared<'_> {
         if sinks.is_empty() {
             return Ok(());
         }
-        let row =
-            answer.json_if_any().ok().flatten().and_then(|body| dialect::one(&remote.api, &step.kind, &body).ok());
+        let body = answer.json_if_any().ok().flatten();
+        let row = body.as_ref().and_then(|body| dialect::one(&remote.api, &step.kind, body).ok());
         let lost = |why: String| Trouble::unknown(format!("it was made, and {why}; the next apply makes it anew"));
         for (name, sink) in sinks {
             let wire = step.kind.field(&name).map(crate::description::format::FieldSpec::wire_name).unwrap_or_default();
-            let value = row.as_ref().and_then(|row| text(&dialect::attribute(&step.kind, row, wire)?));
+            // Without a name, the answer is the value.
+            let value = match wire {
+                "" => body.as_ref().and_then(text),
+                wire => row.as_ref().and_then(|row| text(&dialect::attribute(&step.kind, row, wire)?)),
+            };
             let Some(value) = value.filter(|value| !value.is_empty()) else {
                 return Err(lost(format!("the answer has no `{wire}`, which the API shows once")));
             };

@@ -35,6 +35,11 @@ impl Shared<'_> {
         let mut attributes = self.encode(&specs, &fields, true)?;
         self.add_parent(step, &mut attributes)?;
         self.add_caller(step, &mut attributes)?;
+        for (name, value) in &step.kind.spec.create.body {
+            if !attributes.contains_key(name) {
+                attributes.insert(name.clone(), value.clone());
+            }
+        }
         Ok(attributes)
     }
 

@@ -136,6 +136,13 @@ impl Shared<'_> {
                 after.fields = fields;
                 Ok(Done::Present(after))
             }
+            // An answer without a body accepts what was sent.
+            Ok(Done::Accepted) => {
+                let mut after = decoded.clone();
+                let sent = next.desired.iter().filter(|(name, _)| next.send.contains(name));
+                after.fields.extend(sent.map(|(name, value)| (name.clone(), value.clone())));
+                Ok(Done::Present(after))
+            }
             Ok(_) => Ok(done),
             // It was made: the next run finds it, and goes on from there.
             Err(Trouble { message, .. }) => {

@@ -621,6 +621,8 @@ pub struct CallSpec {
     pub poll: bool,
     /// Of a create: what turns out to exist is looked up, and updated where it is not as declared.
     pub upsert: bool,
+    /// Attributes that every create sends where the object has none of its own.
+    pub body: IndexMap<String, Value>,
     /// Statuses of refusals that pass: what used the object went a moment ago, and the API has not noticed yet.
     pub busy: Vec<u16>,
 }

@@ -443,7 +443,22 @@ impl Remote {
     pub async fn send(&self, call: &Call) -> Result<Answer, HttpError> {
         self.only_some(call)?;
         let words = |body: &[u8]| dialect::error_text(&self.api, body);
-        self.client.send(call).await.map_err(|error| error.reworded(&words))
+        let sent = self.client.send(call).await.map_err(|error| error.reworded(&words));
+        match sent {
+            // Whose the credential is was asked before: so it is known, and something else is missing.
+            Err(HttpError::Auth { answer: Some(answer), .. }) if self.caller.is_some() => Err(self.denied(call, *answer)),
+            other => other,
+        }
+    }
+
+    /// The refusal of a credential that the API knows.
+    fn denied(&self, call: &Call, answer: Answer) -> HttpError {
+        let set = call.path.trim_start_matches(['^', '/']).split(['(', '/', '?']).next().unwrap_or_default();
+        let may = if call.method == "GET" { "read" } else { "write" };
+        let said = dialect::error_text(&self.api, &answer.body).map(|said| format!(" ({said})")).unwrap_or_default();
+        answer.refused(format!(
+            "the credential is valid, so either it may not {may} `{set}`, or the server has no `{set}`{said}"
+        ))
     }
 
     /// Refuses a write that names no objects: OData servers would apply it to every row that the credential may touch.

@@ -43,6 +43,10 @@ impl Behaviour for Balena {
                 });
                 Some(Answer::new(StatusCode::OK, body))
             }
+            ("POST", ["api-key", "user", "full"]) if request.reader.stranger || request.reader.read_only => {
+                Some(Refusal::silent(401).answer(&simulation.api))
+            }
+            ("POST", ["api-key", "user", "full"]) => Some(make_key(simulation, request)),
             _ => None,
         }
     }
@@ -170,6 +174,27 @@ impl Behaviour for Balena {
         }
         Ok(())
     }
+}
+
+/// Makes a named key of the caller; the answer is its text.
+fn make_key(simulation: &Simulation, request: &Request<'_>) -> Answer {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let name = body.get("name").and_then(Value::as_str).filter(|name| !name.is_empty() && name.len() <= 50);
+    // The time of its end has to be there, if only as null.
+    let (Some(name), Some(end)) = (name, body.get("expiryDate")) else {
+        return Refusal::silent(400).answer(&simulation.api);
+    };
+    let mut store = simulation.store();
+    store.advance();
+    let number = store.next_number("ApiKey").to_string();
+    let mut row = Row { id: number.clone(), key: number.clone(), ..Row::default() };
+    row.attributes.insert("name".into(), name.into());
+    row.attributes.insert("description".into(), body.get("description").cloned().unwrap_or_default());
+    row.attributes.insert("expiry_date".into(), end.clone());
+    row.attributes.insert("is_of__actor".into(), CALLER.into());
+    store.put("ApiKey", row);
+    store.commit();
+    Answer::new(StatusCode::OK, format!("sandbox-key-{number}-{:08x}", store.tick()).into())
 }
 
 /// The fleet that a row is of.

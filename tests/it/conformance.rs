@@ -57,6 +57,8 @@ const UNSEEN: &str = "no answer of the API shows it";
 
 /// All exemptions.
 const EXEMPTIONS: &[Exemption] = &[
+    exempt("balena/ApiKey", "", Step::Crash, "a key that was lost with the answer is made anew"),
+    exempt("balena/ApiKey", "", Step::Lost, "a key that was lost with the answer is made anew"),
     exempt(
         "balena/DeviceServiceEnvironmentVariable",
         "",
