@@ -382,3 +382,64 @@ async fn a_thousand_objects_of_a_console_cost_one_list_for_each_parent_in_use() 
     assert_eq!((document.summary.update, document.requests.apply), (10, 20));
     assert_eq!(writes(&stack.sandbox.log()), 10);
 }
+
+/// A thousand objects of balena: fleets with variables and tags, services, devices with tags and variables of services.
+fn fleets(level: &str) -> String {
+    let head = |kind: &str, name: &str| {
+        format!("---\napiVersion: balena.plumb.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n  ")
+    };
+    let mut out = String::new();
+    for fleet in 0..10 {
+        out += &head("Application", &format!("fleet-{fleet}"));
+        out += &format!(
+            "organization: acme\n  deviceType: raspberrypi4-64\n  environmentVariables: [{{name: LOG, value: {level}}}]\n  \
+             tags: {{owner: ops}}\n"
+        );
+        out += &head("Service", &format!("main-{fleet}"));
+        out += &format!("{{application: fleet-{fleet}, serviceName: main, labels: {{tier: one}}}}\n");
+        for device in 0..24 {
+            out += &head("Device", &format!("device-{fleet}-{device}"));
+            out += &format!(
+                "uuid: \"{:032x}\"\n  application: fleet-{fleet}\n  deviceType: raspberrypi4-64\n  tags: {{site: north}}\n  \
+                 configVariables: [{{name: BALENA_X, value: \"1\"}}]\n  serviceEnvironmentVariables: [{{service: \
+                 main-{fleet}, name: LOG, value: debug}}]\n",
+                fleet * 100 + device + 1
+            );
+        }
+    }
+    out
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_objects_of_fleets_cost_one_query_for_each_set() {
+    let stack = Stack::with(&["balena"], SandboxOptions::default()).await;
+    stack.write("stack.yaml", &fleets("info"));
+    let document = stack.apply().await;
+    // 10 fleets with 2 entries, 10 services with 1, 240 devices with 3; each variable of a service needs an installation.
+    assert_eq!((document.summary.create, document.requests.apply), (1010, 1010 + 240));
+
+    stack.sandbox.clear_log();
+    let planned = stack.plan().await;
+    assert_eq!((lines(&planned.document), told(&planned)), (Vec::new(), Vec::new()));
+    assert_eq!(planned.document.summary.unchanged, 1010);
+    let found = calls(&stack.sandbox.log());
+    let expected = [
+        "GET /actor/v1/whoami",
+        "GET /v7/application",
+        "GET /v7/device",
+        "GET /v7/device_type",
+        "GET /v7/organization",
+        "GET /v7/service",
+    ];
+    let named: Vec<String> = expected.iter().map(|call| call.replace("/v7", "")).collect();
+    let shown: Vec<String> = found.keys().map(|call| call.replace("/v7", "")).collect();
+    assert_eq!(shown, named, "{found:?}");
+    assert!(found.values().all(|count| *count == 1), "{found:?}");
+    assert_eq!(planned.document.requests.observe, 6);
+
+    stack.write("stack.yaml", &fleets("debug"));
+    stack.sandbox.clear_log();
+    let document = stack.apply().await;
+    assert_eq!((document.summary.update, document.requests.apply), (10, 10));
+    assert_eq!(writes(&stack.sandbox.log()), 10);
+}

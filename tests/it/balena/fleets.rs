@@ -74,7 +74,8 @@ async fn a_move_shows_what_it_destroys_and_makes_the_rest_anew() {
     stack.apply().await;
     stack.assert_empty().await;
     // The server made the installation of the new fleet's service itself.
-    assert_eq!(stack.sandbox.objects("balena", "ServiceInstall").len(), 1);
+    let installs = stack.sandbox.objects("balena", "ServiceInstall");
+    assert_eq!(installs.len(), 1, "{installs:?}");
     let kept = stack.sandbox.objects("balena", "DeviceTag").len() + stack.sandbox.objects("balena", "DeviceConfigVariable").len();
     assert_eq!(kept, 2);
 }
