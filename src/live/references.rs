@@ -153,22 +153,26 @@ impl Observer<'_> {
             return Err(Stop::Fail(wrong));
         }
         let resolved = map_references(specs, spec, &|pointer| found.get(pointer).cloned());
-        let astray = self.astray(index, specs, uses, &resolved);
+        let astray = self.astray(index, specs, uses, &resolved, beside);
         if astray.is_empty() { Ok(resolved) } else { Err(Stop::Fail(astray)) }
     }
 
     /// References to declared objects that are below another parent than the one that stands beside the reference.
-    fn astray(&self, index: usize, specs: &Specs, uses: &[Use], resolved: &Fields) -> Vec<Diagnostic> {
+    fn astray(&self, index: usize, specs: &Specs, uses: &[Use], resolved: &Fields, beside: &Fields) -> Vec<Diagnostic> {
         let object = &self.manifests.objects[index];
         let wrong = |found: &&Use| {
             let Meaning::Declared(target) = found.target else { return false };
             let other = &self.manifests.objects[target];
-            let Some(scope) = other.kind.spec.scope.as_ref().filter(|_| other.kind.spec.id.local) else { return false };
+            let Some(scope) = other.kind.spec.scope.as_ref() else { return false };
             let spec = field_at(specs, &found.pointer).and_then(|field| field.reference.as_ref());
+            let above = spec.and_then(|spec| spec.complete.get(&scope.field)).is_some_and(|own| own.starts_with('^'));
+            if !(other.kind.spec.id.local || above) {
+                return false;
+            }
             let own = spec.and_then(|spec| spec.complete.get(&scope.field)).unwrap_or(&scope.field);
             let there = self.out.canonical.get(target).and_then(|fields| fields.get(&scope.field));
             let known = |value: &&Value| matches!(as_reference(value), Some((_, Target::Id(_) | Target::New(_))));
-            let (Some(own), Some(there)) = (resolved.get(own).filter(known), there.filter(known)) else { return false };
+            let (Some(own), Some(there)) = (resolved.get(own).or_else(|| beside.get(own)).filter(known), there.filter(known)) else { return false };
             own != there
         };
         let tell = |found: &Use| {

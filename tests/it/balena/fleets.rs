@@ -87,9 +87,10 @@ fn id(stack: &Stack, kind: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn variables_that_stay_declared_are_replaced_by_a_move() {
     let stack = stack().await;
-    let both = OBJECTS.to_owned()
+    let both = OBJECTS.replace("service: old-main", "service: main")
         + "---\napiVersion: balena.plumb.dev/v1alpha1\nkind: Application\nmetadata: {name: new}\nspec: {organization: acme, \
-           appName: new-fleet, deviceType: raspberrypi4-64}\n";
+           appName: new-fleet, deviceType: raspberrypi4-64}\n---\napiVersion: balena.plumb.dev/v1alpha1\nkind: Service\nmetadata: \
+           {name: new-main}\nspec: {application: new, serviceName: main}\n";
     stack.write("objects.yaml", &both);
     stack.apply().await;
     let text = both.replace("  application: old\n  deviceType", "  application: new\n  deviceType");
@@ -105,6 +106,12 @@ async fn variables_that_stay_declared_are_replaced_by_a_move() {
     assert_eq!(replaced.len(), 2, "{:?}", lines(&planned.document));
     let change = &planned.document.actions.iter().find(|action| action.address.ends_with("KEY")).unwrap().changes;
     assert!(change.iter().any(|change| change.path == "/value" && change.sensitive && change.after.is_none()));
+    stack.apply().await;
+    stack.assert_empty().await;
+    // One that stays with a service of the fleet that was left is a mistake.
+    stack.write("objects.yaml", &text.replace("service: main", "service: old-main"));
+    let told = told(&stack.plan().await);
+    assert!(told.iter().any(|told| told.contains("below another application than the one beside it")), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
