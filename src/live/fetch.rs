@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::{
     Standing,
-    observe::{Collection, Need, Observer, children_of, item_vars, key_of, one_of},
+    observe::{Collection, Need, Observer, item_vars},
     query::chunks,
+    reads::{children_of, key_of, one_of},
     remote::{ListQuery, Listing, can_list},
     rows::index_included,
 };

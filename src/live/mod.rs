@@ -8,6 +8,7 @@ mod fetch;
 mod keys;
 mod observe;
 mod query;
+mod reads;
 mod records;
 mod references;
 mod remote;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     Found, Observed, Standing,
     keys::{KeyIndex, hook_key, own_key},
+    reads::roams,
     references::{has_own, is_own},
     records::record_of,
     remote::{Remote, can_list},
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     description::{
         Kind, Specs, contained_by,
-        format::{DialectName, Verb},
+        format::Verb,
         hook::{self},
     },
     diagnostic::{Diagnostic, Sources},
@@ -400,11 +401,19 @@ impl<'a> Observer<'a> {
         let record = self.record(object).cloned();
         let paths_parent = parent_id.clone().or_else(|| scope_id.clone());
         // Nothing can be below a parent that is not there: what was there went with it.
-        let known = if parent_new || (scope_new && object.annotations.external_id.is_none()) {
+        let outside = scope_new && object.annotations.external_id.is_none();
+        let known = if parent_new || (outside && !roams(&kind)) {
             None
         } else {
-            let at = (parent_id.as_deref(), scope_id.as_deref());
-            self.collection_of(index, &kind, &connection, at, &canonical, record.as_ref())?;
+            if outside {
+                // Its key does not depend on the parent: it may be below another one.
+                if let Some(old) = record.as_ref().and_then(|record| record.parent.as_deref()) {
+                    self.kind_read(&connection, &kind, Some(old))?;
+                }
+            } else {
+                let at = (parent_id.as_deref(), scope_id.as_deref());
+                self.collection_of(index, &kind, &connection, at, &canonical, record.as_ref())?;
+            }
             self.find_live(
                 index,
                 &kind,
@@ -438,127 +447,6 @@ impl<'a> Observer<'a> {
     /// The inventory's record of an object, under its address or the one that it moved from.
     pub(super) fn record(&self, object: &Manifest) -> Option<&Record> {
         record_of(self.state, object, self.manifests).map(|(_, record)| record)
-    }
-
-    /// Makes sure that the object's collection is read.
-    pub(super) fn collection_of(
-        &self,
-        index: usize,
-        kind: &Arc<Kind>,
-        connection: &Arc<str>,
-        (parent, scope): (Option<&str>, Option<&str>),
-        canonical: &Fields,
-        record: Option<&Record>,
-    ) -> Result<(), Stop> {
-        let object = &self.manifests.objects[index];
-        if let Some(parent_index) = object.parent {
-            let parent_kind = self.manifests.objects[parent_index].kind.name.clone();
-            let parent = parent.or(record.and_then(|record| record.parent.as_deref())).unwrap_or_default().to_owned();
-            return self.children_read(connection, &kind.name, &parent_kind, &parent);
-        }
-        if kind.spec.singleton {
-            let id = kind.full_id(scope, &kind.name);
-            return self.one_read(connection, kind, &id, scope);
-        }
-        if !can_list(kind) {
-            let known = kind.id_by_fields(scope, canonical).filter(|_| kind.can(Verb::Get));
-            return match (record, known) {
-                (Some(record), _) => self.one_read(connection, kind, &record.id, record.parent.as_deref()),
-                (None, Some(id)) => self.one_read(connection, kind, &id, scope),
-                (None, None) => Ok(()),
-            };
-        }
-        // Where one list can be limited to many parents, what was moved to another one is looked for where it was.
-        let old = record.and_then(|record| record.parent.as_deref()).filter(|old| {
-            kind.dialect == DialectName::Odata && kind.spec.scope.is_some() && scope.is_some() && scope != Some(old)
-        });
-        let Some(old) = old else { return self.kind_read(connection, kind, scope) };
-        let mut needs = Vec::new();
-        for scope in [scope, Some(old)] {
-            match self.kind_read(connection, kind, scope) {
-                Err(Stop::Read(more)) => needs.extend(more),
-                other => other?,
-            }
-        }
-        if needs.is_empty() { Ok(()) } else { Err(Stop::Read(needs)) }
-    }
-
-    /// Looks for an object outside of the parents in use, where its key does not depend on them.
-    fn elsewhere(&self, connection: &Arc<str>, kind: &Kind, canonical: &Fields) -> Result<(), Stop> {
-        let Some(scope) = kind.spec.scope.as_ref().filter(|_| kind.dialect == DialectName::Odata) else {
-            return Ok(());
-        };
-        let [name] = &kind.spec.key[..] else { return Ok(()) };
-        let Some(value) = canonical.get(name).and_then(text).filter(|_| *name != scope.field) else { return Ok(()) };
-        if self.out.complete.contains(&(connection.clone(), kind.name.clone())) {
-            return Ok(());
-        }
-        match self.read.get(&key_of(connection, &kind.name, &value)) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(())) => Err(Stop::Fail(Vec::new())),
-            None => Err(Stop::Read(vec![Need::Key(connection.clone(), kind.name.clone(), name.clone(), value)])),
-        }
-    }
-
-    pub(super) fn kind_read(&self, connection: &Arc<str>, kind: &Kind, scope: Option<&str>) -> Result<(), Stop> {
-        let of = |scope: Option<&str>| Collection {
-            connection: connection.clone(),
-            kind: kind.name.clone(),
-            parent_kind: String::new(),
-            scope: scope.map(str::to_owned),
-        };
-        let apart = kind.spec.scope.as_ref().is_some_and(|scope| scope.path.is_some());
-        let whole = self.read.get(&of(None)).filter(|_| !apart || scope.is_none());
-        let found = whole.or_else(|| scope.and_then(|scope| self.read.get(&of(Some(scope)))));
-        match found {
-            Some(Ok(())) => Ok(()),
-            Some(Err(())) => Err(Stop::Fail(Vec::new())),
-            None => Err(Stop::Read(vec![Need::Kind(connection.clone(), kind.name.clone(), scope.map(str::to_owned))])),
-        }
-    }
-
-    pub(super) fn children_read(
-        &self,
-        connection: &Arc<str>,
-        kind: &str,
-        parent_kind: &str,
-        parent: &str,
-    ) -> Result<(), Stop> {
-        let collection = children_of(connection, kind, parent_kind, parent);
-        match self.read.get(&collection) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(())) => Err(Stop::Fail(Vec::new())),
-            None => Err(Stop::Read(vec![Need::Children(
-                connection.clone(),
-                kind.to_owned(),
-                parent_kind.to_owned(),
-                parent.to_owned(),
-            )])),
-        }
-    }
-
-    pub(super) fn one_read(
-        &self,
-        connection: &Arc<str>,
-        kind: &Kind,
-        id: &str,
-        parent: Option<&str>,
-    ) -> Result<(), Stop> {
-        let key = (connection.clone(), kind.name.clone(), id.to_owned());
-        if self.out.by_id.contains_key(&key) || self.out.gone.contains(&key) {
-            return Ok(());
-        }
-        let collection = one_of(connection, &kind.name, id);
-        match self.read.get(&collection) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(())) => Err(Stop::Fail(Vec::new())),
-            None => Err(Stop::Read(vec![Need::One(
-                connection.clone(),
-                kind.name.clone(),
-                id.to_owned(),
-                parent.map(str::to_owned),
-            )])),
-        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "what is known of one object")]
@@ -828,29 +716,3 @@ pub fn item_vars<'v>(
     }
 }
 
-pub(super) fn children_of(connection: &Arc<str>, kind: &str, parent_kind: &str, parent: &str) -> Collection {
-    Collection {
-        connection: connection.clone(),
-        kind: kind.to_owned(),
-        parent_kind: parent_kind.to_owned(),
-        scope: Some(parent.to_owned()),
-    }
-}
-
-pub(super) fn key_of(connection: &Arc<str>, kind: &str, key: &str) -> Collection {
-    Collection {
-        connection: connection.clone(),
-        kind: kind.to_owned(),
-        parent_kind: "#".into(),
-        scope: Some(key.to_owned()),
-    }
-}
-
-pub(super) fn one_of(connection: &Arc<str>, kind: &str, id: &str) -> Collection {
-    Collection {
-        connection: connection.clone(),
-        kind: kind.to_owned(),
-        parent_kind: "=".into(),
-        scope: Some(id.to_owned()),
-    }
-}

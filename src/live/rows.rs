@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::{
     LiveObject,
-    observe::{Observer, children_of, slot_of},
+    observe::{Observer, slot_of},
+    reads::children_of,
     remote::Listing,
 };
 use crate::{

@@ -176,19 +176,31 @@ async fn a_device_that_is_in_another_fleet_is_adopted_and_moved() {
          deviceType: raspberrypi4-64}}\n---\n{}",
         device("  application: other-fleet\n")
     );
-    stack.write("objects.yaml", &text.replace("---\n", "---\n# "));
-    stack.write("objects.yaml", text.split("---").next().unwrap());
-    stack.apply().await;
     stack.write("objects.yaml", &text);
     let planned = stack.plan().await;
-    assert_eq!(lines(&planned.document), ["adopt balena/Device/pump (new) /application"]);
-    let action = &planned.document.actions[0];
+    assert_eq!(
+        lines(&planned.document),
+        [
+            "create balena/Application/other-fleet (new) /organization /deviceType /appName",
+            "adopt balena/Device/pump (new) /application"
+        ]
+    );
+    let action = &planned.document.actions[1];
     assert_eq!(action.id.as_deref(), Some(&*live));
     assert!(action.notes.iter().any(|note| note.contains("clears `release`")), "{:?}", action.notes);
     stack.apply().await;
     stack.assert_empty().await;
     let device = &stack.sandbox.objects("balena", "Device")[0];
     assert_eq!(device["attributes"]["is_pinned_on__release"], Value::Null);
+    // An owned one that moves into a fleet which is made in the same run is no new one, either.
+    let third = text.replace("other-fleet", "third-fleet");
+    stack.write("more.yaml", third.split("---").next().unwrap());
+    stack.write("objects.yaml", &text.replace("  application: other-fleet", "  application: third-fleet"));
+    let planned = stack.plan().await;
+    assert_eq!(lines(&planned.document)[1], "update balena/Device/pump (changed) /application");
+    stack.apply().await;
+    stack.assert_empty().await;
+    assert_eq!(stack.sandbox.objects("balena", "Device").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
