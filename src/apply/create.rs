@@ -260,7 +260,10 @@ impl Shared<'_> {
                         }
                         _ => false,
                     };
-                    if conflict && spec.upsert && let Some(found) = self.found_one(index).await? {
+                    if conflict
+                        && spec.upsert
+                        && let Some(found) = self.found_one(index).await?
+                    {
                         return self.bring_in_line(remote, index, found).await;
                     }
                     let hint = if conflict { "; it exists already: plan again to adopt it" } else { "" };

@@ -85,9 +85,8 @@ impl Shared<'_> {
         for (wire, id) in &sides {
             set_path(&mut body, wire, id.parse::<u64>().map_or_else(|_| Value::from(*id), Value::from));
         }
-        let call = Call::new(Method::POST, kind.spec.path.clone())
-            .repeat(Repeat::IfNotProcessed)
-            .body(Value::Object(body));
+        let call =
+            Call::new(Method::POST, kind.spec.path.clone()).repeat(Repeat::IfNotProcessed).body(Value::Object(body));
         for attempt in 1..=CREATE_TRIES {
             let refused = match self.send_call(remote, call.clone(), &[]).await {
                 Ok(answer) => match id_in(remote, &kind, &answer) {
@@ -130,7 +129,9 @@ async fn find(remote: &Remote, kind: &Kind, sides: &[(String, &str)]) -> Option<
     let listing = remote.list(kind, &ListQuery { query, ..ListQuery::default() }).await.ok()?;
     let fits = |row: &&Value| {
         sides.iter().all(|(wire, id)| {
-            dialect::attribute(kind, row, wire).and_then(|value| odata::reference_id(&value)).is_none_or(|there| there == *id)
+            dialect::attribute(kind, row, wire)
+                .and_then(|value| odata::reference_id(&value))
+                .is_none_or(|there| there == *id)
         })
     };
     listing.rows.iter().find(fits).and_then(|row| dialect::id_of(kind, row))

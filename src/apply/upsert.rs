@@ -33,15 +33,14 @@ impl Shared<'_> {
         if send.is_empty() {
             return Ok(Done::Present(decoded));
         }
-        match self.set(remote, step, &decoded, send.clone()).await? {
-            Done::Present(decoded) => Ok(Done::Present(decoded)),
-            _ => {
-                let mut decoded = decoded;
-                let set: Fields = desired.into_iter().filter(|(name, _)| send.contains(name)).collect();
-                decoded.fields.extend(set);
-                Ok(Done::Present(decoded))
-            }
+        let done = self.set(remote, step, &decoded, send.clone()).await?;
+        if matches!(done, Done::Present(_)) {
+            return Ok(done);
         }
+        let mut decoded = decoded;
+        let set: Fields = desired.into_iter().filter(|(name, _)| send.contains(name)).collect();
+        decoded.fields.extend(set);
+        Ok(Done::Present(decoded))
     }
 
     /// Updates some fields of an object that is just made or found.

@@ -6,8 +6,8 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use indexmap::IndexMap;
 
 use super::format::{
-    ApiSpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec, Scope, Sensitivity,
-    Verb,
+    ApiSpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec, Scope,
+    Sensitivity, Verb,
 };
 
 /// The suffix that makes an API's name a group of manifests.

@@ -165,7 +165,10 @@ pub(super) fn notes(field: &FieldSpec) -> Vec<String> {
             say(format!("a change clears {}", fields(&effect.clears, " and ")));
         }
         if !effect.destroys.is_empty() {
-            say(format!("a change deletes {}, and what is declared of it is made anew", fields(&effect.destroys, " and ")));
+            say(format!(
+                "a change deletes {}, and what is declared of it is made anew",
+                fields(&effect.destroys, " and ")
+            ));
         }
     }
     if let Some(file) = &field.from_file {

@@ -311,7 +311,8 @@ mod tests {
         assert_eq!(Filter::eq("name", Literal::of("it's")).to_string(), "name eq 'it''s'");
         assert_eq!(Filter::eq("application", Literal::of("2")).to_string(), "application eq 2");
         assert_eq!(path("device", Some(&Key::Id(Literal::of("12")))), "/device(12)");
-        let key = Key::Unique(vec![("device".into(), Literal::of("1")), ("tag_key".into(), Literal::Text("a/b'c".into()))]);
+        let key =
+            Key::Unique(vec![("device".into(), Literal::of("1")), ("tag_key".into(), Literal::Text("a/b'c".into()))]);
         assert_eq!(path("/device_tag", Some(&key)), "/device_tag(device=1,tag_key='a%2Fb''c')");
     }
 

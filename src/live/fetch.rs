@@ -419,11 +419,32 @@ pub(super) enum Choice {
 
 /// One read.
 pub(super) enum Job {
-    Kind { connection: Arc<str>, kind: Arc<Kind>, scope: Option<String>, parents: Vec<String>, together: bool },
+    Kind {
+        connection: Arc<str>,
+        kind: Arc<Kind>,
+        scope: Option<String>,
+        parents: Vec<String>,
+        together: bool,
+    },
     /// Objects of a kind by their natural keys, wherever they are.
-    Keys { connection: Arc<str>, kind: Arc<Kind>, field: String, keys: Vec<String> },
-    Children { connection: Arc<str>, kind: String, parent_kind: String, parent: String },
-    One { connection: Arc<str>, kind: String, id: String, parent: Option<String> },
+    Keys {
+        connection: Arc<str>,
+        kind: Arc<Kind>,
+        field: String,
+        keys: Vec<String>,
+    },
+    Children {
+        connection: Arc<str>,
+        kind: String,
+        parent_kind: String,
+        parent: String,
+    },
+    One {
+        connection: Arc<str>,
+        kind: String,
+        id: String,
+        parent: Option<String>,
+    },
 }
 
 #[derive(Default)]

@@ -25,9 +25,9 @@ pub use self::{
     observe::{ObserveOptions, Observer, item_vars},
     query::Wanted,
     records::{record_of, record_sources},
-    rows::wanted,
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
     rows::qualify,
+    rows::wanted,
 };
 use crate::{
     description::{Kind, Specs},

@@ -11,8 +11,8 @@ use super::{
     Found, Observed, Standing,
     keys::{KeyIndex, hook_key, own_key},
     reads::roams,
-    references::{has_own, is_own},
     records::record_of,
+    references::{has_own, is_own},
     remote::{Remote, can_list},
     resolve::NameIndex,
 };
@@ -715,4 +715,3 @@ pub fn item_vars<'v>(
         }
     }
 }
-

@@ -172,7 +172,11 @@ impl Observer<'_> {
             let own = spec.and_then(|spec| spec.complete.get(&scope.field)).unwrap_or(&scope.field);
             let there = self.out.canonical.get(target).and_then(|fields| fields.get(&scope.field));
             let known = |value: &&Value| matches!(as_reference(value), Some((_, Target::Id(_) | Target::New(_))));
-            let (Some(own), Some(there)) = (resolved.get(own).or_else(|| beside.get(own)).filter(known), there.filter(known)) else { return false };
+            let (Some(own), Some(there)) =
+                (resolved.get(own).or_else(|| beside.get(own)).filter(known), there.filter(known))
+            else {
+                return false;
+            };
             own != there
         };
         let tell = |found: &Use| {

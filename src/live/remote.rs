@@ -446,7 +446,9 @@ impl Remote {
         let sent = self.client.send(call).await.map_err(|error| error.reworded(&words));
         match sent {
             // Whose the credential is was asked before: so it is known, and something else is missing.
-            Err(HttpError::Auth { answer: Some(answer), .. }) if self.caller.is_some() => Err(self.denied(call, *answer)),
+            Err(HttpError::Auth { answer: Some(answer), .. }) if self.caller.is_some() => {
+                Err(self.denied(call, *answer))
+            }
             other => other,
         }
     }

@@ -85,7 +85,10 @@ pub(super) fn check(name: &str, value: &Value, field: &FieldSpec, patterns: &mut
         if let Some(pattern) = &field.not_pattern
             && patterns.matches(pattern, text)
         {
-            return Some(Diagnostic::error("PL0107", format!("`{name}` cannot be `{text}`: what matches `{pattern}` is reserved.")));
+            return Some(Diagnostic::error(
+                "PL0107",
+                format!("`{name}` cannot be `{text}`: what matches `{pattern}` is reserved."),
+            ));
         }
         if let Some(format) = field.format
             && let Some(expected) = misformed(text, format)

@@ -84,7 +84,9 @@ async fn identify(connected: &mut Connected, diagnostics: &mut Vec<Diagnostic>) 
                 );
                 if absent {
                     let path = path.trim_start_matches('^');
-                    told = told.hint(format!("The server has no `{path}`, by which it tells whose a credential is; check `url`."));
+                    told = told.hint(format!(
+                        "The server has no `{path}`, by which it tells whose a credential is; check `url`."
+                    ));
                 }
                 diagnostics.push(told);
                 connected.remotes.remove(&name);

@@ -208,7 +208,7 @@ impl Builder<'_> {
         let parent_step =
             object.parent.and_then(|parent| self.step_of.get(&parent)).and_then(|step| self.out.steps.get(*step));
         let parent_replaced = parent_step.is_some_and(|step| step.operation == Operation::Replace);
-        let destroyed = self.is_destroyed(parent_step, object);
+        let destroyed = effects::is_destroyed(parent_step, object);
         let live = known.filter(|_| !parent_replaced).and_then(|live| inputs.observed.objects.get(live));
         let record =
             record_of(inputs.state, object, inputs.manifests).map(|(address, record)| (address, record.clone()));

@@ -21,12 +21,6 @@ use crate::{
 const NAMED: usize = 10;
 
 impl Builder<'_> {
-    /// Whether the entries in a field of an object's parent go because of what else changes of the parent.
-    pub(super) fn is_destroyed(&self, parent: Option<&Step>, object: &Manifest) -> bool {
-        let field = object.kind.inside().map(|inside| inside.field.as_str());
-        parent.is_some_and(|step| field.is_some_and(|field| destroys(step, field)))
-    }
-
     /// Makes an entry anew that goes when its parent changes.
     pub(super) fn recreated(
         &mut self,
@@ -48,6 +42,12 @@ impl Builder<'_> {
         step.seen = Vec::new();
         self.push(index, step);
     }
+}
+
+/// Whether the entries in a field of an object's parent go because of what else changes of the parent.
+pub(super) fn is_destroyed(parent: Option<&Step>, object: &Manifest) -> bool {
+    let field = object.kind.inside().map(|inside| inside.field.as_str());
+    parent.is_some_and(|step| field.is_some_and(|field| destroys(step, field)))
 }
 
 /// Whether the entries in a field go with what a step sends.
@@ -85,13 +85,12 @@ pub(super) fn notes(step: &Step, observed: &Observed, shown: &Shown) -> Vec<Stri
                 .iter()
                 .filter(|entry| entry.connection == live.connection && entry.parent.as_deref() == Some(&*live.id))
                 .filter(|entry| {
-                    entry.kind.inside().is_some_and(|inside| {
-                        inside.field == *field && inside.parents.contains_key(&live.kind.name)
-                    })
+                    entry
+                        .kind
+                        .inside()
+                        .is_some_and(|inside| inside.field == *field && inside.parents.contains_key(&live.kind.name))
                 })
-                .map(|entry| {
-                    shown_key(&entry.kind, &entry.fields, &|kind, target| Some(shown.name(kind, target)))
-                })
+                .map(|entry| shown_key(&entry.kind, &entry.fields, &|kind, target| Some(shown.name(kind, target))))
                 .collect();
             if !gone.is_empty() {
                 let mut names: Vec<String> = gone.iter().take(NAMED).map(|name| format!("`{name}`")).collect();

@@ -495,8 +495,8 @@ fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, made: &HashMap<String, 
             let keeper = owned.get(&(&*live.connection, live.kind.name.clone(), live.id.as_str()));
             let goes = keeper.is_some_and(|owner| made.contains_key(*owner) || !kept.contains(*owner));
             if !goes {
-                let named = live.kind.spec.name_field.iter().map(String::as_str).chain(["name"]);
-                let name = named.filter_map(|name| live.fields.get(name)?.as_str()).next().unwrap_or(&live.id);
+                let mut named = live.kind.spec.name_field.iter().map(String::as_str).chain(["name"]);
+                let name = named.find_map(|name| live.fields.get(name)?.as_str()).unwrap_or(&live.id);
                 strangers.entry(*step).or_default().push(format!("{} `{name}`", live.kind.name));
             }
         }

@@ -98,9 +98,10 @@ impl Behaviour for Balena {
             "Device" => device(desk, change),
             "SshKey" => {
                 let key = change.row.text("public_key");
-                let taken = desk.store.rows("SshKey").any(|other| {
-                    other.seq != change.row.seq && other.text("public_key") == key
-                });
+                let taken = desk
+                    .store
+                    .rows("SshKey")
+                    .any(|other| other.seq != change.row.seq && other.text("public_key") == key);
                 if taken {
                     return Err(Refusal::new(409, "\"user\" and \"public key\" must be unique."));
                 }
@@ -270,7 +271,10 @@ fn runs(store: &Store, row: &Row, wire: &str, fleet: &str) -> Result<(), Refusal
     if fits {
         return Ok(());
     }
-    Err(Refusal::new(400, "It is necessary that each release that should be running is successful and of the same fleet."))
+    Err(Refusal::new(
+        400,
+        "It is necessary that each release that should be running is successful and of the same fleet.",
+    ))
 }
 
 fn installs<'s>(store: &'s Store, device: &str) -> impl Iterator<Item = &'s Row> {
@@ -291,7 +295,8 @@ fn install(desk: &mut Desk<'_>, device: &Row) {
     let services: Vec<String> =
         desk.store.rows("Service").filter(|row| of(row, "application")).map(|row| row.id.clone()).collect();
     for service in services {
-        let there = installs(desk.store, &device.id).any(|row| row.text("installs__service").as_deref() == Some(&service));
+        let there =
+            installs(desk.store, &device.id).any(|row| row.text("installs__service").as_deref() == Some(&service));
         if there {
             continue;
         }

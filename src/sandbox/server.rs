@@ -267,7 +267,7 @@ fn enter(
         (Some(refused), _) => refused,
         (None, Entry::Nobody | Entry::Wrong) if site.sim.behaviour.serves_strangers() => {
             let reader = Reader { stranger: true, ..Reader::default() };
-            carry_in(hub, site, path, parts, query, body, reader)
+            carry_in(hub, site, path, parts, query, body, &reader)
         }
         (None, Entry::Nobody) => Refusal::new(401, "A credential is needed.").answer(api),
         (None, Entry::Wrong) => {
@@ -277,7 +277,7 @@ fn enter(
             entry.credential_ok = true;
             entry.body = logged_body(site, &body);
             let reader = Reader { sees_secrets, read_only: credential.contains(READ_ONLY), ..Reader::default() };
-            carry_in(hub, site, path, parts, query, body, reader)
+            carry_in(hub, site, path, parts, query, body, &reader)
         }
     };
     match quota {
@@ -294,7 +294,7 @@ fn carry_in(
     parts: &axum::http::request::Parts,
     query: Vec<(String, String)>,
     body: Bytes,
-    reader: Reader,
+    reader: &Reader,
 ) -> Answer {
     let api = &site.sim.api;
     let version = api.spec.version_path.as_deref().unwrap_or_default().trim_end_matches('/');
@@ -307,7 +307,7 @@ fn carry_in(
         if_match: parts.headers.get(header::IF_MATCH).and_then(|tag| tag.to_str().ok()),
         content_type: parts.headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()),
         body,
-        reader: Reader { url: format!("{}/{}{path}", hub.address, api.name), ..reader },
+        reader: Reader { url: format!("{}/{}{path}", hub.address, api.name), ..reader.clone() },
     };
     if below.is_none() {
         return site.sim.behaviour.outside(&site.sim, &request).unwrap_or_else(|| Refusal::absent().answer(api));

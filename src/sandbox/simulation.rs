@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     SandboxOptions,
     answer::{Answer, Refusal},
-    odata,
     behaviour::{self, Behaviour},
     desk::Desk,
+    odata,
     route::{self, NoCall, Route},
     shape::{self, Shape},
     store::{Store, Table},

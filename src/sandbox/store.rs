@@ -86,7 +86,9 @@ impl Table {
             return None;
         }
         let mut key = row.parent.as_ref().map(|(kind, id)| place(kind, id)).unwrap_or_default();
-        for (wire, folds) in self.scope.iter().map(|wire| (wire, false)).chain(self.natural.iter().map(|(a, b)| (a, *b))) {
+        for (wire, folds) in
+            self.scope.iter().map(|wire| (wire, false)).chain(self.natural.iter().map(|(a, b)| (a, *b)))
+        {
             key.push('\u{1f}');
             let text = row.text(wire)?;
             key.push_str(&if folds { text.to_lowercase() } else { text });

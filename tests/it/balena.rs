@@ -13,7 +13,7 @@ use plumb::{
 };
 use serde_json::json;
 
-use self::server::{Balena, Shelf};
+use self::server::Balena;
 use crate::support::stack::lines;
 
 const FLEET: &str = "apiVersion: balena.plumb.dev/v1alpha1
@@ -31,7 +31,9 @@ spec:
 /// What there is to tell, but for notes.
 fn problems(planned: &Planned) -> String {
     let told = planned.diagnostics.iter().filter(|told| told.severity > Severity::Note);
-    told.map(|told| format!("{} {} {}\n", told.code, told.message, told.hints.join(" "))).collect()
+    let lines: Vec<String> =
+        told.map(|told| format!("{} {} {}", told.code, told.message, told.hints.join(" "))).collect();
+    lines.join("\n")
 }
 
 async fn plan(options: &Options) -> Planned {
@@ -115,7 +117,8 @@ async fn what_a_valid_credential_may_not_do_is_said() {
 
     // A set that the server does not have: what depends on it is not planned, the rest is.
     balena.shelf(|shelf| shelf.is_read_only = false);
-    let team = "---\napiVersion: balena.plumb.dev/v1alpha1\nkind: Team\nmetadata: {name: ops}\nspec: {organization: acme}\n";
+    let team =
+        "---\napiVersion: balena.plumb.dev/v1alpha1\nkind: Team\nmetadata: {name: ops}\nspec: {organization: acme}\n";
     balena.write("fleet.yaml", &format!("{FLEET}{team}"));
     let planned = plan(&balena.options).await;
     assert!(problems(&planned).contains("the server has no `team`"), "{}", problems(&planned));
@@ -171,7 +174,7 @@ async fn what_turns_out_to_exist_is_brought_in_line() {
     let fleet = balena.id_of("application", "app_name", "pumps");
     balena.shelf(|shelf| {
         let row = json!({"application": fleet, "tag_key": "owner", "value": "somebody"});
-        shelf.add("application_tag", row);
+        shelf.add("application_tag", &row);
     });
     balena.clear();
     let applied = pipeline::apply(planned, &balena.options).await.unwrap();
@@ -184,7 +187,7 @@ async fn what_turns_out_to_exist_is_brought_in_line() {
     balena.shelf(|shelf| shelf.sets.get_mut("application_tag").unwrap().clear());
     let planned = plan(&balena.options).await;
     balena.shelf(|shelf| {
-        shelf.add("application_tag", json!({"application": fleet, "tag_key": "owner", "value": "it's me"}));
+        shelf.add("application_tag", &json!({"application": fleet, "tag_key": "owner", "value": "it's me"}));
     });
     balena.clear();
     pipeline::apply(planned, &balena.options).await.unwrap();
@@ -244,7 +247,7 @@ async fn filters_are_quoted_and_lists_go_on_after_the_last_id() {
     let balena = Balena::start().await;
     balena.shelf(|shelf| {
         for number in 0..5003 {
-            shelf.add("release_tag", json!({"release": 7, "tag_key": format!("k{number}"), "value": "it's"}));
+            shelf.add("release_tag", &json!({"release": 7, "tag_key": format!("k{number}"), "value": "it's"}));
         }
     });
     let remote = remote(&balena);
@@ -261,5 +264,4 @@ async fn filters_are_quoted_and_lists_go_on_after_the_last_id() {
         assert!(query.contains("value eq 'it''s'") && query.contains("$orderby=id asc"), "{query}");
     }
     assert!(queries[1].contains("id gt "), "{}", queries[1]);
-    let _ = Shelf::default();
 }

@@ -89,8 +89,7 @@ async fn balena_shows_every_kind_and_is_kept_true() {
     let sink = repository("target/balena-dashboards.key");
     let _ = fs::remove_file(&sink);
     let variables = ["BALENA_TOKEN", "BROKER_PASSWORD", "PUMP_HOUSE_1_KEY"];
-    let example =
-        Example::start(&["examples/balena"], "fleets", "balena", &variables, SandboxOptions::default()).await;
+    let example = Example::start(&["examples/balena"], "fleets", "balena", &variables, SandboxOptions::default()).await;
     let applied = example.converge();
     let shown: BTreeSet<&str> = applied.actions.iter().map(|action| action.kind.as_str()).collect();
     let api = plumb::apis::builtin().api("balena").unwrap();

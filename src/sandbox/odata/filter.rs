@@ -246,7 +246,7 @@ enum Either {
 pub(super) type Scope<'a> = Vec<(String, View<'a>, &'a Row)>;
 
 /// Whether a row fulfils an expression; nothing where null makes that unknown.
-pub(super) fn holds<'a>(expr: &Expr, scope: &Scope<'a>) -> Result<Option<bool>, BadQuery> {
+pub(super) fn holds(expr: &Expr, scope: &Scope<'_>) -> Result<Option<bool>, BadQuery> {
     Ok(match expr {
         Expr::Or(parts) => {
             let parts = parts.iter().map(|part| holds(part, scope)).collect::<Result<Vec<_>, _>>()?;

@@ -22,7 +22,7 @@ use super::{
     store::{Row, Store},
 };
 use crate::{
-    description::format::{FieldType, UpdateStyle},
+    description::format::{FieldSpec, FieldType, UpdateStyle},
     value::{Fields, text},
 };
 
@@ -136,7 +136,7 @@ fn keyed<'a>(view: View<'a>, key: &str) -> Option<Vec<&'a Row>> {
     }
     let mut names: Vec<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
-    if !unique(view.shape).iter().any(|key| *key == names) {
+    if !unique(view.shape).contains(&names) {
         return None;
     }
     let fits = |row: &&Row| {
@@ -148,13 +148,13 @@ fn keyed<'a>(view: View<'a>, key: &str) -> Option<Vec<&'a Row>> {
 /// The properties of each unique constraint, sorted.
 fn unique(shape: &Shape) -> Vec<Vec<&str>> {
     let spec = &shape.kind.spec;
-    let wire = |name: &String| shape.kind.field(name).map(|field| field.wire_name());
+    let wire = |name: &String| shape.kind.field(name).map(FieldSpec::wire_name);
     let mut out = Vec::new();
     for names in std::iter::once(&spec.key).chain(&spec.key_fallbacks) {
         let mut key: Vec<&str> = names.iter().filter_map(wire).collect();
         if let Some(inside) = shape.kind.inside() {
             if let Some(through) = &inside.through {
-                key.retain(|name| Some(*name) != shape.kind.field(&through.field).map(|field| field.wire_name()));
+                key.retain(|name| Some(*name) != shape.kind.field(&through.field).map(FieldSpec::wire_name));
                 key.push(&through.wire);
             }
             key.extend(inside.parent_wire.as_deref());
@@ -167,7 +167,7 @@ fn unique(shape: &Shape) -> Vec<Vec<&str>> {
 }
 
 /// Reads a body into attributes: a number as text or a flag as a number is what it stands for.
-fn item(shape: &Shape, request: &Request<'_>, creates: bool) -> Result<(Item, Fields), Refusal> {
+fn item(shape: &Shape, request: &Request<'_>) -> Result<(Item, Fields), Refusal> {
     if !request.content_type.unwrap_or_default().starts_with("application/json") {
         // The body is ignored, which then fails like a missing field.
         return Err(Refusal::silent(500));
@@ -188,20 +188,20 @@ fn item(shape: &Shape, request: &Request<'_>, creates: bool) -> Result<(Item, Fi
         let value = match (field.ty, &value) {
             (_, Value::Null) if !field.nullable => return Err(Refusal::silent(400)),
             (FieldType::Ref, Value::String(id)) => id.parse::<u64>().map_err(|_| Refusal::silent(400))?.into(),
-            (FieldType::Ref, Value::Number(_) | Value::Null) => value,
             (FieldType::Boolean, _) => match text(&value).as_deref() {
                 Some("1") => true.into(),
                 Some("0") => false.into(),
                 Some("true" | "false") if value.is_boolean() => value,
                 _ => return Err(Refusal::silent(400)),
             },
-            (FieldType::String, Value::String(_)) | (FieldType::Datetime | FieldType::Any, _) => value,
-            (_, Value::Null) => value,
+            (FieldType::String, Value::String(_))
+            | (FieldType::Ref, Value::Number(_))
+            | (FieldType::Datetime | FieldType::Any, _)
+            | (_, Value::Null) => value,
             _ => return Err(Refusal::silent(400)),
         };
         kept.insert(name, value);
     }
-    let _ = creates;
     Ok((Item { id: None, attributes: kept, relationships: Map::new() }, rest))
 }
 
@@ -209,7 +209,7 @@ fn create(sim: &Simulation, store: &mut Store, shape: &Shape, request: &Request<
     if sim.behaviour.is_made_elsewhere(shape.name()) {
         return Err(Refusal::silent(401));
     }
-    let (mut item, rest) = item(shape, request, true)?;
+    let (mut item, rest) = item(shape, request)?;
     let mut ids = HashMap::new();
     let mut join = None;
     if let Some(inside) = shape.kind.inside() {
@@ -218,7 +218,7 @@ fn create(sim: &Simulation, store: &mut Store, shape: &Shape, request: &Request<
             let above = store.get(&through.kind, &id).cloned();
             let above = above.ok_or_else(|| referenced(&through.wire))?;
             let joins = sim.shape(&through.kind);
-            let wire = |field: &str| joins.and_then(|shape| shape.kind.field(field)).map(|field| field.wire_name());
+            let wire = |field: &str| joins.and_then(|shape| shape.kind.field(field)).map(FieldSpec::wire_name);
             let side = |field: &str| wire(field).and_then(|wire| above.text(wire)).unwrap_or_default();
             ids.insert("parent".to_owned(), side(&through.parent));
             if let Some(field) = shape.kind.field(&through.field) {
@@ -251,14 +251,13 @@ fn create(sim: &Simulation, store: &mut Store, shape: &Shape, request: &Request<
         });
         pairs.collect::<Vec<_>>()
     });
-    let key = match joins {
-        Some(sides) => joined(sim, store, shape, sides)?,
-        None => {
-            let mut desk = Desk::new(sim, store);
-            let key = desk.create(shape, item, &ids).map_err(|refusal| reworded(shape, refusal))?;
-            desk.finish()?;
-            key
-        }
+    let key = if let Some(sides) = joins {
+        joined(sim, store, shape, sides)?
+    } else {
+        let mut desk = Desk::new(sim, store);
+        let key = desk.create(shape, item, &ids).map_err(|refusal| reworded(shape, refusal))?;
+        desk.finish()?;
+        key
     };
     let mut row = store.get(shape.name(), &key).cloned().ok_or_else(|| Refusal::silent(500))?;
     if let Some((wire, id)) = join {
@@ -271,11 +270,7 @@ fn create(sim: &Simulation, store: &mut Store, shape: &Shape, request: &Request<
     }
     let view = View { sim, store, shape, stranger: false };
     let whole = !request.query.iter().any(|(name, value)| name == "returnResource" && value == "false");
-    let body = if whole {
-        view.entity(&row, None)
-    } else {
-        view.entity(&row, Some(&["id".to_owned()]))
-    };
+    let body = if whole { view.entity(&row, None) } else { view.entity(&row, Some(&["id".to_owned()])) };
     let location = format!("{}(@id)?@id={}", spec.path, row.id);
     Ok(Answer::new(StatusCode::CREATED, Value::Object(body)).with("location", &location))
 }
@@ -311,7 +306,7 @@ fn update(
     keys: &[String],
     request: &Request<'_>,
 ) -> Result<Answer, Refusal> {
-    let (item, rest) = item(shape, request, false)?;
+    let (item, rest) = item(shape, request)?;
     if item.attributes.is_empty() {
         return Err(if rest.is_empty() { Refusal::new(400, "No fields to update") } else { Refusal::silent(500) });
     }
@@ -339,12 +334,8 @@ fn reworded(shape: &Shape, refusal: Refusal) -> Refusal {
     let detail = fault.detail.as_str();
     let wire = detail.split('`').nth(1).unwrap_or_default();
     if refusal.status == 409 {
-        let names: Vec<String> = unique(shape)
-            .first()
-            .into_iter()
-            .flatten()
-            .map(|name| format!("\"{}\"", name.replace('_', " ")))
-            .collect();
+        let names: Vec<String> =
+            unique(shape).first().into_iter().flatten().map(|name| format!("\"{}\"", name.replace('_', " "))).collect();
         return Refusal::new(409, format!("{} must be unique.", names.join(" and ")));
     }
     if refusal.status != super::answer::INVALID {

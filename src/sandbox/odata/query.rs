@@ -100,7 +100,7 @@ impl Options {
         } else {
             out.sort_by(|a, b| {
                 for (name, down) in &self.orderby {
-                    let order = order(&view.property(a, name), &view.property(b, name));
+                    let order = order(view.property(a, name).as_ref(), view.property(b, name).as_ref());
                     let order = if *down { order.reverse() } else { order };
                     if order.is_ne() {
                         return order;
@@ -136,13 +136,13 @@ impl Options {
     }
 }
 
-fn order(a: &Option<Value>, b: &Option<Value>) -> std::cmp::Ordering {
+fn order(a: Option<&Value>, b: Option<&Value>) -> std::cmp::Ordering {
     match (a, b) {
         (Some(Value::Number(a)), Some(Value::Number(b))) => {
             a.as_f64().unwrap_or_default().total_cmp(&b.as_f64().unwrap_or_default())
         }
         (a, b) => {
-            let text = |value: &Option<Value>| value.as_ref().and_then(crate::value::text);
+            let text = |value: Option<&Value>| value.and_then(crate::value::text);
             text(a).cmp(&text(b))
         }
     }

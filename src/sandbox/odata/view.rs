@@ -8,7 +8,7 @@ use crate::{
         render::stamp,
         shape::Shape,
         simulation::Simulation,
-        store::{Row, Store},
+        store::{Row, Store, Table},
     },
     value::text,
 };
@@ -109,15 +109,14 @@ impl<'a> View<'a> {
     /// The row with these properties, or with all.
     pub(super) fn entity(&self, row: &Row, select: Option<&[String]>) -> Map<String, Value> {
         let mut out = Map::new();
-        let names: Vec<String> = match select {
-            Some(names) => names.to_vec(),
-            None => {
-                let spec = &self.shape.kind.spec;
-                let fields = spec.fields.values().map(|field| field.wire_name().to_owned());
-                let own = ["created_at", "modified_at", "id"].map(str::to_owned);
-                let above = self.parent().into_iter().chain(self.through()).map(|(wire, _)| wire.to_owned());
-                own.into_iter().chain(above).chain(fields).chain(self.shape.ignored.iter().cloned()).collect()
-            }
+        let names: Vec<String> = if let Some(names) = select {
+            names.to_vec()
+        } else {
+            let spec = &self.shape.kind.spec;
+            let fields = spec.fields.values().map(|field| field.wire_name().to_owned());
+            let own = ["created_at", "modified_at", "id"].map(str::to_owned);
+            let above = self.parent().into_iter().chain(self.through()).map(|(wire, _)| wire.to_owned());
+            own.into_iter().chain(above).chain(fields).chain(self.shape.ignored.iter().cloned()).collect()
         };
         for name in names {
             if let Some(value) = self.shown(row, &name) {
@@ -157,9 +156,11 @@ impl<'a> View<'a> {
             if let Some(through) = through.filter(|through| through.kind == own) {
                 return Some(Nav::Many(kind.name.clone(), Some(through.wire.clone())));
             }
-            let field = kind.spec.fields.values().find(|field| {
-                field.reference.as_ref().is_some_and(|target| target.kind.as_deref() == Some(own))
-            })?;
+            let field = kind
+                .spec
+                .fields
+                .values()
+                .find(|field| field.reference.as_ref().is_some_and(|target| target.kind.as_deref() == Some(own)))?;
             kind.inside().is_none().then(|| Nav::Many(kind.name.clone(), Some(field.wire_name().to_owned())))
         })
     }
@@ -181,7 +182,7 @@ impl<'a> View<'a> {
                         .store
                         .table(kind)
                         .into_iter()
-                        .flat_map(|table| table.rows())
+                        .flat_map(Table::rows)
                         .filter(|other| other.text(wire).as_deref() == Some(&*row.id))
                         .collect(),
                 };

@@ -76,7 +76,8 @@ async fn a_move_shows_what_it_destroys_and_makes_the_rest_anew() {
     // The server made the installation of the new fleet's service itself.
     let installs = stack.sandbox.objects("balena", "ServiceInstall");
     assert_eq!(installs.len(), 1, "{installs:?}");
-    let kept = stack.sandbox.objects("balena", "DeviceTag").len() + stack.sandbox.objects("balena", "DeviceConfigVariable").len();
+    let kept = stack.sandbox.objects("balena", "DeviceTag").len()
+        + stack.sandbox.objects("balena", "DeviceConfigVariable").len();
     assert_eq!(kept, 2);
 }
 
@@ -233,9 +234,16 @@ async fn fleets_are_told_apart_whatever_the_case_of_their_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_the_server_reserves_are_refused_before_any_call() {
     let stack = stack().await;
-    let text = OBJECTS.replace("tags: {site: north}", "tags: {io.balena.features: x}\n  environmentVariables: [{name: BALENA_HOST, value: x}]");
+    let text = OBJECTS.replace(
+        "tags: {site: north}",
+        "tags: {io.balena.features: x}\n  environmentVariables: [{name: BALENA_HOST, value: x}]",
+    );
     stack.write("objects.yaml", &text);
     stack.sandbox.clear_log();
     let told = told(&stack.plan().await);
-    assert_eq!(told.iter().filter(|told| told.starts_with("PL0107") && told.contains("is reserved")).count(), 2, "{told:?}");
+    assert_eq!(
+        told.iter().filter(|told| told.starts_with("PL0107") && told.contains("is reserved")).count(),
+        2,
+        "{told:?}"
+    );
 }

@@ -59,25 +59,28 @@ const ELSEWHERE: [&str; 2] = ["custom_latitude", "custom_longitude"];
 
 impl Shelf {
     fn new() -> Self {
-        let mut shelf =
-            Self { token_is_good: true, has_v7: true, has_whoami: true, next: 100, ..Self::default() };
-        shelf.put("organization", 1, json!({"name": "Acme", "handle": "acme"}));
-        shelf.put("organization", 9, json!({"name": "Others", "handle": "others"}));
-        shelf.put("device_type", 10, json!({"slug": "nuc", "name": "NUC"}));
-        shelf.put("application", 90, json!({
-            "app_name": "weather", "slug": "others/weather", "organization": 9, "is_for__device_type": 10,
-            "is_public": true,
-        }));
+        let mut shelf = Self { token_is_good: true, has_v7: true, has_whoami: true, next: 100, ..Self::default() };
+        shelf.put("organization", 1, &json!({"name": "Acme", "handle": "acme"}));
+        shelf.put("organization", 9, &json!({"name": "Others", "handle": "others"}));
+        shelf.put("device_type", 10, &json!({"slug": "nuc", "name": "NUC"}));
+        shelf.put(
+            "application",
+            90,
+            &json!({
+                "app_name": "weather", "slug": "others/weather", "organization": 9, "is_for__device_type": 10,
+                "is_public": true,
+            }),
+        );
         shelf
     }
 
-    fn put(&mut self, set: &str, id: u64, row: Value) {
+    fn put(&mut self, set: &str, id: u64, row: &Value) {
         let mut row = row.as_object().unwrap().clone();
         row.insert("id".into(), id.into());
         self.sets.entry(set.into()).or_default().push(row);
     }
 
-    pub(super) fn add(&mut self, set: &str, row: Value) -> u64 {
+    pub(super) fn add(&mut self, set: &str, row: &Value) -> u64 {
         self.next += 1;
         self.put(set, self.next, row);
         self.next
@@ -89,7 +92,9 @@ impl Shelf {
             return match (self.has_whoami, self.token_is_good) {
                 (false, _) => Reply::html(404, "Not found"),
                 (true, false) => Reply::empty(401),
-                (true, true) => Reply::json(200, &json!({"id": 5, "actorType": "user", "actorTypeId": 2, "username": "jane"})),
+                (true, true) => {
+                    Reply::json(200, &json!({"id": 5, "actorType": "user", "actorTypeId": 2, "username": "jane"}))
+                }
             };
         }
         let Some(rest) = asked.path.strip_prefix("/v7/").filter(|_| self.has_v7) else {
@@ -129,14 +134,11 @@ impl Shelf {
                 if self.sets.get(&set).is_some_and(|rows| rows.iter().any(twin)) {
                     return text(409, "\"application\" and \"name\" must be unique.");
                 }
-                let id = self.add(&set, row.into());
+                let id = self.add(&set, &row.into());
                 let row = self.sets[&set].last().unwrap().clone();
                 Reply::Answer(
                     201,
-                    vec![
-                        ("content-type", "application/json".into()),
-                        ("location", format!("/v7/{set}(@id)?@id={id}")),
-                    ],
+                    vec![("content-type", "application/json".into()), ("location", format!("/v7/{set}(@id)?@id={id}"))],
                     shown(&row).to_string(),
                 )
             }
@@ -284,7 +286,11 @@ impl Balena {
     pub(super) fn queries(&self, path: &str) -> Vec<String> {
         let log = self.server.log();
         let reads = log.iter().filter(|asked| asked.method == "GET" && asked.path == path);
-        reads.map(|asked| asked.query.iter().map(|(name, value)| format!("{name}={value}&")).collect()).collect()
+        let shown = |asked: &Asked| {
+            let pairs: Vec<String> = asked.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            pairs.join("&")
+        };
+        reads.map(shown).collect()
     }
 
     pub(super) fn urls(&self) -> Vec<String> {

@@ -24,7 +24,7 @@ struct Printed {
 }
 
 #[derive(Deserialize)]
-struct Set {
+struct Observed {
     set: String,
     section: String,
     key: Vec<Vec<String>>,
@@ -126,7 +126,7 @@ fn kind_of(set: &str) -> std::sync::Arc<Kind> {
 
 #[test]
 fn every_observed_field_is_described_and_no_other() {
-    let sets: Vec<Set> = read("balena", "fields.json");
+    let sets: Vec<Observed> = read("balena", "fields.json");
     let described: BTreeSet<String> =
         api("balena").kinds.values().map(|kind| kind.spec.path.trim_matches('/').to_owned()).collect();
     // Lookups of which the table has no row: they are read only.
@@ -150,9 +150,8 @@ fn every_observed_field_is_described_and_no_other() {
         wires.extend(mine);
         assert_eq!(wires, set.writable.iter().cloned().collect(), "{}, section {}", set.set, set.section);
         for name in &set.served {
-            let read = spec.fields.values().any(|field| {
-                (field.read_only || field.not_sent) && field.wire_name() == name
-            });
+            let read =
+                spec.fields.values().any(|field| (field.read_only || field.not_sent) && field.wire_name() == name);
             assert!(
                 read || spec.ignored.contains_key(name) || spec.excluded.contains_key(name),
                 "`{name}` of {} (section {}) is neither a field nor named with a reason",
