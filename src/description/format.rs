@@ -303,6 +303,8 @@ pub struct Errors {
     pub conflict: Vec<u16>,
     /// Codes that mean "exists already", whatever the status.
     pub conflict_codes: Vec<String>,
+    /// Statuses of faults that may be the request's own: a read is repeated once after them.
+    pub once: Vec<u16>,
     /// Statuses of passing faults; 429, 502, 503 and 504 unless given.
     pub retry: Vec<u16>,
     /// Statuses of refusals that mean "no such object" where the message has one of these words, in any case; the read

@@ -1,7 +1,6 @@
 //! OData URLs: sets, keys, `$select`, `$filter`, `$expand` and the rest as text.
 //!
-//! What names objects of a set to be written is an [`Address`], and there is none without a key or a filter: a write of
-//! a whole set cannot be expressed.
+//! An OData server applies a write without a key and without a filter to every row: [`has_key`] tells such paths.
 
 use std::fmt;
 
@@ -211,31 +210,6 @@ impl Query {
             ("$skip", self.skip.map(|skip| skip.to_string())),
         ];
         options.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
-    }
-}
-
-/// What a write is about: objects of a set, named by a key, or by a filter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
-    path: String,
-    filter: Option<Filter>,
-}
-
-impl Address {
-    /// The object with a key; with a filter, only while that holds too.
-    pub fn by_key(set: &str, key: &Key, filter: Option<Filter>) -> Self {
-        Self { path: path(set, Some(key)), filter }
-    }
-
-    /// The objects that a filter means.
-    pub fn by_filter(set: &str, filter: Filter) -> Self {
-        Self { path: path(set, None), filter: Some(filter) }
-    }
-
-    /// Path and query options.
-    pub fn parts(&self) -> (String, Vec<(&'static str, String)>) {
-        let filter = self.filter.as_ref().map(|filter| ("$filter", filter.to_string()));
-        (self.path.clone(), filter.into_iter().collect())
     }
 }
 

@@ -449,6 +449,11 @@ impl Remote {
             Err(HttpError::Auth { answer: Some(answer), .. }) if self.caller.is_some() => {
                 Err(self.denied(call, *answer))
             }
+            Err(HttpError::Server { site, answer, processed, .. })
+                if self.api.spec.dialect == DialectName::Odata && answer.status == 500 && answer.body.is_empty() =>
+            {
+                Err(HttpError::Server { site, message: unexplained(call), answer, processed })
+            }
             other => other,
         }
     }
@@ -521,6 +526,16 @@ impl Remote {
         let message = dialect::error_text(&self.api, &answer.body).unwrap_or_else(|| answer.excerpt());
         Err(answer.refused(message))
     }
+}
+
+/// What an OData server may mean by a failure without a word.
+fn unexplained(call: &Call) -> String {
+    let asked = |name: &str| call.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let named = [asked("$select"), asked("$expand")].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    if named.is_empty() {
+        return "it gave no explanation".into();
+    }
+    format!("it gave no explanation, as servers do that lack something of what is asked for: `{named}`")
 }
 
 /// Path of one object, with its templates.

@@ -59,8 +59,10 @@ async fn a_fleet_is_made_and_kept_on_a_server_that_is_not_ours() {
     let balena = Balena::start().await;
     balena.write("fleet.yaml", FLEET);
     converge(&balena.options).await;
+    let mut writes = balena.writes();
+    writes.sort();
     assert_eq!(
-        balena.writes(),
+        writes,
         [
             "POST /v7/application",
             "POST /v7/application_environment_variable",
@@ -160,6 +162,8 @@ async fn what_not_every_server_has_is_asked_for_only_where_it_is_declared() {
     balena.write("fleet.yaml", &format!("{FLEET}{}", device.replace("uuid:", "customLatitude: \"1.5\", uuid:")));
     let planned = plan(&balena.options).await;
     assert!(problems(&planned).contains("PL0424 `GET /v7/device`"), "{}", problems(&planned));
+    assert!(problems(&planned).contains("lack something of what is asked for: `id,uuid,"), "{}", problems(&planned));
+    assert!(problems(&planned).contains("each of 2 attempts"), "{}", problems(&planned));
     assert!(!lines(&planned.document).iter().any(|line| line.contains("Device")));
 }
 
