@@ -12,7 +12,7 @@ use super::{
     store::{Row, Store},
 };
 use crate::{
-    description::format::{Condition, FieldSpec},
+    description::format::{Condition, DialectName, FieldSpec},
     value::{is_empty, text},
 };
 
@@ -60,6 +60,8 @@ pub(super) fn complete(shape: &Shape, row: &mut Row, creates: bool) {
 
 /// What a new row lacks.
 pub(super) fn missing(shape: &Shape, row: &Row) -> Vec<Fault> {
+    // To OData, an empty text is a text.
+    let empty_is_text = shape.kind.dialect == DialectName::Odata;
     let mut faults = Vec::new();
     for field in shape.kind.spec.fields.values().filter(|field| !field.read_only && !field.not_sent) {
         // What creates do not take is there by itself.
@@ -68,7 +70,7 @@ pub(super) fn missing(shape: &Shape, row: &Row) -> Vec<Fault> {
         }
         let needed = field.required || field.required_when.as_ref().is_some_and(|when| holds(shape, row, when));
         let given = row.get(field.wire_name()).is_some_and(|value| {
-            !value.is_null() && (value.as_str() != Some("") || field.nullable || field.fill.is_some())
+            !value.is_null() && (value.as_str() != Some("") || field.nullable || field.fill.is_some() || empty_is_text)
         });
         if needed && !given {
             faults.push(Fault {

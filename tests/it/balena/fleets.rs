@@ -247,3 +247,20 @@ async fn names_that_the_server_reserves_are_refused_before_any_call() {
         "{told:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_value_and_one_with_quotes_are_values() {
+    let stack = stack().await;
+    let text = OBJECTS.replace("tags: {site: north}", "tags: {site: \"\", \"it's/here&now\": \"it's\"}\n  environmentVariables: [{name: EMPTY, value: \"\"}, {name: FLAG, value: true}]");
+    stack.write("objects.yaml", &text);
+    stack.apply().await;
+    stack.assert_empty().await;
+    let values: Vec<Value> = ["DeviceEnvironmentVariable", "DeviceTag"]
+        .iter()
+        .flat_map(|kind| stack.sandbox.objects("balena", kind))
+        .map(|object| object["attributes"]["value"].clone())
+        .collect();
+    let mut values: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
+    values.sort_unstable();
+    assert_eq!(values, ["", "", "it's", "true"]);
+}
