@@ -77,6 +77,7 @@ fn world(count: usize) -> World {
             synced: false,
             never_delete: false,
             detailed: false,
+            joins: std::collections::HashMap::new(),
         });
         observed.standing.push(Standing::Known(Some(index)));
         observed.found.push(Some(Found::Owned));

@@ -12,7 +12,7 @@ use crate::{
     dialect::{self, Encoder, encode_fields},
     diff::compose,
     plan::{Operation, Step},
-    value::{Fields, Target, as_reference, set_path, text},
+    value::{Fields, Target, as_reference, get_path, set_path, text},
 };
 
 impl Shared<'_> {
@@ -22,14 +22,37 @@ impl Shared<'_> {
         let mut fields = Fields::new();
         for (name, value) in &step.desired {
             // A null that nothing is there to clear is not sent.
-            if value.is_null() || in_path(&step.kind, name) {
+            let later = step.kind.field(name).is_some_and(|spec| spec.update_only);
+            if value.is_null() || later || in_path(&step.kind, name) {
+                continue;
+            }
+            // The object that the entry hangs on says it.
+            if step.kind.inside().and_then(|inside| inside.through.as_ref()).is_some_and(|by| by.field == *name) {
                 continue;
             }
             fields.insert(name.clone(), value.clone());
         }
         let mut attributes = self.encode(&specs, &fields, true)?;
         self.add_parent(step, &mut attributes)?;
+        self.add_caller(step, &mut attributes)?;
+        for (name, value) in &step.kind.spec.create.body {
+            if !attributes.contains_key(name) {
+                attributes.insert(name.clone(), value.clone());
+            }
+        }
         Ok(attributes)
+    }
+
+    /// Objects of the caller's own name the caller.
+    fn add_caller(&self, step: &Step, attributes: &mut Fields) -> Result<(), String> {
+        let Some(mine) = step.kind.spec.mine.as_ref().filter(|mine| mine.sent) else { return Ok(()) };
+        let caller = self.remote(&step.action.connection).and_then(|remote| remote.caller.as_deref());
+        let value = caller
+            .and_then(|caller| get_path(caller, &mine.caller))
+            .filter(|value| !value.is_null())
+            .ok_or_else(|| format!("the API does not say whose the credential is (`{}`)", mine.caller))?;
+        set_path(attributes, &mine.wire, value.clone());
+        Ok(())
     }
 
     /// Attributes of an update: the fields that differ, each as the API wants it.
@@ -100,7 +123,28 @@ impl Shared<'_> {
         Ok(out)
     }
 
-    fn encode(&self, specs: &Specs, fields: &Fields, creating: bool) -> Result<Fields, String> {
+    /// The query parameters that a create takes fields by.
+    pub(super) fn create_query(&self, step: &Step) -> Vec<(String, String)> {
+        let kind = &step.kind;
+        let mut out: Vec<(String, String)> =
+            kind.spec.create.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        for (name, spec) in &kind.spec.fields {
+            let (Some(query), Some(value)) = (&spec.query, step.desired.get(name).filter(|value| !value.is_null()))
+            else {
+                continue;
+            };
+            let one: Fields = [(name.clone(), value.clone())].into_iter().collect();
+            let plain = crate::description::format::FieldSpec { query: None, ..spec.clone() };
+            let specs: Specs = [(name.clone(), plain)].into_iter().collect();
+            let encoded = self.encode(&specs, &one, true).ok();
+            let sent =
+                encoded.and_then(|fields| text(&dialect::attribute(kind, &Value::Object(fields), spec.wire_name())?));
+            out.extend(sent.map(|sent| (query.clone(), sent)));
+        }
+        out
+    }
+
+    pub(super) fn encode(&self, specs: &Specs, fields: &Fields, creating: bool) -> Result<Fields, String> {
         let encoder =
             Encoder { id: &|address| self.made.id(address), open: self.context.open, read: self.context.read };
         encode_fields(specs, fields, creating, &encoder).map_err(|error| error.to_string())
@@ -108,6 +152,11 @@ impl Shared<'_> {
 
     /// The flat route of an entry names the parent in the body.
     fn add_parent(&self, step: &Step, attributes: &mut Fields) -> Result<(), String> {
+        if let Some(through) = step.kind.inside().and_then(|inside| inside.through.as_ref()) {
+            let id = self.joined(step).ok_or_else(|| format!("its {} is not known", through.kind))?;
+            set_path(attributes, &through.wire, id.parse::<u64>().map_or(Value::String(id), Value::from));
+            return Ok(());
+        }
         let Some(wire) = step.kind.inside().and_then(|inside| inside.parent_wire.as_deref()) else { return Ok(()) };
         let path = step.kind.spec.create.path.as_deref().unwrap_or(&step.kind.spec.path);
         if step.embedded || path.contains("{parent}") {

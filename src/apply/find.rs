@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::Shared;
 use crate::{
-    description::{Kind, hook},
-    dialect::{Decoded, decode, decode_row, included},
+    description::{Kind, format::Verb, hook},
+    dialect::{Decoded, decode, decode_row, entries},
     http::HttpError,
-    live::{ListQuery, Remote, can_list, natural_key},
+    live::{ListQuery, Remote, can_list, item_vars, natural_key, natural_keys, qualify},
     plan::Step,
     value::{Target, as_reference, get_path, text},
 };
@@ -63,6 +63,8 @@ impl Shared<'_> {
                 continue;
             }
             let Some(mut decoded) = decode_row(kind, row, &seal) else { continue };
+            decoded.id = kind.full_id(parent, &decoded.id);
+            qualify(kind, parent, &mut decoded.fields);
             if let Some((field, value)) = &scope
                 && decoded.fields.get(*field).is_none_or(Value::is_null)
             {
@@ -74,8 +76,8 @@ impl Shared<'_> {
             {
                 decoded.fields.insert(hook.field().to_owned(), decode(spec, &raw, &seal));
             }
-            if let Some(key) = natural_key(kind, step.specs(), parent, &decoded.fields) {
-                shelf.entry(key).or_default().push(decoded);
+            for key in natural_keys(kind, step.specs(), parent, &decoded.fields) {
+                shelf.entry(key).or_default().push(decoded.clone());
             }
         }
         shelf
@@ -117,7 +119,12 @@ impl Shared<'_> {
             return self.children(remote, kind, &step.action.kind, parent).await;
         }
         if !can_list(kind) {
-            return Ok(None);
+            // What cannot be listed is asked for by the id that its fields make.
+            let Some(id) = kind.id_by_fields(parent, &step.desired).filter(|_| kind.can(Verb::Get)) else {
+                return Ok(None);
+            };
+            let vars = item_vars(kind, &id, parent, None);
+            return Ok(remote.get(kind, &vars, &[]).await?.map(|(row, _)| vec![row]));
         }
         let mut asked = ListQuery::default();
         if let (Some(scope), Some(parent)) = (&kind.spec.scope, parent) {
@@ -151,8 +158,8 @@ impl Shared<'_> {
         let mut out = HashMap::new();
         for row in &listing.rows {
             let id = crate::dialect::id_of(&parent.kind, row)?;
-            if let Some(rows) = included(&parent.kind, child, row, include, &along) {
-                out.insert(id, rows.into_iter().cloned().collect());
+            if let Some(rows) = entries(&parent.kind, child, row, other_side(remote, child).as_deref(), &along) {
+                out.insert(id, rows);
             }
         }
         Some(out)
@@ -181,8 +188,14 @@ impl Shared<'_> {
         let vars = |name: &str| (name == "id").then(|| parent.to_owned());
         let Some((row, more)) = remote.get(parent_kind, &vars, &[include.to_owned()]).await? else { return Ok(None) };
         let along = by_type_and_id(&more);
-        Ok(included(parent_kind, child, &row, include, &along).map(|rows| rows.into_iter().cloned().collect()))
+        Ok(entries(parent_kind, child, &row, other_side(remote, child).as_deref(), &along))
     }
+}
+
+/// The attribute of the objects that entries hang on which names the other side.
+fn other_side(remote: &Remote, child: &Kind) -> Option<String> {
+    let through = child.inside()?.through.as_ref()?;
+    Some(remote.api.kind(&through.kind)?.field(&through.field)?.wire_name().to_owned())
 }
 
 fn by_type_and_id(rows: &[Value]) -> HashMap<(String, String), &Value> {

@@ -7,9 +7,12 @@ mod create;
 mod delete;
 mod encode;
 mod find;
+mod join;
 mod record;
 mod run;
 mod update;
+mod upsert;
+mod whole;
 mod write;
 
 use std::{
@@ -125,6 +128,8 @@ struct Shared<'a> {
     old_intents: HashMap<String, Vec<String>>,
     /// Steps that are sent along in the create of their parent, by its address.
     embedded_in: HashMap<String, Vec<usize>>,
+    /// Objects that entries hang on, found or made in this run.
+    joins: join::Joins,
     /// Steps of entries, by the parent's id or address.
     entries_of: HashMap<String, Vec<usize>>,
     run: String,

@@ -60,6 +60,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         context,
         embedded_in,
         entries_of,
+        joins: super::join::Joins::default(),
         plan,
         policies,
         made: Made::default(),

@@ -89,6 +89,8 @@ pub enum DialectName {
     Rest,
     /// JSON:API: `{"data": {"type", "id", "attributes", "relationships"}}`.
     Jsonapi,
+    /// OData: keys in parentheses, `$select`, `$filter`, `$expand`; lists as `{"d": [...]}` or `{"value": [...]}`.
+    Odata,
 }
 
 /// How field names are spelled on the wire.
@@ -116,7 +118,7 @@ pub enum AuthScheme {
     /// OAuth 2.0 client credentials (RFC 6749 section 4.4).
     Oauth2(OAuth2Scheme),
     /// A token got by logging in, and refreshed.
-    Login(LoginScheme),
+    Login(Box<LoginScheme>),
 }
 
 /// A key in a header or a query parameter.
@@ -221,6 +223,13 @@ pub struct Check {
     pub query: IndexMap<String, String>,
     /// Where the answer names the caller.
     pub identity: Option<String>,
+    /// Every run makes this read before all others, and reads nothing else where it fails: for APIs that answer a bad
+    /// credential with a part of their data.
+    pub required: bool,
+    /// Where the answer has what `lockout.caller` fields are compared with; `id` unless given.
+    pub caller: Option<String>,
+    /// Path of the read that has `caller`, where it is not `path`. A credential that is nobody's may be refused it.
+    pub caller_path: Option<String>,
 }
 
 /// What bodies are wrapped in; paths are dotted member names, none means bare.
@@ -276,6 +285,8 @@ pub enum PagingStyle {
     Link,
     /// The next page's URL in the body (`next`, `@odata.nextLink`).
     NextUrl,
+    /// OData: the rows whose id is greater than the last one's, in the order of ids; safe while rows go.
+    AfterId,
 }
 
 /// How errors look and what status codes mean.
@@ -292,8 +303,27 @@ pub struct Errors {
     pub conflict: Vec<u16>,
     /// Codes that mean "exists already", whatever the status.
     pub conflict_codes: Vec<String>,
+    /// Statuses of faults that may be the request's own: a read is repeated once after them.
+    pub once: Vec<u16>,
     /// Statuses of passing faults; 429, 502, 503 and 504 unless given.
     pub retry: Vec<u16>,
+    /// Statuses of refusals that mean "no such object" where the message has one of these words, in any case; the read
+    /// or deletion of one object, or a list below one, then finds nothing.
+    pub absent_words: Option<Words>,
+    /// Statuses of refusals that mean "exists already" where the message has one of these words, and else do not.
+    pub conflict_words: Option<Words>,
+    /// Status of a body that is refused, where it is not the dialect's; the simulated API answers with it.
+    pub invalid: Option<u16>,
+}
+
+/// Refusals that say more in words than by their status.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Words {
+    /// The statuses.
+    pub statuses: Vec<u16>,
+    /// The words, of which the message has one.
+    pub words: Vec<String>,
 }
 
 /// Documented limits, and the headers that tell what is left of them.
@@ -367,6 +397,8 @@ pub struct KindSpec {
     pub inside: Option<Inside>,
     /// The parent that lists are limited to.
     pub scope: Option<Scope>,
+    /// Only the caller's own objects count.
+    pub mine: Option<Mine>,
     /// What the API cannot do for this kind.
     pub lacks: Vec<Verb>,
     /// The list call.
@@ -405,6 +437,10 @@ pub struct KindSpec {
     pub archive: Option<Archive>,
     /// Objects without which plumb could not go on: deleting or demoting one is refused.
     pub lockout: Option<Lockout>,
+    /// Objects that wait for a person after they were made.
+    pub pending: Option<Pending>,
+    /// The API makes objects of this kind by itself, through another one.
+    pub appears: Option<Appears>,
     /// Name of the hook that does what data cannot say.
     pub hook: Option<String>,
 }
@@ -435,6 +471,9 @@ pub struct IdSpec {
     pub wire: IdWire,
     /// Field whose value the client chooses as the id (create by PUT).
     pub client: Option<String>,
+    /// The id tells objects of one parent apart only: plumb puts the parent's id and a slash before it. The parent is
+    /// that of `scope`, or the one that the object is inside; paths may name the parents above it by their own fields.
+    pub local: bool,
 }
 
 /// How ids are written in request bodies.
@@ -476,6 +515,28 @@ pub struct Inside {
     pub at_least_one: Option<Condition>,
     /// Field that refers to the parent on the wire, where the flat route needs it.
     pub parent_wire: Option<String>,
+    /// The entries hang on an object that joins the parent with something else.
+    pub through: Option<Through>,
+}
+
+/// The object that entries hang on: it joins their parent with what one of their fields refers to, and is found or
+/// made when it is needed.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Through {
+    /// Its kind, a lookup.
+    pub kind: String,
+    /// Field of that kind that refers to the parent.
+    pub parent: String,
+    /// Field of that kind, and of the entries, that refers to the other side.
+    pub field: String,
+    /// Value of the parents' include parameter that brings such objects along; the entries' own `include` is theirs.
+    pub include: String,
+    /// Attribute of the entries that refers to it.
+    pub wire: String,
+    /// Path of its collection.
+    #[serde(skip)]
+    pub path: String,
 }
 
 /// How entries inside a parent are written.
@@ -497,10 +558,27 @@ pub enum InsideForm {
 pub struct Scope {
     /// The reference field that names the parent.
     pub field: String,
-    /// Query parameter that limits the list to one parent's id; none where the path has `{field}`.
+    /// Query parameter that limits the list to one parent's id; none where the path has `{field}`. In OData it is the
+    /// attribute that refers to the parent, and one list is limited to as many parents as its URL has room for.
     pub filter: Option<String>,
     /// The API has no list over all parents.
     pub required: bool,
+    /// Path of the list below one parent, where it is another collection than that of all.
+    pub path: Option<String>,
+    /// Query parameters of a list that is not limited to parents.
+    pub unlimited: IndexMap<String, String>,
+}
+
+/// Only the caller's own objects count: those that name the caller.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Mine {
+    /// Attribute that names the caller.
+    pub wire: String,
+    /// Where the answer of the API's `check` has its value.
+    pub caller: String,
+    /// Creates send it.
+    pub sent: bool,
 }
 
 /// The list call.
@@ -533,12 +611,48 @@ pub struct CallSpec {
     pub query: IndexMap<String, String>,
     /// Member that the request body is put under, where it differs from the API's; empty for bare.
     pub envelope: Option<String>,
+    /// Paths of objects that are made by another call, the first whose condition holds.
+    pub instead: Vec<Instead>,
+    /// Refused while somebody else has to act first: the action then waits instead of failing.
+    pub waits: Option<Waits>,
     /// The call answers with nothing; what it made is looked up.
     pub answers_nothing: bool,
     /// Statuses that mean success; any 2xx unless given.
     pub success: Vec<u16>,
     /// The answer is `202 Accepted` with a `Location` to poll.
     pub poll: bool,
+    /// Of a create: what turns out to exist is looked up, and updated where it is not as declared.
+    pub upsert: bool,
+    /// Attributes that every create sends where the object has none of its own.
+    pub body: IndexMap<String, Value>,
+    /// Statuses of refusals that pass: what used the object went a moment ago, and the API has not noticed yet.
+    pub busy: Vec<u16>,
+}
+
+/// Another path of a call.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Instead {
+    /// For which objects.
+    pub when: Condition,
+    /// The path.
+    pub path: String,
+}
+
+/// What a refused create waits for: an object of another kind of the same scope that is not ready yet.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Waits {
+    /// The kind.
+    #[serde(rename = "for")]
+    pub kind: String,
+    /// Fields of it by own field: one of the declared ones tells which object it is.
+    pub by: IndexMap<String, String>,
+    /// What it is like while it is waited for.
+    #[serde(rename = "while")]
+    pub condition: Condition,
+    /// Who has to do what, in words.
+    pub message: String,
 }
 
 /// The update call.
@@ -561,6 +675,12 @@ pub struct UpdateSpec {
     pub style: UpdateStyle,
     /// Attribute (or `etag`) that is sent back so that a change in between is refused.
     pub lock: Option<String>,
+    /// A refused lock is tried once more with what is live then, where that does not contradict the plan.
+    pub lock_again: bool,
+    /// Fields that cannot be changed and are sent along all the same, in `style: replaceFields`.
+    pub also: Vec<String>,
+    /// Objects that the call does not take: a change of one is a delete and a create.
+    pub unless: Vec<Condition>,
 }
 
 /// What the body of an update is.
@@ -576,6 +696,9 @@ pub enum UpdateStyle {
     JsonPatch,
     /// The whole object: what is live, with the declared fields laid over.
     Replace,
+    /// The described fields, all of them: what is live, with the declared ones laid over. Nothing else of the answer is
+    /// sent back.
+    ReplaceFields,
 }
 
 /// Calls that take many objects.
@@ -635,6 +758,8 @@ pub enum FieldType {
     Ref,
     /// A file that is uploaded: `{file: PATH}`.
     File,
+    /// Where a value goes that the answer to a create has once, such as a token: `{file: PATH}`.
+    Sink,
     /// Any JSON.
     Any,
 }
@@ -653,7 +778,7 @@ pub struct FieldSpec {
     pub wire: Option<String>,
     /// Other places of an answer's object that have the value: paths such as `relationships.users.data[*].id`.
     pub read: Vec<String>,
-    /// Attribute of creates, where it differs from `wire`. In JSON:API `relationships.NAME.TYPE` sends ids as a
+    /// Attribute of creates, where it differs from `wire`; empty where creates do not take it. In JSON:API `relationships.NAME.TYPE` sends ids as a
     /// relationship, `{"NAME": {"data": [{"type": "TYPE", "attributes": {"id": 1}}]}}`.
     pub create_wire: Option<String>,
     /// File field whose file's name it takes where the manifest leaves it out.
@@ -671,6 +796,8 @@ pub struct FieldSpec {
     pub allowed: Vec<Value>,
     /// Regular expression that the whole text must match.
     pub pattern: Option<String>,
+    /// Regular expression that the whole text must not match: names that are reserved.
+    pub not_pattern: Option<String>,
     /// Characters at most.
     pub max_length: Option<u32>,
     /// Smallest number.
@@ -722,6 +849,84 @@ pub struct FieldSpec {
     pub whole: bool,
     /// Fields whose change makes the server move this one too: where it is declared, it is sent along with them.
     pub moved_by: Vec<String>,
+    /// It is a part of the path alone: neither in bodies nor in answers.
+    pub path_only: bool,
+    /// Query parameter by which creates take it, in place of the body.
+    pub query: Option<String>,
+    /// Creates do not take it: where it is declared, an update follows.
+    pub update_only: bool,
+    /// Only a read of its own has it.
+    pub read_by: Option<ReadBy>,
+    /// What updates that send all described fields send where neither the manifest nor the API has a value.
+    pub fill: Option<Value>,
+    /// Blanks around the text are dropped before it is sent.
+    pub trim: bool,
+    /// Members that an object has by the value of another field.
+    pub variants: Option<Variants>,
+    /// A change of it moves more than the field: a manifest must allow it by `plumb.dev/allow: WORD`.
+    pub consent: Option<Consent>,
+    /// Asked for only where a manifest declares it, because not every server has it (OData's `$select`).
+    pub on_demand: bool,
+    /// In keys, the case of letters does not count: two objects cannot differ in that only.
+    pub key_ignores_case: bool,
+    /// What a change of it brings about besides.
+    pub effect: Option<Effect>,
+}
+
+/// What a change of a field brings about besides.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Effect {
+    /// In a sentence, for the plan.
+    pub note: Option<String>,
+    /// Fields that the server clears; one that is declared is sent along (`movedBy`).
+    pub clears: Vec<String>,
+    /// Fields with entries inside that the server deletes; those that are declared are made anew.
+    pub destroys: Vec<String>,
+}
+
+/// A read of its own that a field is in.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ReadBy {
+    /// Path of the call (GET).
+    pub path: String,
+    /// Where the answer has the value; the whole of it unless given.
+    pub value: Option<String>,
+}
+
+/// Members that an object has by the value of another field.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Variants {
+    /// The field beside the object that decides.
+    pub field: Option<String>,
+    /// The member of the object that decides.
+    pub member: Option<String>,
+    /// What there is for each of its values.
+    pub of: IndexMap<String, Variant>,
+}
+
+/// What an object has for one value of the deciding field.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Variant {
+    /// Members that it needs.
+    pub required: Vec<String>,
+    /// Members that it may have besides.
+    pub optional: Vec<String>,
+    /// Groups of members of which at least one must be there whole.
+    pub one_of: Vec<Vec<String>>,
+}
+
+/// What a change of a field does besides.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Consent {
+    /// Word of the annotation.
+    pub word: String,
+    /// What the change does, in a sentence that ends `… would …`.
+    pub message: String,
 }
 
 /// Where answers tell about an uploaded file, whose content they do not have: paths such as `attachment-file-size`.
@@ -816,6 +1021,8 @@ pub enum Equality {
     Blanks,
     /// HTML whitespace between and around tags.
     Html,
+    /// YAML or JSON texts that say the same.
+    Document,
 }
 
 /// What a reference refers to.
@@ -836,13 +1043,21 @@ pub struct RefSpec {
     /// Text before the id on the wire, for values such as `FlexibleAssetType: 33`; manifests then write `Kind/NAME`,
     /// and the field's `enum` stays allowed.
     pub wire_prefix: Option<String>,
-    /// Fields of the target's key that are taken from sibling fields: target field to own field.
+    /// Fields of the target's key that are taken from sibling fields: target field to own field, to `^field` for one of
+    /// the parent of an entry, or to `self` for the very object that has the reference.
     pub complete: IndexMap<String, String>,
     /// Fields of the target's key that are known, canonical; hooks set it.
     #[serde(skip)]
     pub fixed: IndexMap<String, Value>,
     /// The target need not exist before this object (cycles are broken by a later update).
     pub weak: bool,
+    /// How many parents' ids those of the target have before them, which do not go over the wire.
+    #[serde(skip)]
+    pub depth: usize,
+    /// The text of a manifest that names no declared object goes over the wire as it is: it is not looked up.
+    pub as_written: bool,
+    /// A text that names nothing, declared or live, goes over the wire as it is, for the API to judge.
+    pub or_as_written: bool,
 }
 
 /// A condition on an object: `wire` looks into the answer, `field` at the declared or decoded value.
@@ -908,6 +1123,8 @@ pub struct AtMostOne {
     /// What only one of them may fulfil.
     #[serde(rename = "where")]
     pub condition: Condition,
+    /// The API takes it from the former one by itself: the new one is written first, and the former read again.
+    pub moves: bool,
 }
 
 /// Objects without which plumb could not go on: deleting one, or changing it so that it is none any more, is refused.
@@ -918,6 +1135,26 @@ pub struct Lockout {
     pub caller: Option<String>,
     /// The last object of a parent that fulfils this is kept.
     pub last: Option<Condition>,
+    /// Field that shows the end of a key: that of the connection's own credential is kept.
+    pub key_end: Option<String>,
+}
+
+/// Objects that wait for a person: they are listed in every plan until that person acts.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Pending {
+    /// What such an object is like.
+    pub when: Condition,
+    /// Who has to do what, in words.
+    pub message: String,
+}
+
+/// Objects that the API makes by itself, through another one: they are looked for again when their turn comes.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Appears {
+    /// The reference field that names what brings them.
+    pub through: String,
 }
 
 /// Field and value that archive an object.

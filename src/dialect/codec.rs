@@ -4,6 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde_json::{Map, Number, Value, json};
 
+use super::odata;
 use crate::{
     description::format::{Encoding, FieldSpec, FieldType, IdWire, RefSpec},
     value::{Fields, Target, as_reference, file, reference, secret_hash, set_path, text, value_from},
@@ -62,7 +63,7 @@ pub fn decode(field: &FieldSpec, wire: &Value, seal: &dyn Fn(&str) -> Value) -> 
             }
             (other, _) => other.clone(),
         },
-        FieldType::Datetime | FieldType::File | FieldType::Any => wire.clone(),
+        FieldType::Datetime | FieldType::File | FieldType::Sink | FieldType::Any => wire.clone(),
     }
 }
 
@@ -104,9 +105,14 @@ fn decode_list(field: &FieldSpec, wire: &Value, seal: &dyn Fn(&str) -> Value) ->
 
 fn decode_ref(target: &RefSpec, wire: &Value) -> Value {
     let by = target.by.as_deref();
-    let value = match wire {
+    // OData expands a reference to one object as an array of one.
+    let one = odata::single(wire);
+    if one.is_null() {
+        return Value::Null;
+    }
+    let value = match &one {
         Value::Object(map) => {
-            map.get(by.unwrap_or("id")).or_else(|| map.get("id")).or_else(|| map.get("__id")).unwrap_or(wire)
+            map.get(by.unwrap_or("id")).or_else(|| map.get("id")).or_else(|| map.get("__id")).unwrap_or(&one)
         }
         other => other,
     };
@@ -285,6 +291,13 @@ fn encode_ref(spec: Option<&RefSpec>, target: &Target, encoder: &Encoder<'_>) ->
         Target::Id(id) | Target::Field(_, id) => id.clone(),
         Target::New(address) => (encoder.id)(address).ok_or_else(|| EncodeError::Unresolved(address.clone()))?,
     };
+    // The parent's id before it is plumb's own.
+    let id = match (spec.is_some_and(|spec| spec.depth > 0), target) {
+        (true, Target::Id(_) | Target::New(_)) => {
+            id.rsplit('/').next().unwrap_or_default().replace("%2F", "/").replace("%25", "%")
+        }
+        _ => id,
+    };
     if let Some(prefix) = spec.and_then(|spec| spec.wire_prefix.as_deref()) {
         return Ok(Value::String(format!("{prefix}{id}")));
     }
@@ -323,10 +336,11 @@ pub fn encode_fields(
     let mut places: Vec<(&str, &FieldSpec, &Value)> = Vec::new();
     for (name, value) in fields {
         let Some(spec) = specs.get(name) else { continue };
-        if spec.not_sent || spec.read_only {
+        if spec.not_sent || spec.read_only || spec.path_only || spec.query.is_some() {
             continue;
         }
         let wire_name = match (&spec.create_wire, creating) {
+            (Some(place), true) if place.is_empty() => continue,
             (Some(place), true) => place.as_str(),
             _ => spec.wire_name(),
         };

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::codec::decode;
+use super::{codec::decode, odata};
 use crate::{
     description::{
         Api, Kind,
-        format::{Condition, DialectName, FieldType, FileSpec, Paging},
+        format::{Condition, DialectName, FieldType, FileSpec, Paging, Words},
     },
     value::{Fields, Target, at_path, get_path, get_path_mut, is_empty, reference, text},
 };
@@ -44,10 +44,9 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<
     let path = kind.spec.list.items.as_deref().or(match kind.dialect {
         DialectName::Jsonapi => Some("data"),
         DialectName::Rest => api.spec.envelope.many.as_deref(),
+        DialectName::Odata => Some(odata::place(&body, api.spec.envelope.many.as_deref().unwrap_or_default())),
     });
-    let number = |paths: &[String]| {
-        paths.iter().filter_map(|path| get_path(&body, path)).find_map(|value| text(value)?.parse::<u64>().ok())
-    };
+    let number = |paths: &[String]| count(paths, &body);
     let (total, total_pages) = (number(&paging.total), number(&paging.total_pages));
     let mut next = None;
     let mut ended = false;
@@ -81,6 +80,10 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<
         {
             vec![row.take()]
         }
+        // An empty list may be null where the answer says that there is nothing, and an empty object: so the samples of
+        // one reference show it.
+        Some(Value::Null) if total == Some(0) => Vec::new(),
+        Some(Value::Object(map)) if map.is_empty() && found.is_some() => Vec::new(),
         _ => {
             let list = path.and_then(|path| get_path(&body, path));
             return Err(mismatch(path, list, &body, "a list"));
@@ -106,7 +109,7 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<
 pub fn slim<S: std::hash::BuildHasher>(kind: &Kind, row: &mut Value, keep: &HashSet<String, S>) {
     let attributes = match kind.dialect {
         DialectName::Jsonapi => row.get_mut("attributes").and_then(Value::as_object_mut),
-        DialectName::Rest => row.as_object_mut(),
+        DialectName::Rest | DialectName::Odata => row.as_object_mut(),
     };
     if let Some(attributes) = attributes {
         attributes
@@ -145,18 +148,45 @@ pub fn read_from<S: std::hash::BuildHasher>(kind: &Kind, fields: &HashSet<String
     paths.iter().flat_map(|path| [head(path), path.replace('-', "_")]).collect()
 }
 
+/// The number at the first of some paths that has one.
+fn count(paths: &[String], body: &Value) -> Option<u64> {
+    paths.iter().filter_map(|path| get_path(body, path)).find_map(|value| text(value)?.parse::<u64>().ok())
+}
+
 /// Reads an answer that holds one object.
 pub fn one(api: &Api, kind: &Kind, body: &Value) -> Result<Value, Mismatch> {
     let path = match kind.dialect {
         DialectName::Jsonapi => Some("data"),
         DialectName::Rest => kind.spec.answer.as_deref().or(api.spec.envelope.one.as_deref()),
+        // One object is a list of one, but for the bare answer to a create.
+        DialectName::Odata => kind.spec.answer.as_deref().or(api.spec.envelope.many.as_deref()),
     };
-    let found = path.and_then(|path| get_path(body, path)).unwrap_or(body);
+    let found = match (kind.dialect, path) {
+        (DialectName::Odata, Some(path)) => odata::rows(body, path).or_else(|| body.get(path)).unwrap_or(body),
+        _ => path.and_then(|path| get_path(body, path)).unwrap_or(body),
+    };
     match found {
         Value::Object(_) => Ok(found.clone()),
         Value::Array(items) if items.len() == 1 && items[0].is_object() => Ok(items[0].clone()),
         _ => Err(mismatch(path, path.and_then(|path| get_path(body, path)), body, "one object")),
     }
+}
+
+/// Whether an answer says by an empty list that there is no such object, as OData does.
+pub fn has_no_rows(api: &Api, kind: &Kind, body: &Value) -> bool {
+    kind.dialect == DialectName::Odata
+        && odata::rows(body, api.spec.envelope.many.as_deref().unwrap_or_default())
+            .and_then(Value::as_array)
+            .is_some_and(Vec::is_empty)
+}
+
+/// The id of a new object in the `Location` of the answer to its create.
+pub fn located(kind: &Kind, location: &str) -> Option<String> {
+    if kind.dialect == DialectName::Odata {
+        return odata::located(location);
+    }
+    let path = location.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    path.rsplit('/').next().filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
 fn mismatch(path: Option<&str>, found: Option<&Value>, body: &Value, wanted: &str) -> Mismatch {
@@ -191,7 +221,7 @@ pub fn id_of(kind: &Kind, row: &Value) -> Option<String> {
 /// The wire value of an attribute; nothing where the row does not have it at all. JSON:API attributes may be spelled
 /// with dashes or underscores; a path that starts with `attributes.`, `relationships.` or `meta.` is taken as it is.
 pub fn attribute(kind: &Kind, row: &Value, wire: &str) -> Option<Value> {
-    if kind.dialect == DialectName::Rest {
+    if kind.dialect != DialectName::Jsonapi {
         return at_path(row, wire);
     }
     if ["attributes.", "relationships.", "meta.", "links."].iter().any(|start| wire.starts_with(start)) || wire == "id"
@@ -234,6 +264,7 @@ pub struct Decoded {
 /// The id that an object goes by: its row's own, a singleton's kind, or the key of an entry that has no id.
 pub fn row_id(kind: &Kind, row: &Value) -> Option<String> {
     match (kind.spec.singleton, id_of(kind, row)) {
+        (true, _) if kind.spec.id.local => Some(kind.name.clone()),
         (_, Some(id)) => Some(id),
         (true, None) => Some(kind.name.clone()),
         (false, None) => kind.inside().and_then(|_| key_as_id(kind, row)),
@@ -245,7 +276,7 @@ pub fn decode_row(kind: &Kind, row: &Value, seal: &dyn Fn(&str) -> Value) -> Opt
     let id = row_id(kind, row)?;
     let mut fields = Fields::new();
     for (name, field) in &kind.spec.fields {
-        if field.write_only {
+        if field.write_only || field.path_only || field.read_by.is_some() {
             continue;
         }
         if field.ty == FieldType::Ref
@@ -288,7 +319,7 @@ fn key_as_id(kind: &Kind, row: &Value) -> Option<String> {
     let field = kind.spec.fields.get(kind.spec.key.last()?)?;
     let value = attribute(kind, row, field.wire_name())
         .or_else(|| field.read.iter().find_map(|path| attribute(kind, row, path)))?;
-    text(&value).or_else(|| text(value.get("id")?))
+    odata::reference_id(&value)
 }
 
 fn field_condition_on_row(kind: &Kind, row: &Value, condition: &Condition) -> bool {
@@ -315,8 +346,37 @@ fn decode_typed_ref(
     Some(reference(name, &Target::Id(id)))
 }
 
+/// The entries of a child kind that came along with their parent's row; nothing where they did not. `other` is the
+/// attribute of the objects that the entries hang on which names the other side, where they hang on such.
+pub fn entries<S: std::hash::BuildHasher>(
+    parent: &Kind,
+    child: &Kind,
+    row: &Value,
+    other: Option<&str>,
+    along: &std::collections::HashMap<(String, String), &Value, S>,
+) -> Option<Vec<Value>> {
+    let inside = child.inside()?;
+    let include = inside.include.as_deref()?;
+    if parent.dialect == DialectName::Jsonapi {
+        return included(parent, child, row, include, along).map(|rows| rows.into_iter().cloned().collect());
+    }
+    let Some(through) = &inside.through else { return row.get(include)?.as_array().cloned() };
+    let mut out = Vec::new();
+    for join in row.get(&through.include)?.as_array()? {
+        for entry in join.get(include)?.as_array()? {
+            let mut entry = entry.as_object()?.clone();
+            entry.insert(through.wire.clone(), join.get("id").cloned().unwrap_or_default());
+            if let Some(other) = other {
+                entry.insert(other.to_owned(), join.get(other).cloned().unwrap_or_default());
+            }
+            out.push(Value::Object(entry));
+        }
+    }
+    Some(out)
+}
+
 /// The included rows that a row's relationships name, by included type and id, for a child kind.
-pub fn included<'a, S: std::hash::BuildHasher>(
+fn included<'a, S: std::hash::BuildHasher>(
     parent: &Kind,
     child: &Kind,
     row: &Value,
@@ -356,10 +416,14 @@ pub fn errors_in_success(api: &Api, body: &[u8]) -> Option<String> {
 pub fn error_text(api: &Api, body: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let mut parts: Vec<String> = Vec::new();
+    // Some servers say what is wrong in a bare text.
+    parts.extend(value.as_str().filter(|words| !words.is_empty()).map(str::to_owned));
     if let Some(errors) = value.get("errors").and_then(Value::as_array) {
         for error in errors {
-            let title = error.get("title").and_then(text);
-            let detail = error.get("detail").and_then(text).or_else(|| text(error));
+            let title = error.get("title").or_else(|| error.get("message")).and_then(text);
+            let details = error.get("details").and_then(Value::as_array).into_iter().flatten().filter_map(text);
+            let details = Some(details.collect::<Vec<_>>().join("; ")).filter(|words| !words.is_empty());
+            let detail = error.get("detail").and_then(text).or(details).or_else(|| text(error));
             let pointer = get_path(error, "source.pointer").and_then(text);
             let said = match (title, detail) {
                 (Some(title), Some(detail)) if title != detail => format!("{title}: {detail}"),
@@ -398,9 +462,24 @@ fn error_code(api: &Api, value: &Value) -> Option<String> {
         .find_map(|path| at_path(value, path).as_ref().and_then(text))
 }
 
+/// Whether an error answer means that there is no such object.
+pub fn is_absence(api: &Api, status: u16, body: &[u8]) -> bool {
+    api.spec.errors.absent.contains(&status) || says(api, api.spec.errors.absent_words.as_ref(), status, body)
+}
+
+/// Whether a refusal has one of some words in its message.
+fn says(api: &Api, words: Option<&Words>, status: u16, body: &[u8]) -> bool {
+    let Some(words) = words.filter(|words| words.statuses.contains(&status)) else { return false };
+    let said = error_text(api, body).unwrap_or_default().to_lowercase();
+    words.words.iter().any(|word| said.contains(&word.to_lowercase()))
+}
+
 /// Whether an error answer means that the object exists already.
 pub fn is_conflict(api: &Api, status: u16, body: &[u8]) -> bool {
-    if api.spec.errors.conflict.contains(&status) {
+    let errors = &api.spec.errors;
+    let worded = errors.conflict_words.as_ref();
+    let by_status = errors.conflict.contains(&status) && worded.is_none_or(|words| !words.statuses.contains(&status));
+    if by_status || says(api, worded, status, body) {
         return true;
     }
     serde_json::from_slice::<Value>(body)

@@ -71,7 +71,8 @@ pub fn build(manifests: &Manifests, sources: &Sources) -> (Graph, Vec<Diagnostic
     let mut wrong = HashSet::new();
     for (index, object) in objects.iter().enumerate() {
         let told = diagnostics.len();
-        let found = uses_of(object, &object.kind.spec.fields, &names, sources, &mut diagnostics);
+        let above = object.parent.and_then(|parent| objects.get(parent));
+        let found = uses_of(object, above, &object.kind.spec.fields, &names, sources, &mut diagnostics);
         diagnostics.extend(found.iter().filter_map(|found| foreign(manifests, sources, object, found)));
         uses.push(found);
         let mut more: Vec<usize> = object.parent.into_iter().collect();
@@ -192,9 +193,10 @@ impl Graph {
     }
 }
 
-/// Finds what the references of one object mean.
+/// Finds what the references of one object mean; `above` is the parent of an entry.
 pub fn uses_of(
     object: &Manifest,
+    above: Option<&Manifest>,
     specs: &Specs,
     names: &Names,
     sources: &Sources,
@@ -219,7 +221,10 @@ pub fn uses_of(
         let complete = site.spec.reference.as_ref().map(|target| &target.complete);
         let beside = |field: &str| {
             let own = complete.and_then(|complete| complete.get(field)).map_or(field, String::as_str);
-            object.spec.get(own).and_then(text)
+            match own.strip_prefix('^') {
+                Some(own) => above?.spec.get(own).and_then(text),
+                None => object.spec.get(own).and_then(text),
+            }
         };
         let by_key = || match &spoken.selector {
             Selector::Plain(name) => names.key(api, &spoken.kind, name, &beside),

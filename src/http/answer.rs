@@ -76,7 +76,7 @@ impl Answer {
     /// A cookie that the answer sets (RFC 6265 section 4.1); the last one of that name counts.
     pub(super) fn cookie(&self, name: &str) -> Option<Cookie> {
         let set = self.headers.get_all(SET_COOKIE).iter().filter_map(|header| header.to_str().ok());
-        set.filter_map(|text| {
+        set.rev().find_map(|text| {
             let mut parts = text.split(';').map(str::trim);
             let (given, value) = parts.next()?.split_once('=')?;
             let age =
@@ -84,7 +84,6 @@ impl Answer {
             let lifetime = age.and_then(|(_, age)| age.trim().parse().ok()).map(Duration::from_secs);
             (given.trim() == name).then(|| Cookie { value: value.trim().to_owned(), lifetime })
         })
-        .last()
     }
 
     /// The body as JSON; an empty one, a page of HTML or a text that breaks off is an error.
@@ -162,7 +161,8 @@ impl Answer {
 
     fn is_html(&self) -> bool {
         let declared = self.headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-        declared || self.body.trim_ascii_start().starts_with(b"<")
+        // A bare word (`OK`) is no page, whatever it is declared to be.
+        (declared && self.body.contains(&b'<')) || self.body.trim_ascii_start().starts_with(b"<")
     }
 }
 

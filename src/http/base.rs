@@ -4,7 +4,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use url::Url;
 
 use super::hosts;
-use crate::{description::Api, diagnostic::Diagnostic};
+use crate::{
+    description::{Api, compiled::full_path},
+    diagnostic::Diagnostic,
+};
 
 /// What is encoded in query parameters: spaces as `%20`, which servers that take `+` literally understand too.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC
@@ -62,16 +65,19 @@ impl Base {
 
     /// A path as the API's reference writes it: with the version path, without prefix.
     pub(super) fn shown(&self, path: &str) -> String {
-        format!("{}{path}", self.version)
+        full_path(&self.version, path)
     }
 
-    /// The URL of a path below the version path.
+    /// The URL of a path below the version path, or below the base URL where it starts with `^`.
     pub(super) fn join<'a>(
         &self,
         path: &str,
         query: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Url, String> {
-        join(&self.text, path, query)
+        match path.strip_prefix('^') {
+            Some(path) => join(&self.root, path, query),
+            None => join(&self.text, path, query),
+        }
     }
 
     /// The URL of a path below the base URL, without the version path.

@@ -177,7 +177,7 @@ fn attempts(count: u32) -> String {
 }
 
 fn for_the_next(wait: Duration) -> String {
-    format!(" for the next {} s", wait.as_secs().max(1))
+    format!(" for the next {} s", wait.as_secs_f64().ceil().max(1.0))
 }
 
 impl HttpError {

@@ -241,7 +241,9 @@ impl<'a> Sending<'a> {
         if let Some(wait) = asked {
             inner.budget.turns.pause(wait);
         }
-        if setback.may_repeat(self.call.repeat, self.is_read(), &inner.api.spec.errors.retry)
+        let enough = inner.api.spec.errors.once.contains(&status) && self.attempts > 1;
+        if !enough
+            && setback.may_repeat(self.call.repeat, self.is_read(), &inner.api.spec.errors.retry)
             && let Some(delay) = self.tries.next(limited, asked)
         {
             if limited && asked.is_none() {

@@ -1,7 +1,7 @@
 //! What is needed → reads: each collection once, over all parents or parent by parent, whichever takes fewer pages.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -10,12 +10,14 @@ use serde_json::Value;
 
 use super::{
     Standing,
-    observe::{Collection, Need, Observer, children_of, item_vars, one_of},
+    observe::{Collection, Need, Observer, item_vars},
+    query::chunks,
+    reads::{children_of, key_of, one_of},
     remote::{ListQuery, Listing, can_list},
     rows::index_included,
 };
 use crate::{
-    description::Kind,
+    description::{Kind, format::DialectName},
     diagnostic::Diagnostic,
     http::HttpError,
     value::{Target, as_reference},
@@ -27,6 +29,7 @@ impl Observer<'_> {
     pub(super) async fn fetch(&mut self, needs: BTreeSet<Need>, forced: bool) -> bool {
         let mut kinds: BTreeMap<(Arc<str>, String), BTreeSet<Option<String>>> = BTreeMap::new();
         let mut jobs: Vec<Job> = Vec::new();
+        let mut keys: BTreeMap<(Arc<str>, String, String), Vec<String>> = BTreeMap::new();
         for need in needs {
             match need {
                 Need::Kind(connection, kind, scope) => {
@@ -36,6 +39,9 @@ impl Observer<'_> {
                     // It may come along with the parents' list, which is then read first.
                     jobs.push(Job::Children { connection, kind, parent_kind, parent });
                 }
+                Need::Key(connection, kind, field, key) => {
+                    keys.entry((connection, kind, field)).or_default().push(key);
+                }
                 Need::One(connection, kind, id, parent) => jobs.push(Job::One { connection, kind, id, parent }),
             }
         }
@@ -44,17 +50,48 @@ impl Observer<'_> {
                 continue;
             };
             match self.choose(&connection, &kind, scopes, forced) {
-                Some(Choice::All { parents }) => jobs.push(Job::Kind { connection, kind, scope: None, parents }),
+                Some(Choice::All { parents }) => {
+                    jobs.push(Job::Kind { connection, kind, scope: None, parents, together: false });
+                }
+                Some(Choice::Some(lists)) => {
+                    for parents in lists {
+                        let (connection, kind) = (connection.clone(), kind.clone());
+                        jobs.push(Job::Kind { connection, kind, scope: None, parents, together: true });
+                    }
+                }
                 Some(Choice::Each(scopes)) => {
                     for scope in scopes {
                         let (connection, kind) = (connection.clone(), kind.clone());
-                        jobs.push(Job::Kind { connection, kind, scope: Some(scope), parents: Vec::new() });
+                        jobs.push(Job::Kind {
+                            connection,
+                            kind,
+                            scope: Some(scope),
+                            parents: Vec::new(),
+                            together: false,
+                        });
+                    }
+                }
+                Some(Choice::Apart { whole, scopes }) => {
+                    let scopes = whole.then_some(None).into_iter().chain(scopes.into_iter().map(Some));
+                    for scope in scopes {
+                        let (connection, kind) = (connection.clone(), kind.clone());
+                        jobs.push(Job::Kind { connection, kind, scope, parents: Vec::new(), together: false });
                     }
                 }
                 None => {}
             }
         }
+        for ((connection, kind, field), list) in keys {
+            let Some(kind) = self.remotes.get(&*connection).and_then(|remote| remote.api.kind(&kind)).cloned() else {
+                continue;
+            };
+            for keys in chunks(list) {
+                let (connection, kind, field) = (connection.clone(), kind.clone(), field.clone());
+                jobs.push(Job::Keys { connection, kind, field, keys });
+            }
+        }
         jobs.retain(|job| !self.read.contains_key(&job.collection()));
+        self.drop_twins(&mut jobs);
         if jobs.is_empty() {
             return false;
         }
@@ -77,6 +114,35 @@ impl Observer<'_> {
         true
     }
 
+    /// Kinds whose objects are rows of the same list, such as members of an account and the users that they are.
+    fn twins(&self, connection: &Arc<str>, kind: &Kind) -> Vec<Arc<Kind>> {
+        let Some(remote) = self.remotes.get(&**connection) else { return Vec::new() };
+        let list = |kind: &Kind| {
+            let spec = &kind.spec.list;
+            let plain = spec.paging.is_none() && spec.include.is_empty() && spec.items.is_none();
+            let filter = kind.spec.scope.as_ref().map(|scope| (scope.field.clone(), scope.filter.clone()));
+            let path = spec.path.clone().unwrap_or_else(|| kind.spec.path.clone());
+            (plain && can_list(kind) && kind.inside().is_none()).then(|| (path, spec.query.clone(), filter))
+        };
+        let Some(own) = list(kind) else { return Vec::new() };
+        let others = remote.api.kinds.values().filter(|other| other.name != kind.name);
+        others.filter(|other| list(other).is_some_and(|list| list == own)).cloned().collect()
+    }
+
+    /// Drops reads of lists that another job reads too.
+    fn drop_twins(&self, jobs: &mut Vec<Job>) {
+        let mut taken: BTreeSet<Collection> = BTreeSet::new();
+        jobs.retain(|job| {
+            let Job::Kind { connection, kind, .. } = job else { return true };
+            if taken.contains(&job.collection()) {
+                return false;
+            }
+            let of = |twin: Arc<Kind>| Collection { kind: twin.name.clone(), ..job.collection() };
+            taken.extend(self.twins(connection, kind).into_iter().map(of));
+            true
+        });
+    }
+
     /// Whether to list a kind over all parents or parent by parent; nothing while too little is known.
     pub(super) fn choose(
         &self,
@@ -86,10 +152,16 @@ impl Observer<'_> {
         forced: bool,
     ) -> Option<Choice> {
         let Some(scope) = &kind.spec.scope else { return Some(Choice::All { parents: Vec::new() }) };
-        if scope.required {
+        if scope.path.is_some() {
+            // What is below a parent is another collection than the whole.
+            let scopes: BTreeSet<String> = asked.iter().flatten().cloned().collect();
+            return Some(Choice::Apart { whole: asked.contains(&None), scopes });
+        }
+        let together = kind.dialect == DialectName::Odata && scope.filter.is_some();
+        if scope.required && !together {
             return Some(Choice::Each(asked.into_iter().flatten().collect()));
         }
-        if scope.filter.is_none() || asked.contains(&None) {
+        if scope.filter.is_none() || (asked.contains(&None) && !scope.required) {
             return Some(Choice::All { parents: Vec::new() });
         }
         let mut parents: BTreeSet<String> = asked.into_iter().flatten().collect();
@@ -111,6 +183,17 @@ impl Observer<'_> {
             }
         }
         let parents: Vec<String> = parents.into_iter().collect();
+        if together {
+            let of = |parent: &String| Collection {
+                connection: connection.clone(),
+                kind: kind.name.clone(),
+                parent_kind: String::new(),
+                scope: Some(parent.clone()),
+            };
+            return Some(Choice::Some(chunks(
+                parents.into_iter().filter(|parent| !self.read.contains_key(&of(parent))).collect(),
+            )));
+        }
         if parents.len() == 1 { Some(Choice::Each(parents)) } else { Some(Choice::All { parents }) }
     }
 
@@ -119,9 +202,20 @@ impl Observer<'_> {
         let Some(remote) = self.remotes.get(&**connection) else { return Ok(Answers::default()) };
         (self.tell)(connection, job.kind());
         match job {
-            Job::Kind { connection, kind, scope, parents } => {
+            Job::Kind { connection, kind, parents, together: true, .. } => {
+                let filter = kind.spec.scope.as_ref().and_then(|scope| scope.filter.clone()).unwrap_or_default();
+                let asked = ListQuery {
+                    query: parents.iter().map(|parent| (filter.clone(), parent.clone())).collect(),
+                    include: self.includes(connection, &kind.name, false),
+                    ..ListQuery::default()
+                };
+                let listing = remote.list(kind, &asked).await?;
+                Ok(Answers { listing, scopes: parents.clone(), ..Answers::default() })
+            }
+            Job::Kind { connection, kind, scope, parents, .. } => {
                 let include = self.includes(connection, &kind.name, false);
-                let keep = self.kept(connection, kind);
+                let twins = self.twins(connection, kind);
+                let keep = twins.iter().map(|twin| self.kept(connection, twin)).fold(self.kept(connection, kind), both);
                 let below = |id: Option<&String>| {
                     let mut asked = ListQuery { include: include.clone(), keep: keep.clone(), ..ListQuery::default() };
                     if let (Some(scoped), Some(id)) = (&kind.spec.scope, id) {
@@ -133,9 +227,9 @@ impl Observer<'_> {
                     asked
                 };
                 let limit = if parents.is_empty() { usize::MAX } else { parents.len().saturating_add(1) };
-                let absent = |error: &HttpError| {
-                    error.status().is_some_and(|status| remote.api.spec.errors.absent.contains(&status))
-                };
+                // A parent that is there has the collection, or the server does not offer it: that is no empty list.
+                let absent =
+                    |error: &HttpError| remote.is_absent(error) && !self.has_parent(kind, connection, scope.as_ref());
                 match remote.list_within(kind, &below(scope.as_ref()), limit).await {
                     Ok(Some(listing)) => return Ok(Answers { listing, ..Answers::default() }),
                     Ok(None) => {}
@@ -157,6 +251,16 @@ impl Observer<'_> {
                     answers.listing.included.extend(part.included);
                 }
                 Ok(answers)
+            }
+            Job::Keys { connection, kind, field, keys } => {
+                let wire = kind.field(field).map(|field| field.wire_name().to_owned()).unwrap_or_default();
+                let asked = ListQuery {
+                    query: keys.iter().map(|key| (wire.clone(), key.clone())).collect(),
+                    include: self.includes(connection, &kind.name, false),
+                    ..ListQuery::default()
+                };
+                let listing = remote.list(kind, &asked).await?;
+                Ok(Answers { listing, ..Answers::default() })
             }
             Job::Children { connection, kind, parent_kind, parent } => {
                 let Some(child) = remote.api.kind(kind) else { return Ok(Answers::default()) };
@@ -183,6 +287,16 @@ impl Observer<'_> {
         }
     }
 
+    /// Whether the parent that a list is limited to is there as far as anybody knows.
+    fn has_parent(&self, kind: &Kind, connection: &Arc<str>, scope: Option<&String>) -> bool {
+        let target = kind.spec.scope.as_ref().and_then(|scope| kind.field(&scope.field)?.reference.as_ref());
+        let (Some(target), Some(id)) = (target, scope) else { return false };
+        let parent = target.kind.clone().unwrap_or_default();
+        let slot = (connection.clone(), parent.clone(), id.clone());
+        let gone = self.out.gone.contains(&slot) || self.out.complete.contains(&(connection.clone(), parent));
+        self.out.by_id.contains_key(&slot) || (target.as_written && !gone)
+    }
+
     pub(super) fn includes(&self, connection: &Arc<str>, kind: &str, on_get: bool) -> Vec<String> {
         let children = self.along.get(&(connection.clone(), kind.to_owned()));
         children
@@ -202,6 +316,10 @@ impl Observer<'_> {
             Ok(answers) => answers,
             Err(error) => {
                 self.read.insert(collection, Err(()));
+                if let Job::Keys { kind, keys, .. } = job {
+                    let failed = keys.iter().map(|key| (key_of(&connection, &kind.name, key), Err(())));
+                    self.read.extend(failed);
+                }
                 self.out.failed.push((connection, job.kind().to_owned()));
                 let mut diagnostic: Diagnostic = error.into();
                 diagnostic = diagnostic.hint(format!(
@@ -214,6 +332,13 @@ impl Observer<'_> {
                 return;
             }
         };
+        if let Job::Keys { kind, keys, .. } = job {
+            for key in keys {
+                self.read.insert(key_of(&connection, &kind.name, key), Ok(()));
+            }
+            self.add_rows(&connection, kind, None, answers.listing);
+            return;
+        }
         for scope in &answers.scopes {
             self.read.insert(Collection { scope: Some(scope.clone()), ..collection.clone() }, Ok(()));
         }
@@ -221,9 +346,19 @@ impl Observer<'_> {
             self.read.insert(collection, Ok(()));
         }
         match job {
+            Job::Keys { .. } => {}
             Job::Kind { kind, scope, .. } => {
                 if scope.is_none() && answers.scopes.is_empty() {
                     self.out.complete.insert((connection.clone(), kind.name.clone()));
+                }
+                for twin in self.twins(&connection, kind).into_iter().filter(|_| answers.scopes.is_empty()) {
+                    let own = Collection { kind: twin.name.clone(), ..job.collection() };
+                    if self.read.insert(own, Ok(())).is_none() {
+                        if scope.is_none() {
+                            self.out.complete.insert((connection.clone(), twin.name.clone()));
+                        }
+                        self.add_rows(&connection, &twin, scope.as_deref(), answers.listing.clone());
+                    }
                 }
                 self.add_rows(&connection, kind, scope.as_deref(), answers.listing);
             }
@@ -249,7 +384,8 @@ impl Observer<'_> {
                 };
                 match answers.one {
                     Some((row, _)) => {
-                        if let Some(index) = self.add_row(&connection, &kind, &row, parent.as_deref())
+                        let above = parent.as_deref().or_else(|| kind.parent_in(id));
+                        if let Some(index) = self.add_row(&connection, &kind, &row, above)
                             && let Some(object) = self.out.objects.get_mut(index)
                         {
                             object.detailed = true;
@@ -264,19 +400,51 @@ impl Observer<'_> {
     }
 }
 
+/// The attributes that are kept for one kind or the other; all of them where one keeps all.
+fn both(one: Option<Arc<HashSet<String>>>, other: Option<Arc<HashSet<String>>>) -> Option<Arc<HashSet<String>>> {
+    Some(Arc::new(one?.union(&*other?).cloned().collect()))
+}
+
 /// How a kind is listed.
 pub(super) enum Choice {
     /// Over all parents, unless reading it below each of these takes fewer pages.
     All { parents: Vec<String> },
     /// Parent by parent.
     Each(Vec<String>),
+    /// By lists that are limited to many parents each.
+    Some(Vec<Vec<String>>),
+    /// The collection of those without a parent, and that below each of these.
+    Apart { whole: bool, scopes: BTreeSet<String> },
 }
 
 /// One read.
 pub(super) enum Job {
-    Kind { connection: Arc<str>, kind: Arc<Kind>, scope: Option<String>, parents: Vec<String> },
-    Children { connection: Arc<str>, kind: String, parent_kind: String, parent: String },
-    One { connection: Arc<str>, kind: String, id: String, parent: Option<String> },
+    Kind {
+        connection: Arc<str>,
+        kind: Arc<Kind>,
+        scope: Option<String>,
+        parents: Vec<String>,
+        together: bool,
+    },
+    /// Objects of a kind by their natural keys, wherever they are.
+    Keys {
+        connection: Arc<str>,
+        kind: Arc<Kind>,
+        field: String,
+        keys: Vec<String>,
+    },
+    Children {
+        connection: Arc<str>,
+        kind: String,
+        parent_kind: String,
+        parent: String,
+    },
+    One {
+        connection: Arc<str>,
+        kind: String,
+        id: String,
+        parent: Option<String>,
+    },
 }
 
 #[derive(Default)]
@@ -290,15 +458,16 @@ pub(super) struct Answers {
 impl Job {
     pub(super) fn connection(&self) -> &Arc<str> {
         match self {
-            Self::Kind { connection, .. } | Self::Children { connection, .. } | Self::One { connection, .. } => {
-                connection
-            }
+            Self::Kind { connection, .. }
+            | Self::Keys { connection, .. }
+            | Self::Children { connection, .. }
+            | Self::One { connection, .. } => connection,
         }
     }
 
     pub(super) fn kind(&self) -> &str {
         match self {
-            Self::Kind { kind, .. } => &kind.name,
+            Self::Kind { kind, .. } | Self::Keys { kind, .. } => &kind.name,
             Self::Children { kind, .. } | Self::One { kind, .. } => kind,
         }
     }
@@ -311,6 +480,9 @@ impl Job {
                 parent_kind: String::new(),
                 scope: scope.clone(),
             },
+            Self::Keys { connection, kind, keys, .. } => {
+                key_of(connection, &kind.name, keys.first().map_or("", String::as_str))
+            }
             Self::Children { connection, kind, parent_kind, parent } => {
                 children_of(connection, kind, parent_kind, parent)
             }

@@ -7,6 +7,8 @@ mod detail;
 mod fetch;
 mod keys;
 mod observe;
+mod query;
+mod reads;
 mod records;
 mod references;
 mod remote;
@@ -19,10 +21,13 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::Value;
 
 pub use self::{
-    keys::{KeyIndex, natural_key, shown_key},
+    keys::{KeyIndex, natural_key, natural_keys, shown_key},
     observe::{ObserveOptions, Observer, item_vars},
+    query::Wanted,
     records::{record_of, record_sources},
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
+    rows::qualify,
+    rows::wanted,
 };
 use crate::{
     description::{Kind, Specs},
@@ -51,6 +56,9 @@ pub struct LiveObject {
     pub never_delete: bool,
     /// It was read by itself, so that all its fields are here.
     pub detailed: bool,
+    /// Ids of the objects that join it with others, and that entries inside it hang on: by the entries' kind and the
+    /// other side's id.
+    pub joins: HashMap<(String, String), String>,
 }
 
 /// What became of a declared object.

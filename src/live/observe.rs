@@ -10,7 +10,9 @@ use serde_json::Value;
 use super::{
     Found, Observed, Standing,
     keys::{KeyIndex, hook_key, own_key},
+    reads::roams,
     records::record_of,
+    references::{has_own, is_own},
     remote::{Remote, can_list},
     resolve::NameIndex,
 };
@@ -21,7 +23,7 @@ use crate::{
         hook::{self},
     },
     diagnostic::{Diagnostic, Sources},
-    graph::Graph,
+    graph::{Graph, Use},
     inventory::{Record, State},
     manifest::{DeletionPolicy, Manifest, Manifests, locate},
     value::{Fields, Target, as_reference, is_empty, text},
@@ -87,6 +89,8 @@ pub(super) enum Need {
     Kind(Arc<str>, String, Option<String>),
     /// The entries inside one parent.
     Children(Arc<str>, String, String, String),
+    /// An object by its natural key (connection, kind, field, value), outside of the parents in use.
+    Key(Arc<str>, String, String, String),
     /// One object, to be sure that it is gone.
     One(Arc<str>, String, String, Option<String>),
 }
@@ -280,7 +284,8 @@ impl<'a> Observer<'a> {
             let by_default = !(record.adopted || kind.spec.contains || kind.spec.delete_loses.is_some());
             let deleted = record.deletion_policy == Some(DeletionPolicy::Delete)
                 || (record.deletion_policy.is_none() && by_default);
-            if deleted && kind.inside().is_none() && kind.can(Verb::Delete) {
+            let there = self.out.by_id.contains_key(&slot_of(&connection, &kind, record.parent.as_deref(), &record.id));
+            if deleted && there && kind.inside().is_none() && kind.can(Verb::Delete) {
                 self.contents(&connection, &kind, record, &mut needs);
             }
             if let (Some(_), Some(parent)) = (kind.inside(), &record.parent) {
@@ -365,7 +370,13 @@ impl<'a> Observer<'a> {
             }
         }
         let uses = self.graph.uses.get(index).cloned().unwrap_or_default();
-        let mut canonical = self.put_references(index, &kind.spec.fields, &object.spec, &uses, &Fields::new())?;
+        // What only the object itself completes can be resolved when it is found.
+        let (own, uses): (Vec<Use>, Vec<Use>) =
+            uses.into_iter().partition(|found| is_own(&kind.spec.fields, &found.pointer));
+        let own_fields: Fields = object.spec.iter().filter(|(name, _)| has_own(&own, name)).map(owned).collect();
+        let spec: Fields = object.spec.iter().filter(|(name, _)| !has_own(&own, name)).map(owned).collect();
+        let beside = object.parent.map(|parent| self.parent_fields(parent)).unwrap_or_default();
+        let mut canonical = self.put_references(index, &kind.spec.fields, &spec, &uses, &beside)?;
         let mut specs: Option<Arc<Specs>> = None;
         if let Some(hook) = kind.spec.hook.as_deref().and_then(hook::find) {
             let types = self.types(index, &connection, hook.as_ref(), &canonical)?;
@@ -390,10 +401,19 @@ impl<'a> Observer<'a> {
         let record = self.record(object).cloned();
         let paths_parent = parent_id.clone().or_else(|| scope_id.clone());
         // Nothing can be below a parent that is not there: what was there went with it.
-        let known = if parent_new || (scope_new && object.annotations.external_id.is_none()) {
+        let outside = scope_new && object.annotations.external_id.is_none();
+        let known = if parent_new || (outside && !roams(&kind)) {
             None
         } else {
-            self.collection_of(index, &kind, &connection, parent_id.as_deref(), scope_id.as_deref(), record.as_ref())?;
+            if outside {
+                // Its key does not depend on the parent: it may be below another one.
+                if let Some(old) = record.as_ref().and_then(|record| record.parent.as_deref()) {
+                    self.kind_read(&connection, &kind, Some(old))?;
+                }
+            } else {
+                let at = (parent_id.as_deref(), scope_id.as_deref());
+                self.collection_of(index, &kind, &connection, at, &canonical, record.as_ref())?;
+            }
             self.find_live(
                 index,
                 &kind,
@@ -401,9 +421,14 @@ impl<'a> Observer<'a> {
                 &canonical,
                 specs.as_deref(),
                 parent_id.as_deref(),
+                scope_id.as_deref(),
                 record.as_ref(),
             )?
         };
+        if !own.is_empty() {
+            let resolved = self.own_references(index, &kind, &own, &own_fields, known)?;
+            canonical.extend(resolved);
+        }
         if let Some(live) = known
             && let Some(specs) = &specs
             && let Some(hook) = kind.spec.hook.as_deref().and_then(hook::find)
@@ -424,94 +449,6 @@ impl<'a> Observer<'a> {
         record_of(self.state, object, self.manifests).map(|(_, record)| record)
     }
 
-    /// Makes sure that the object's collection is read.
-    pub(super) fn collection_of(
-        &self,
-        index: usize,
-        kind: &Arc<Kind>,
-        connection: &Arc<str>,
-        parent: Option<&str>,
-        scope: Option<&str>,
-        record: Option<&Record>,
-    ) -> Result<(), Stop> {
-        let object = &self.manifests.objects[index];
-        if let Some(parent_index) = object.parent {
-            let parent_kind = self.manifests.objects[parent_index].kind.name.clone();
-            let parent = parent.or(record.and_then(|record| record.parent.as_deref())).unwrap_or_default().to_owned();
-            return self.children_read(connection, &kind.name, &parent_kind, &parent);
-        }
-        if kind.spec.singleton {
-            let id = kind.name.clone();
-            return self.one_read(connection, kind, &id, None);
-        }
-        if !can_list(kind) {
-            return match record {
-                Some(record) => self.one_read(connection, kind, &record.id, record.parent.as_deref()),
-                None => Ok(()),
-            };
-        }
-        self.kind_read(connection, kind, scope)
-    }
-
-    pub(super) fn kind_read(&self, connection: &Arc<str>, kind: &Kind, scope: Option<&str>) -> Result<(), Stop> {
-        let of = |scope: Option<&str>| Collection {
-            connection: connection.clone(),
-            kind: kind.name.clone(),
-            parent_kind: String::new(),
-            scope: scope.map(str::to_owned),
-        };
-        let found = self.read.get(&of(None)).or_else(|| scope.and_then(|scope| self.read.get(&of(Some(scope)))));
-        match found {
-            Some(Ok(())) => Ok(()),
-            Some(Err(())) => Err(Stop::Fail(Vec::new())),
-            None => Err(Stop::Read(vec![Need::Kind(connection.clone(), kind.name.clone(), scope.map(str::to_owned))])),
-        }
-    }
-
-    pub(super) fn children_read(
-        &self,
-        connection: &Arc<str>,
-        kind: &str,
-        parent_kind: &str,
-        parent: &str,
-    ) -> Result<(), Stop> {
-        let collection = children_of(connection, kind, parent_kind, parent);
-        match self.read.get(&collection) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(())) => Err(Stop::Fail(Vec::new())),
-            None => Err(Stop::Read(vec![Need::Children(
-                connection.clone(),
-                kind.to_owned(),
-                parent_kind.to_owned(),
-                parent.to_owned(),
-            )])),
-        }
-    }
-
-    pub(super) fn one_read(
-        &self,
-        connection: &Arc<str>,
-        kind: &Kind,
-        id: &str,
-        parent: Option<&str>,
-    ) -> Result<(), Stop> {
-        let key = (connection.clone(), kind.name.clone(), id.to_owned());
-        if self.out.by_id.contains_key(&key) || self.out.gone.contains(&key) {
-            return Ok(());
-        }
-        let collection = one_of(connection, &kind.name, id);
-        match self.read.get(&collection) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(())) => Err(Stop::Fail(Vec::new())),
-            None => Err(Stop::Read(vec![Need::One(
-                connection.clone(),
-                kind.name.clone(),
-                id.to_owned(),
-                parent.map(str::to_owned),
-            )])),
-        }
-    }
-
     #[expect(clippy::too_many_arguments, reason = "what is known of one object")]
     #[expect(clippy::too_many_lines, reason = "one way of finding it after another")]
     pub(super) fn find_live(
@@ -522,6 +459,7 @@ impl<'a> Observer<'a> {
         canonical: &Fields,
         specs: Option<&Specs>,
         parent: Option<&str>,
+        scope: Option<&str>,
         record: Option<&Record>,
     ) -> Result<Option<usize>, Stop> {
         let object = &self.manifests.objects[index];
@@ -535,7 +473,7 @@ impl<'a> Observer<'a> {
             }
             if let Some(id) = &object.annotations.external_id
                 && object.parent.is_none()
-                && *id != record.id
+                && kind.spoken_id(scope, id) != record.id
             {
                 let message = format!(
                     "`plumb.dev/external-id` is `{id}`, and the inventory says that this manifest owns `{}`.",
@@ -546,8 +484,9 @@ impl<'a> Observer<'a> {
                         .hint(format!("Take the annotation away, or `plumb forget {}` first.", object.address)),
                 ]));
             }
-            let id = if kind.spec.singleton { &kind.name } else { &record.id };
-            if let Some(live) = self.out.by_id.get(&id_of(id)).copied().or_else(|| self.singleton(kind, connection)) {
+            let id = if kind.spec.singleton && !kind.spec.id.local { &kind.name } else { &record.id };
+            let there = self.out.by_id.get(&id_of(id)).copied();
+            if let Some(live) = there.or_else(|| self.singleton(kind, connection, scope)) {
                 self.out.found[index] = Some(Found::Owned);
                 return Ok(Some(live));
             }
@@ -564,12 +503,13 @@ impl<'a> Observer<'a> {
         if let Some(id) =
             object.annotations.external_id.as_deref().filter(|_| object.parent.is_none() && record.is_none())
         {
+            let id = &*kind.spoken_id(scope, id);
             if let Some(live) = self.out.by_id.get(&id_of(id)) {
                 self.out.found[index] = Some(Found::ExternalId);
                 return Ok(Some(*live));
             }
             if kind.can(Verb::Get) {
-                self.one_read(connection, kind, id, parent)?;
+                self.one_read(connection, kind, id, parent.or(scope.filter(|_| kind.spec.id.local)))?;
                 if let Some(live) = self.out.by_id.get(&id_of(id)) {
                     self.out.found[index] = Some(Found::ExternalId);
                     return Ok(Some(*live));
@@ -586,8 +526,9 @@ impl<'a> Observer<'a> {
             return Err(Stop::Fail(vec![place]));
         }
         if kind.spec.singleton {
-            self.out.found[index] = Some(Found::Key);
-            return Ok(self.singleton(kind, connection));
+            let there = self.singleton(kind, connection, scope);
+            self.out.found[index] = there.map(|_| Found::Key);
+            return Ok(there);
         }
         let candidates = self.candidates(object, kind, connection, canonical, specs, parent);
         let free: Vec<usize> = self.narrow_extra(kind, canonical, candidates);
@@ -600,7 +541,10 @@ impl<'a> Observer<'a> {
             self.out.found[index] = Some(Found::Key);
         }
         match free[..] {
-            [] => Ok(None),
+            [] => {
+                self.elsewhere(connection, kind, canonical)?;
+                Ok(None)
+            }
             [only] => Ok(Some(only)),
             _ => {
                 // Which of several it is, the intent of an unfinished create may know; else a person must say.
@@ -644,9 +588,13 @@ impl<'a> Observer<'a> {
         }
     }
 
-    pub(super) fn singleton(&self, kind: &Kind, connection: &Arc<str>) -> Option<usize> {
+    pub(super) fn singleton(&self, kind: &Kind, connection: &Arc<str>, scope: Option<&str>) -> Option<usize> {
         if !kind.spec.singleton {
             return None;
+        }
+        if kind.spec.id.local {
+            let id = kind.full_id(scope, &kind.name);
+            return self.out.by_id.get(&slot_of(connection, kind, None, &id)).copied();
         }
         self.out.objects.iter().position(|live| live.connection == *connection && *live.kind == *kind)
     }
@@ -726,6 +674,10 @@ impl<'a> Observer<'a> {
     }
 }
 
+fn owned((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
+}
+
 /// Where a live object is found. An entry that is known by its key has an id of its own only together with its
 /// parent's.
 pub(super) fn slot_of(
@@ -734,7 +686,11 @@ pub(super) fn slot_of(
     parent: Option<&str>,
     id: &str,
 ) -> (Arc<str>, String, String) {
-    let id = if kind.inside().is_some() { format!("{}/{id}", parent.unwrap_or_default()) } else { id.to_owned() };
+    let id = if kind.inside().is_some() && !kind.spec.id.local {
+        format!("{}/{id}", parent.unwrap_or_default())
+    } else {
+        id.to_owned()
+    };
     (connection.clone(), kind.name.clone(), id)
 }
 
@@ -757,23 +713,5 @@ pub fn item_vars<'v>(
                 None => kind.spec.scope.as_ref().filter(|scope| scope.field == field).and(parent).map(str::to_owned),
             }
         }
-    }
-}
-
-pub(super) fn children_of(connection: &Arc<str>, kind: &str, parent_kind: &str, parent: &str) -> Collection {
-    Collection {
-        connection: connection.clone(),
-        kind: kind.to_owned(),
-        parent_kind: parent_kind.to_owned(),
-        scope: Some(parent.to_owned()),
-    }
-}
-
-pub(super) fn one_of(connection: &Arc<str>, kind: &str, id: &str) -> Collection {
-    Collection {
-        connection: connection.clone(),
-        kind: kind.to_owned(),
-        parent_kind: "=".into(),
-        scope: Some(id.to_owned()),
     }
 }

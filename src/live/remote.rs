@@ -1,19 +1,26 @@
 //! One connection as the engine sees it: lists, single reads and writes of kinds, in terms of rows.
 
-use std::{collections::HashSet, fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
+use super::query::{Wanted, item_query, list_query};
 use crate::{
     description::{
         Api, Kind,
-        format::{Paging, PagingStyle, Verb},
+        format::{DialectName, FieldSpec, Paging, PagingStyle, ReadBy, Verb},
     },
-    dialect::{self, Page},
-    http::{Answer, Call, Client, HttpError},
+    dialect::{self, Page, odata},
+    http::{Answer, Call, Client, HttpError, Site},
+    value::{Fields, get_path},
 };
 
 /// What a path segment may not have unescaped.
@@ -42,6 +49,10 @@ pub struct Remote {
     pub client: Client,
     /// The API.
     pub api: Arc<Api>,
+    /// The fields that lists and reads ask for, where the API lets a client choose.
+    pub wanted: Arc<Wanted>,
+    /// What the API's `check` answered, where it was asked.
+    pub caller: Option<Arc<Value>>,
 }
 
 /// A whole list: nothing is missing from it.
@@ -81,6 +92,8 @@ pub fn fill_path(template: &str, vars: &dyn Fn(&str) -> Option<String>) -> Resul
         // The words of a parent's path are the description's own and may have slashes.
         if name == "parentPath" {
             out.push_str(&value);
+        } else if value != "{id}" && (out.ends_with(['(', '=']) || (out.ends_with('\'') && tail.starts_with('\''))) {
+            out.push_str(&odata::in_path(&value, out.ends_with('\'')));
         } else {
             let _ = write!(out, "{}", utf8_percent_encode(&value, SEGMENT));
         }
@@ -91,6 +104,11 @@ pub fn fill_path(template: &str, vars: &dyn Fn(&str) -> Option<String>) -> Resul
 }
 
 impl Remote {
+    /// A connection of which nothing is known yet.
+    pub fn new(client: Client, api: Arc<Api>) -> Self {
+        Self { client, api, wanted: Arc::default(), caller: None }
+    }
+
     /// Reads a whole list, page by page, and proves that it is whole.
     pub async fn list(&self, kind: &Kind, asked: &ListQuery) -> Result<Listing, HttpError> {
         self.list_within(kind, asked, usize::MAX).await.map(Option::unwrap_or_default)
@@ -114,15 +132,21 @@ impl Remote {
 
     async fn list_once(&self, kind: &Kind, asked: &ListQuery, limit: usize) -> Result<Option<Listing>, HttpError> {
         let paging = kind.spec.list.paging.as_ref().unwrap_or(&self.api.spec.paging);
-        let start = Self::list_call(kind, paging, asked);
+        let start = self.list_call(kind, paging, asked);
         let mut listing = Collected::default();
         match paging.style {
             PagingStyle::None => {
                 let (answer, page) = self.page(kind, paging, asked, start).await?;
                 listing.add(kind, page, &answer)?;
+                listing.prove(&answer)?;
             }
             PagingStyle::Page | PagingStyle::Offset => {
                 if !self.numbered(kind, paging, asked, &start, limit as u64, &mut listing).await? {
+                    return Ok(None);
+                }
+            }
+            PagingStyle::AfterId => {
+                if !self.after_id(kind, paging, asked, start, limit as u64, &mut listing).await? {
                     return Ok(None);
                 }
             }
@@ -203,6 +227,52 @@ impl Remote {
         Err(answer.unusable("more pages than any list has", "a list that ends"))
     }
 
+    /// Reads the rows after the last one's id until a page is not full; tells whether they were read, which more pages
+    /// than `limit` are not.
+    async fn after_id(
+        &self,
+        kind: &Kind,
+        paging: &Paging,
+        asked: &ListQuery,
+        start: Call,
+        limit: u64,
+        listing: &mut Collected,
+    ) -> Result<bool, HttpError> {
+        let full = paging.max_size.map_or(u64::MAX, u64::from);
+        let mut call = start.clone();
+        for number in 1..PAGES {
+            let (answer, page) = self.page(kind, paging, asked, call).await?;
+            let count = page.rows.len() as u64;
+            let next = page.next.clone();
+            let last = page.rows.iter().filter_map(|row| dialect::id_of(kind, row)?.parse::<u64>().ok()).max();
+            let fresh = listing.add(kind, page, &answer)?;
+            call = match (next, last) {
+                // A server that has a page size of its own says where it goes on.
+                (Some(next), _) => {
+                    let (path, query) = self.client.resolve_next(&start.path, &next)?;
+                    Call { path, query, ..start.clone() }
+                }
+                (None, Some(last)) if count >= full => {
+                    let mut call = start.clone();
+                    let after = format!("id gt {last}");
+                    match call.query.iter_mut().find(|(name, _)| name == "$filter") {
+                        Some((_, filter)) => *filter = format!("({filter}) and {after}"),
+                        None => call.query.push(("$filter".into(), after)),
+                    }
+                    call
+                }
+                _ => return listing.prove(&answer).map(|()| true),
+            };
+            if fresh == 0 {
+                return Err(answer.unusable("the same page again", "the next page"));
+            }
+            if number >= limit {
+                return Ok(false);
+            }
+        }
+        Ok(false)
+    }
+
     async fn linked(
         &self,
         kind: &Kind,
@@ -233,15 +303,31 @@ impl Remote {
         }
     }
 
-    fn list_call(kind: &Kind, paging: &Paging, asked: &ListQuery) -> Call {
-        let template = kind.spec.list.path.as_deref().unwrap_or(&kind.spec.path);
-        let vars = |name: &str| asked.vars.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    fn list_call(&self, kind: &Kind, paging: &Paging, asked: &ListQuery) -> Call {
+        let below = kind.spec.scope.as_ref().filter(|scope| asked.vars.iter().any(|(known, _)| *known == scope.field));
+        let own = below.and_then(|scope| scope.path.as_deref()).or(kind.spec.list.path.as_deref());
+        let template = own.unwrap_or(&kind.spec.path);
+        let known = |name: &str| asked.vars.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let vars = |name: &str| kind.path_part(name, &known);
         let path = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());
         let mut call = Call::get(path);
-        for (name, value) in kind.spec.list.query.iter().chain(&paging.sort) {
+        let is_odata = kind.dialect == DialectName::Odata;
+        if is_odata {
+            let query = list_query(&self.api, kind, asked, &self.wanted, self.caller.as_deref());
+            call.query.extend(query.options().into_iter().map(|(name, value)| (name.to_owned(), value)));
+        }
+        let unlimited = kind.spec.scope.as_ref().filter(|_| asked.query.is_empty() && asked.vars.is_empty());
+        let unlimited = unlimited.into_iter().flat_map(|scope| &scope.unlimited);
+        for (name, value) in kind.spec.list.query.iter().chain(unlimited).chain(&paging.sort) {
             if !call.query.iter().any(|(known, _)| known == name) {
                 call.query.push((name.clone(), value.clone()));
             }
+        }
+        if let (Some(name), Some(size)) = (&paging.size, paging.max_size) {
+            call.query.push((name.clone(), size.to_string()));
+        }
+        if is_odata {
+            return call;
         }
         call.query.extend(asked.query.iter().cloned());
         let mut include: Vec<&str> = kind.spec.list.include.iter().map(String::as_str).collect();
@@ -249,9 +335,6 @@ impl Remote {
         include.dedup();
         if !include.is_empty() {
             call.query.push(("include".into(), include.join(",")));
-        }
-        if let (Some(name), Some(size)) = (&paging.size, paging.max_size) {
-            call.query.push((name.clone(), size.to_string()));
         }
         call
     }
@@ -294,18 +377,26 @@ impl Remote {
         include: &[String],
     ) -> Result<Option<(Value, Vec<Value>, Option<String>)>, HttpError> {
         let template = item_path(kind, kind.spec.get.path.as_deref());
-        let path = fill_path(&template, vars).unwrap_or(template);
+        let vars = |name: &str| kind.path_part(name, vars);
+        let path = fill_path(&template, &vars).unwrap_or(template);
         let mut call = Call::get(path);
         call.query.extend(kind.spec.get.query.iter().map(|(name, value)| (name.clone(), value.clone())));
-        if !include.is_empty() {
+        if kind.dialect == DialectName::Odata {
+            let query = item_query(&self.api, kind, include, &self.wanted);
+            call.query.extend(query.options().into_iter().map(|(name, value)| (name.to_owned(), value)));
+        } else if !include.is_empty() {
             call.query.push(("include".into(), include.join(",")));
         }
         let answer = self.send(&call).await?;
-        if self.api.spec.errors.absent.contains(&answer.status) {
+        // OData says so by an empty list: any other word of absence is about the whole set.
+        if kind.dialect != DialectName::Odata && dialect::is_absence(&self.api, answer.status, &answer.body) {
             return Ok(None);
         }
         let answer = self.successful(answer)?;
         let body = answer.json()?;
+        if dialect::has_no_rows(&self.api, kind, &body) {
+            return Ok(None);
+        }
         let row = dialect::one(&self.api, kind, &body).map_err(|wrong| answer.unusable(wrong.came, wrong.expected))?;
         let mut included = body.get("included").and_then(Value::as_array).cloned().unwrap_or_default();
         if let Some(more) = row.get("included").and_then(Value::as_array) {
@@ -315,10 +406,86 @@ impl Remote {
         Ok(Some((row, included, tag)))
     }
 
+    /// Reads the fields that have a read of their own, those that are wanted; what the API does not have reads as null.
+    pub async fn read_by(
+        &self,
+        kind: &Kind,
+        vars: &dyn Fn(&str) -> Option<String>,
+        wanted: &dyn Fn(&str) -> bool,
+        seal: &dyn Fn(&str) -> Value,
+    ) -> Result<Fields, HttpError> {
+        let mut paths: BTreeMap<&str, Vec<(&String, &FieldSpec, &ReadBy)>> = BTreeMap::new();
+        for (name, field) in &kind.spec.fields {
+            if let Some(read) = field.read_by.as_ref().filter(|_| wanted(name)) {
+                paths.entry(&read.path).or_default().push((name, field, read));
+            }
+        }
+        let vars = |name: &str| kind.path_part(name, vars);
+        let mut out = Fields::new();
+        for (template, fields) in paths {
+            let path = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());
+            let answer = self.send(&Call::get(path)).await?;
+            let body = if dialect::is_absence(&self.api, answer.status, &answer.body) {
+                Value::Null
+            } else {
+                self.successful(answer)?.json_if_any()?.unwrap_or_default()
+            };
+            let inner = self.api.spec.envelope.one.as_deref().and_then(|path| get_path(&body, path)).unwrap_or(&body);
+            for (name, field, read) in fields {
+                let value = read.value.as_deref().map_or(Some(inner), |path| get_path(inner, path));
+                out.insert(name.clone(), value.map_or(Value::Null, |value| dialect::decode(field, value, seal)));
+            }
+        }
+        Ok(out)
+    }
+
     /// Sends a call; an error says what the API says, in the API's own way.
     pub async fn send(&self, call: &Call) -> Result<Answer, HttpError> {
+        self.only_some(call)?;
         let words = |body: &[u8]| dialect::error_text(&self.api, body);
-        self.client.send(call).await.map_err(|error| error.reworded(&words))
+        let sent = self.client.send(call).await.map_err(|error| error.reworded(&words));
+        match sent {
+            // Whose the credential is was asked before: so it is known, and something else is missing.
+            Err(HttpError::Auth { answer: Some(answer), .. }) if self.caller.is_some() => {
+                Err(self.denied(call, *answer))
+            }
+            Err(HttpError::Server { site, answer, processed, .. })
+                if self.api.spec.dialect == DialectName::Odata && answer.status == 500 && answer.body.is_empty() =>
+            {
+                Err(HttpError::Server { site, message: unexplained(call), answer, processed })
+            }
+            other => other,
+        }
+    }
+
+    /// The refusal of a credential that the API knows.
+    fn denied(&self, call: &Call, answer: Answer) -> HttpError {
+        let set = call.path.trim_start_matches(['^', '/']).split(['(', '/', '?']).next().unwrap_or_default();
+        let may = if call.method == "GET" { "read" } else { "write" };
+        let said = dialect::error_text(&self.api, &answer.body).map(|said| format!(" ({said})")).unwrap_or_default();
+        answer.refused(format!(
+            "the credential is valid, so either it may not {may} `{set}`, or the server has no `{set}`{said}"
+        ))
+    }
+
+    /// Refuses a write that names no objects: OData servers would apply it to every row that the credential may touch.
+    fn only_some(&self, call: &Call) -> Result<(), HttpError> {
+        let creates = matches!(call.method.as_str(), "GET" | "HEAD" | "POST");
+        let filter = call.query.iter().any(|(name, value)| name == "$filter" && !value.trim().is_empty());
+        if self.api.spec.dialect != DialectName::Odata || creates || filter || odata::has_key(&call.path) {
+            return Ok(());
+        }
+        let site = Site::new(self.client.connection(), call.method.clone(), &*call.path);
+        let reason = "it has neither a key nor a filter, and would be applied to the whole set".into();
+        Err(HttpError::Malformed { site: Arc::new(site), reason })
+    }
+
+    /// Whether an error says that what was asked for is not there.
+    pub fn is_absent(&self, error: &HttpError) -> bool {
+        match error {
+            HttpError::Refused { answer, .. } => dialect::is_absence(&self.api, answer.status, &answer.body),
+            error => error.status().is_some_and(|status| self.api.spec.errors.absent.contains(&status)),
+        }
     }
 
     /// Follows an answer of `202 Accepted` to where the API tells what became of the call, until it tells.
@@ -361,11 +528,22 @@ impl Remote {
     }
 }
 
+/// What an OData server may mean by a failure without a word.
+fn unexplained(call: &Call) -> String {
+    let asked = |name: &str| call.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let named = [asked("$select"), asked("$expand")].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    if named.is_empty() {
+        return "it gave no explanation".into();
+    }
+    format!("it gave no explanation, as servers do that lack something of what is asked for: `{named}`")
+}
+
 /// Path of one object, with its templates.
 pub fn item_path(kind: &Kind, own: Option<&str>) -> String {
     match own {
         Some(path) => path.to_owned(),
         None if kind.spec.singleton => kind.spec.path.clone(),
+        None if kind.dialect == DialectName::Odata => format!("{}({{id}})", kind.spec.path.trim_end_matches('/')),
         None => format!("{}/{{id}}", kind.spec.path.trim_end_matches('/')),
     }
 }

@@ -9,15 +9,16 @@ use serde_json::Value;
 
 use super::{
     LiveObject,
-    observe::{Observer, children_of, slot_of},
+    observe::{Observer, slot_of},
+    reads::children_of,
     remote::Listing,
 };
 use crate::{
     description::{
         Kind,
-        format::{DialectName, UpdateStyle},
+        format::{DialectName, Inside, UpdateStyle},
     },
-    dialect::{self, decode_row, included},
+    dialect::{self, decode_row, odata},
     manifest::Manifests,
     value::{self, Fields, Target, as_reference, reference, text},
 };
@@ -48,16 +49,46 @@ impl Observer<'_> {
         let children = self.along.get(&(connection.clone(), parent_kind.name.clone())).cloned().unwrap_or_default();
         for child in children {
             let Some(inside) = child.inside() else { continue };
-            let Some(include) = inside.include.as_deref() else { continue };
             if inside.include_on_get_only && !by_get {
                 continue;
             }
-            if let Some(rows) = included(parent_kind, &child, row, include, along) {
-                let rows: Vec<Value> = rows.into_iter().cloned().collect();
+            let other = self.other_side(connection, inside);
+            if let Some(rows) = dialect::entries(parent_kind, &child, row, other.as_deref(), along) {
                 for row in &rows {
                     self.add_row(connection, &child, row, Some(parent));
                 }
+                self.note_joins(connection, parent_kind, parent, &child, row, other.as_deref());
                 self.read.insert(children_of(connection, &child.name, &parent_kind.name, parent), Ok(()));
+            }
+        }
+    }
+
+    /// The attribute of the objects that entries hang on which names the other side.
+    fn other_side(&self, connection: &str, inside: &Inside) -> Option<String> {
+        let through = inside.through.as_ref()?;
+        let field = self.remotes.get(connection)?.api.kind(&through.kind)?.field(&through.field)?;
+        Some(field.wire_name().to_owned())
+    }
+
+    /// Notes the objects that a parent's entries hang on, or can.
+    fn note_joins(
+        &mut self,
+        connection: &Arc<str>,
+        parent_kind: &Kind,
+        parent: &str,
+        child: &Kind,
+        row: &Value,
+        other: Option<&str>,
+    ) {
+        let (Some(through), Some(other)) = (child.inside().and_then(|inside| inside.through.as_ref()), other) else {
+            return;
+        };
+        let slot = slot_of(connection, parent_kind, None, parent);
+        let Some(object) = self.out.by_id.get(&slot).and_then(|index| self.out.objects.get_mut(*index)) else { return };
+        for join in row.get(&through.include).and_then(Value::as_array).into_iter().flatten() {
+            let id = join.get("id").and_then(text);
+            if let (Some(id), Some(other)) = (id, join.get(other).and_then(odata::reference_id)) {
+                object.joins.insert((child.name.clone(), other), id);
             }
         }
     }
@@ -75,6 +106,9 @@ impl Observer<'_> {
         }
         let seal = self.seal;
         let mut decoded = decode_row(kind, row, &seal)?;
+        let above = parent.map(str::to_owned).or_else(|| Self::scope_id(kind, &decoded.fields));
+        decoded.id = kind.full_id(above.as_deref(), &decoded.id);
+        qualify(kind, above.as_deref(), &mut decoded.fields);
         // A kind that is listed below its parent may not say which parent that is.
         if let (Some(scope), Some(parent)) = (&kind.spec.scope, parent)
             && decoded.fields.get(&scope.field).is_none_or(Value::is_null)
@@ -100,6 +134,7 @@ impl Observer<'_> {
             }),
             never_delete: kind.spec.never_delete.iter().any(|condition| dialect::wire_condition(kind, row, condition)),
             detailed: false,
+            joins: HashMap::new(),
             fields: decoded.fields,
         };
         let index = self.out.objects.len();
@@ -116,7 +151,7 @@ impl Observer<'_> {
     /// The attributes that are kept of a kind's rows while they are read; nothing where all are.
     pub(super) fn kept(&self, connection: &Arc<str>, kind: &Kind) -> Option<Arc<HashSet<String>>> {
         let along = self.along.contains_key(&(connection.clone(), kind.name.clone()));
-        if keeps_raw(kind) || (along && kind.dialect == DialectName::Rest) {
+        if keeps_raw(kind) || (along && kind.dialect == DialectName::Rest) || kind.dialect == DialectName::Odata {
             return None;
         }
         let wanted = self.wanted.get(&(kind.api.clone(), kind.name.clone()))?;
@@ -132,16 +167,34 @@ impl Observer<'_> {
     }
 }
 
+/// Puts the parents' ids before those of references, where those are local and the row is below the same parents.
+pub fn qualify(kind: &Kind, parent: Option<&str>, fields: &mut Fields) {
+    let Some(parent) = parent else { return };
+    for (name, value) in fields.iter_mut() {
+        let Some(target) = kind.field(name).and_then(|field| field.reference.as_ref()) else { continue };
+        let above: Vec<&str> = parent.split('/').take(target.depth).collect();
+        if target.depth == 0 || above.len() < target.depth {
+            continue;
+        }
+        if let Some((kind, Target::Id(id))) = as_reference(value)
+            && id.split('/').count() <= target.depth
+        {
+            *value = reference(kind, &Target::Id(format!("{}/{}", above.join("/"), id)));
+        }
+    }
+}
+
 /// Whether rows of a kind are kept as they came.
 fn keeps_raw(kind: &Kind) -> bool {
     let update = &kind.spec.update;
-    kind.spec.hook.is_some() || update.style == UpdateStyle::Replace || update.lock.is_some()
+    let whole = matches!(update.style, UpdateStyle::Replace | UpdateStyle::ReplaceFields);
+    kind.spec.hook.is_some() || whole || update.lock.is_some()
 }
 
 /// The fields of each kind that a run can ask for: those that manifests declare, and those that objects are found,
 /// reached and judged by. The rest of the rows is not kept, since there may be very many. Kinds that are not here are
 /// kept whole.
-pub(super) fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet<String>> {
+pub fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet<String>> {
     let mut out: HashMap<(String, String), HashSet<String>> = HashMap::new();
     for api in manifests.catalog.apis.values() {
         for kind in api.kinds.values().filter(|kind| kind.inside().is_none() && kind.spec.hook.is_none()) {
@@ -150,6 +203,10 @@ pub(super) fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet
             names.extend(spec.key.iter().chain(&spec.key_extra).chain(&spec.aliases).cloned());
             names.extend(spec.key_fallbacks.iter().flatten().cloned());
             names.extend(spec.scope.iter().map(|scope| scope.field.clone()));
+            names.extend(spec.pending.iter().filter_map(|pending| pending.when.field.clone()));
+            names.extend(spec.update.unless.iter().filter_map(|unless| unless.field.clone()));
+            names.extend(spec.appears.iter().map(|appears| appears.through.clone()));
+            names.extend(spec.at_most_one.iter().filter_map(|rule| rule.condition.field.clone()));
             names.extend(spec.archive.iter().map(|archive| archive.field.clone()));
             names.extend(spec.id.client.iter().cloned());
             for field in spec.fields.values() {
@@ -158,8 +215,14 @@ pub(super) fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet
                 names.extend(conditions.filter_map(|condition| condition.field.clone()));
             }
             names.extend(spec.lockout.iter().flat_map(|lockout| {
-                lockout.caller.iter().cloned().chain(lockout.last.iter().filter_map(|last| last.field.clone()))
+                lockout
+                    .key_end
+                    .iter()
+                    .chain(&lockout.caller)
+                    .cloned()
+                    .chain(lockout.last.iter().filter_map(|last| last.field.clone()))
             }));
+            names.extend(spec.fields.values().flat_map(|field| &field.effect).flat_map(|effect| effect.clears.clone()));
             let paths =
                 [Some(&spec.path), spec.get.path.as_ref(), spec.update.path.as_ref(), spec.delete.path.as_ref()];
             for path in paths.into_iter().flatten() {

@@ -152,7 +152,7 @@ impl Observer<'_> {
         }
         let mut diagnostics = Vec::new();
         let only = Manifest { spec: own.clone(), ..object.clone() };
-        let uses = uses_of(&only, specs, &self.graph.names, self.sources, &mut diagnostics);
+        let uses = uses_of(&only, None, specs, &self.graph.names, self.sources, &mut diagnostics);
         if !diagnostics.is_empty() {
             return Err(Stop::Fail(diagnostics));
         }

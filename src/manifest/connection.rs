@@ -281,26 +281,36 @@ fn read_defaults<'t>(
     out
 }
 
-/// The fields of a connection's `spec`; `defaults` is read by itself.
-pub(super) fn fields() -> IndexMap<String, FieldSpec> {
-    let text = |description: &str| FieldSpec { description: Some(description.to_owned()), ..FieldSpec::default() };
-    let secret = |description| FieldSpec { sensitive: Some(Sensitivity::Always), ..text(description) };
-    let user = |description| FieldSpec { sensitive: Some(Sensitivity::Allowed), ..text(description) };
-    let needed = |field| FieldSpec { required: true, ..field };
-    let number = |minimum: f64, maximum: f64, description| FieldSpec {
-        ty: FieldType::Integer,
-        minimum: Some(minimum),
-        maximum: Some(maximum),
-        ..text(description)
-    };
-    let object = |description, fields: Vec<(&str, FieldSpec)>| FieldSpec {
+fn text(description: &str) -> FieldSpec {
+    FieldSpec { description: Some(description.to_owned()), ..FieldSpec::default() }
+}
+
+fn secret(description: &str) -> FieldSpec {
+    FieldSpec { sensitive: Some(Sensitivity::Always), ..text(description) }
+}
+
+/// Text that may be a secret.
+fn user(description: &str) -> FieldSpec {
+    FieldSpec { sensitive: Some(Sensitivity::Allowed), ..text(description) }
+}
+
+fn needed(field: FieldSpec) -> FieldSpec {
+    FieldSpec { required: true, ..field }
+}
+
+fn object(description: &str, fields: Vec<(&str, FieldSpec)>) -> FieldSpec {
+    FieldSpec {
         ty: FieldType::Object,
         fields: fields.into_iter().map(|(name, field)| (name.to_owned(), field)).collect(),
         ..text(description)
-    };
+    }
+}
+
+/// The fields of a connection's `auth`.
+fn auth() -> FieldSpec {
     let scopes = FieldSpec { ty: FieldType::List, items: Some(Box::default()), ..text("Scopes that are asked for.") };
     let password = || needed(secret("The password."));
-    let auth = object(
+    object(
         "How to authenticate; one of them.",
         vec![
             ("apiKey", secret("A key.")),
@@ -342,7 +352,17 @@ pub(super) fn fields() -> IndexMap<String, FieldSpec> {
                 ),
             ),
         ],
-    );
+    )
+}
+
+/// The fields of a connection's `spec`; `defaults` is read by itself.
+pub(super) fn fields() -> IndexMap<String, FieldSpec> {
+    let number = |minimum: f64, maximum: f64, description| FieldSpec {
+        ty: FieldType::Integer,
+        minimum: Some(minimum),
+        maximum: Some(maximum),
+        ..text(description)
+    };
     let limits = object(
         "Limits that replace those of the API.",
         vec![
@@ -379,7 +399,7 @@ pub(super) fn fields() -> IndexMap<String, FieldSpec> {
     [
         ("api", needed(text("A built-in API, or the name of an `Api` manifest."))),
         ("url", text("Base URL, where it is not the API's own.")),
-        ("auth", auth),
+        ("auth", auth()),
         ("limits", limits),
         ("tls", tls),
         ("proxy", text("URL of the HTTP proxy; the one of the environment (`HTTPS_PROXY`) unless given.")),

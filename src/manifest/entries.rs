@@ -9,6 +9,7 @@ use super::{
     convert::{Convert, Known, check_conditions},
     faults::{Path, listed},
     node::{Mark, Member, Node, Shape},
+    scalar,
 };
 use crate::{
     address::escape,
@@ -117,9 +118,15 @@ fn pair_spec<'t>(
         convert.faults.add(Diagnostic::error("PL0105", message).hint(hint), pair.at);
         return None;
     }
+    let name = json!(pair.key);
+    let wrong = kind.field(key).and_then(|field| scalar::check(&path.to_string(), &name, field, convert.patterns));
+    if let Some(wrong) = wrong {
+        convert.faults.add(wrong, pair.at);
+        return None;
+    }
     let value = convert.field(&pair.value, pair.at, field, path)?;
     let mut spec = Fields::new();
-    spec.insert(key.clone(), json!(pair.key));
+    spec.insert(key.clone(), name);
     spec.insert(value_name.clone(), value);
     Some(spec)
 }

@@ -53,6 +53,7 @@ pub(super) fn convert(scalar: &Scalar<'_>, ty: FieldType) -> Result<Value, &'sta
         FieldType::Map | FieldType::Object => Err("a map"),
         FieldType::List => Err("a list"),
         FieldType::File => Err("a file such as `{file: PATH}`"),
+        FieldType::Sink => Err("where to put it, such as `{file: PATH}`"),
         FieldType::Any => match scalar.resolve() {
             Resolved::TooLarge => Err("a number that 64 bits can hold, or text in quotes"),
             _ => Ok(scalar.to_json()),
@@ -80,6 +81,14 @@ pub(super) fn check(name: &str, value: &Value, field: &FieldSpec, patterns: &mut
             && !patterns.matches(pattern, text)
         {
             return Some(Diagnostic::error("PL0107", format!("`{name}` has to match `{pattern}`; `{text}` does not.")));
+        }
+        if let Some(pattern) = &field.not_pattern
+            && patterns.matches(pattern, text)
+        {
+            return Some(Diagnostic::error(
+                "PL0107",
+                format!("`{name}` cannot be `{text}`: what matches `{pattern}` is reserved."),
+            ));
         }
         if let Some(format) = field.format
             && let Some(expected) = misformed(text, format)

@@ -1,11 +1,14 @@
 //! Ownership by hand: `import` and `forget`.
 
+use serde_json::Value;
+
 use super::{Options, Planned, load, plan};
 use crate::{
     address::Address,
     failure::{Class, Failure},
     inventory::{Edit, InventoryError, Record},
     plan::Mode,
+    value::{as_reference, has_secret, secret_hash, text},
 };
 
 /// What an import took over.
@@ -44,7 +47,8 @@ pub async fn import(options: &Options, address: &str, id: &str) -> Result<Adopte
     let found = planned.observed.objects.iter().find(|live| {
         live.kind == object.kind
             && *live.connection == *object.connection
-            && (live.id == id || is_key(&crate::live::shown_key(&live.kind, &live.fields, &|_, _| None), id))
+            && (live.id == object.kind.spoken_id(planned.observed.parents[index].as_deref(), id)
+                || is_key(&crate::live::shown_key(&live.kind, &live.fields, &|_, _| None), id))
             && (object.parent.is_none() || live.parent == planned.observed.parents[index])
     });
     let (live_id, fields, parent) = match found {
@@ -89,8 +93,9 @@ pub(super) fn record(
 ) -> Option<Record> {
     let object = planned.manifests.objects.get(index)?;
     let declared = planned.observed.canonical.get(index)?;
-    let shown = |(name, value): (&String, &serde_json::Value)| {
-        (name.clone(), fields.get(name).cloned().unwrap_or_else(|| value.clone()))
+    let shown = |(name, value): (&String, &Value)| {
+        let live = fields.get(name).map(|live| as_declared(value, live, &|text| planned.vault.seal(text)));
+        (name.clone(), live.unwrap_or_else(|| value.clone()))
     };
     let inside = object.parent.and_then(|parent| planned.manifests.objects.get(parent));
     Some(Record {
@@ -106,6 +111,26 @@ pub(super) fn record(
         depends_on: Vec::new(),
         at: crate::apply::now(),
     })
+}
+
+/// A live value as the inventory keeps it: only what is declared of it, and hashes where secrets are declared.
+fn as_declared(declared: &Value, live: &Value, seal: &dyn Fn(&str) -> Value) -> Value {
+    if secret_hash(declared).is_some() {
+        return text(live).filter(|words| !words.is_empty()).map_or(Value::Null, |words| seal(&words));
+    }
+    match (declared, live) {
+        (Value::Object(members), Value::Object(there)) if as_reference(declared).is_none() => members
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), as_declared(value, there.get(name)?, seal))))
+            .collect(),
+        (Value::Array(items), Value::Array(there)) if has_secret(declared) => {
+            if items.len() != there.len() {
+                return declared.clone();
+            }
+            items.iter().zip(there).map(|(item, live)| as_declared(item, live, seal)).collect()
+        }
+        _ => live.clone(),
+    }
 }
 
 async fn by_get(
@@ -125,13 +150,14 @@ async fn by_get(
         return Err(nothing());
     }
     let parent = planned.observed.parents[index].clone();
-    let vars = crate::live::item_vars(&object.kind, id, parent.as_deref(), None);
+    let whole = object.kind.spoken_id(parent.as_deref(), id);
+    let vars = crate::live::item_vars(&object.kind, &whole, parent.as_deref(), None);
     let found = remote.get(&object.kind, &vars, &[]).await.map_err(|error| Failure::remote(error.to_string()))?;
     let (row, _) = found.ok_or_else(nothing)?;
     drop(vars);
     let vault = planned.vault.clone();
     let decoded = crate::dialect::decode_row(&object.kind, &row, &|text| vault.seal(text)).ok_or_else(nothing)?;
-    Ok((decoded.id, decoded.fields, parent))
+    Ok((object.kind.full_id(parent.as_deref(), &decoded.id), decoded.fields, parent))
 }
 
 /// Drops objects from the inventory; the live ones stay. Entries go with their manifest.

@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use super::{Loaded, Options};
 use crate::{
-    description::Api,
+    description::{Api, format::Check},
     diagnostic::Diagnostic,
     failure::Failure,
-    http::{self, Budgets, Call, Client, ClientSpec, HostPolicy, Pace, ResolvedAuth},
+    http::{self, Budgets, Call, Client, ClientSpec, HostPolicy, HttpError, Pace, ResolvedAuth},
     inventory::State,
     live::Remote,
     manifest::{Auth, Connection},
@@ -54,7 +54,58 @@ pub async fn connect(
         .chain(state.objects.values().map(|record| record.connection.as_str()))
         .filter(|name| !name.is_empty())
         .collect();
-    connect_to(used, loaded, vault, options, diagnostics).await
+    let mut connected = connect_to(used, loaded, vault, options, diagnostics).await?;
+    identify(&mut connected, diagnostics).await;
+    Ok(connected)
+}
+
+/// Asks the APIs whose descriptions demand it whose the credential is, before anything else is read; a connection that
+/// gets no answer is not used.
+async fn identify(connected: &mut Connected, diagnostics: &mut Vec<Diagnostic>) {
+    let asked = connected.remotes.iter().filter_map(|(name, remote)| {
+        let check = remote.api.spec.check.as_ref().filter(|check| check.required)?;
+        Some(async move { (name.clone(), check.path.clone(), ask(remote, check).await) })
+    });
+    let mut answers = futures::future::join_all(asked).await;
+    answers.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    for (name, path, answer) in answers {
+        match answer {
+            Ok(caller) => {
+                if let Some(remote) = connected.remotes.get_mut(&name) {
+                    remote.caller = Some(Arc::new(caller));
+                }
+            }
+            Err(error) => {
+                let absent = error.status() == Some(404);
+                let mut told = Diagnostic::from(error);
+                told = told.hint(
+                    "Nothing of this connection is read or planned: to a credential that it does not know, this API \
+                     answers with public objects only, which would look like an account whose objects are gone.",
+                );
+                if absent {
+                    let path = path.trim_start_matches('^');
+                    told = told.hint(format!(
+                        "The server has no `{path}`, by which it tells whose a credential is; check `url`."
+                    ));
+                }
+                diagnostics.push(told);
+                connected.remotes.remove(&name);
+            }
+        }
+    }
+}
+
+/// Makes the read that tells whose the credential is.
+async fn ask(remote: &Remote, check: &Check) -> Result<Value, HttpError> {
+    let mut call = Call::get(check.path.clone());
+    call.query.extend(check.query.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let answer = remote.send(&call).await.and_then(|answer| remote.successful(answer))?;
+    let body = answer.json()?;
+    let row = remote.api.spec.envelope.one.as_deref().and_then(|path| get_path(&body, path)).unwrap_or(&body).clone();
+    if row.as_object().is_none_or(serde_json::Map::is_empty) {
+        return Err(answer.unusable("an answer that names nobody", "whose the credential is"));
+    }
+    Ok(row)
 }
 
 /// Makes a client for each of these connections.
@@ -78,9 +129,11 @@ pub(super) async fn connect_to(
         None
     };
     let budgets = Budgets::default();
+    let wanted = Arc::new(crate::live::wanted(manifests));
     for name in names {
         let Some(connection) = manifests.connections.get(name) else { continue };
-        match client(loaded, connection, vault, options, sandbox.as_ref(), &budgets, diagnostics) {
+        let made = client(loaded, connection, vault, options, sandbox.as_ref(), &budgets, diagnostics);
+        match made.map(|remote| remote.map(|remote| Remote { wanted: wanted.clone(), ..remote })) {
             Ok(Some(remote)) => {
                 remotes.insert(name.to_owned(), remote);
             }
@@ -159,7 +212,7 @@ fn client(
         diagnostics.push(Diagnostic::warning("PL0326", message).hint(hint));
     }
     let client = Client::new(&spec).map_err(Box::new)?;
-    Ok(Some(Remote { client, api }))
+    Ok(Some(Remote::new(client, api)))
 }
 
 /// The time-outs that connection and description ask for, in this order.
@@ -244,17 +297,21 @@ pub(super) async fn callers(
     for name in wanted {
         let Some(remote) = connected.remotes.get(name) else { continue };
         let Some(check) = &remote.api.spec.check else { continue };
-        let mut call = Call::get(check.path.clone());
-        call.query.extend(check.query.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let answer = remote.send(&call).await.and_then(|answer| remote.successful(answer));
-        match answer.and_then(|answer| answer.json()) {
-            Ok(body) => {
-                let path = remote.api.spec.envelope.one.as_deref();
-                let row = path.and_then(|path| get_path(&body, path)).unwrap_or(&body);
-                if let Some(id) = row.get("id").and_then(text) {
+        let answer = match (&remote.caller, &check.caller_path) {
+            (Some(known), None) => Ok(Value::clone(known)),
+            (_, None) => ask(remote, check).await,
+            (_, Some(path)) => {
+                ask(remote, &Check { path: path.clone(), query: indexmap::IndexMap::new(), ..check.clone() }).await
+            }
+        };
+        match answer {
+            Ok(row) => {
+                if let Some(id) = get_path(&row, check.caller.as_deref().unwrap_or("id")).and_then(text) {
                     callers.insert(name.to_owned(), id);
                 }
             }
+            // A key that belongs to nobody has no membership to lose.
+            Err(error) if check.caller_path.is_some() && matches!(error.status(), Some(401 | 403 | 404 | 422)) => {}
             Err(error) => diagnostics.push(Diagnostic::from(error)),
         }
     }

@@ -123,7 +123,7 @@ async fn read(remote: &Remote, health: &mut Health) -> Result<Option<String>, Ht
         remote.list_within(kind, &ListQuery::default(), 1).await?;
         return Ok(None);
     };
-    health.tried = Some(check.path.clone());
+    health.tried = Some(check.path.trim_start_matches('^').to_owned());
     let mut call = Call::get(check.path.clone());
     call.query.extend(check.query.iter().map(|(name, value)| (name.clone(), value.clone())));
     let answer = remote.send(&call).await.and_then(|answer| remote.successful(answer))?;

@@ -36,11 +36,12 @@ use crate::{
     graph::{Graph, Meaning},
     inventory::{Account, Edit, Inventory, State},
     live::{ObserveOptions, Observed, Observer, Remote, Standing},
-    manifest::{Manifests, MaxDeletes},
+    manifest::{Auth, Manifests, MaxDeletes},
     plan::{self, Inputs, Mode, Outcome, Plan, PlanDocument, PlanNotes},
     progress::{Progress, ProgressEvent, Silent},
     report,
     secret::Vault,
+    value,
 };
 
 /// How the codes of failed reads begin.
@@ -193,7 +194,16 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         ObserveOptions { undeclared, only: looked_at },
         &tell,
     );
-    let observed = Box::pin(observer.run()).await;
+    let mut observed = Box::pin(observer.run()).await;
+    // What a connection that cannot be used has was not looked at, whatever the inventory knows of it.
+    for connection in manifests.connections.values() {
+        if !connected.remotes.contains_key(&connection.name)
+            && let Some(api) = manifests.catalog.api(&connection.api)
+        {
+            let name: Arc<str> = connection.name.as_str().into();
+            observed.failed.extend(api.kinds.keys().map(|kind| (name.clone(), kind.clone())));
+        }
+    }
     options.progress.event(&ProgressEvent::Planning);
     let none_barred = HashMap::new();
     let inputs = Inputs {
@@ -221,7 +231,15 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     }
     let inputs = Inputs { barred: &barred, ..inputs };
     let callers = connect::callers(&connected, &plan::needs_caller(&plan.steps), &mut diagnostics).await;
-    plan.diagnostics.extend(plan::lockouts(&inputs, &plan.steps, &callers));
+    let ends = |connection: &str, end: &str| {
+        let auth = manifests.connections.get(connection).and_then(|connection| connection.auth.as_ref());
+        let key = match auth {
+            Some(Auth::ApiKey(key) | Auth::Bearer(key)) => value::secret_hash(key).and_then(|hash| vault.open(hash)),
+            _ => None,
+        };
+        key.is_some_and(|key| key.ends_with(end))
+    };
+    plan.diagnostics.extend(plan::lockouts(&inputs, &plan.steps, &callers, &ends));
     let mut all = snapshot.diagnostics.clone();
     all.extend(manifests.diagnostics.iter().cloned());
     all.append(&mut diagnostics);

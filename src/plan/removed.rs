@@ -5,8 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use serde_json::Value;
-
 use super::{
     Action, ActionKind, Reason,
     build::{Draft, Inputs, Mode},
@@ -113,13 +111,16 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
     let gone = parents(|fate| matches!(fate, Fate::Delete));
     let forgotten = parents(|fate| matches!(fate, Fate::Forget(_)));
     let staying = parents(|fate| matches!(fate, Fate::Retain(_) | Fate::Archive));
+    let moved = moved(to);
     for (address, record, kind, fate, live) in fates {
         let parent = address.manifest().to_string();
         // Entries that vanish with their parent are no actions; those of one that is forgotten or stays share its fate.
         if address.entry.is_some() && gone.contains(&parent) {
             continue;
         }
-        let fate = if address.entry.is_some() && forgotten.contains(&parent) {
+        let fate = if address.entry.is_some() && moved.contains(&(parent.clone(), entry_field(&address))) {
+            Fate::Forget("it goes with what changes of its parent".to_owned())
+        } else if address.entry.is_some() && forgotten.contains(&parent) {
             Fate::Forget("its parent is forgotten".to_owned())
         } else if address.entry.is_some() && staying.contains(&parent) {
             Fate::Retain("its parent stays".to_owned())
@@ -138,7 +139,9 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
                 continue;
             }
             Fate::Forget(why) => {
-                (ActionKind::Forget, Operation::Record, Some(format!("The live object stays: {why}.")))
+                let goes = address.entry.is_some() && moved.contains(&(parent.clone(), entry_field(&address)));
+                let what = if goes { "It is not deleted by plumb" } else { "The live object stays" };
+                (ActionKind::Forget, Operation::Record, Some(format!("{what}: {why}.")))
             }
             Fate::Archive => {
                 (ActionKind::Update, Operation::Update, Some("It is archived instead of deleted.".to_owned()))
@@ -207,6 +210,8 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
             archive,
             embedded: false,
             seen: Vec::new(),
+            join: None,
+            makes_join: false,
             after: Vec::new(),
             level: 0,
             ours: false,
@@ -215,6 +220,25 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
     order(inputs, step_of, &made, to);
     contents(inputs, &kept, &made, to);
     limits(inputs, to);
+}
+
+/// The field that lists an entry.
+fn entry_field(address: &Address) -> String {
+    address.entry.as_ref().map(|(field, _)| field.to_string()).unwrap_or_default()
+}
+
+/// Manifests whose entries in a field go with what else changes of the object.
+fn moved(to: &Removed<'_>) -> HashSet<(String, String)> {
+    let mut out = HashSet::new();
+    for step in &to.out.steps {
+        let effects = step.send.iter().filter_map(|name| step.kind.field(name)?.effect.as_ref());
+        for field in effects.flat_map(|effect| &effect.destroys) {
+            if super::effects::destroys(step, field) {
+                out.insert((step.action.address.clone(), field.clone()));
+            }
+        }
+    }
+    out
 }
 
 /// Owned objects that this run's manifests do not declare, and that it may look at.
@@ -314,7 +338,7 @@ fn inside_unseen(
 }
 
 fn live_of<'o>(inputs: &'o Inputs<'_>, connection: &Arc<str>, kind: &Kind, record: &Record) -> Option<&'o LiveObject> {
-    let id = if kind.inside().is_some() {
+    let id = if kind.inside().is_some() && !kind.spec.id.local {
         format!("{}/{}", record.parent.as_deref().unwrap_or_default(), record.id)
     } else {
         record.id.clone()
@@ -471,7 +495,8 @@ fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, made: &HashMap<String, 
             let keeper = owned.get(&(&*live.connection, live.kind.name.clone(), live.id.as_str()));
             let goes = keeper.is_some_and(|owner| made.contains_key(*owner) || !kept.contains(*owner));
             if !goes {
-                let name = live.fields.get("name").and_then(Value::as_str).unwrap_or(&live.id);
+                let mut named = live.kind.spec.name_field.iter().map(String::as_str).chain(["name"]);
+                let name = named.find_map(|name| live.fields.get(name)?.as_str()).unwrap_or(&live.id);
                 strangers.entry(*step).or_default().push(format!("{} `{name}`", live.kind.name));
             }
         }

@@ -59,6 +59,10 @@ pub struct Step {
     pub embedded: bool,
     /// Live ids that have the same key and are not it.
     pub seen: Vec<String>,
+    /// Id of the object that it hangs on, where there is one already.
+    pub join: Option<String>,
+    /// The create makes the object that it hangs on first; others that hang on the same one wait for that.
+    pub makes_join: bool,
     /// Indices of the steps that must come before.
     pub after: Vec<usize>,
     /// Longest way through `after`.

@@ -61,6 +61,11 @@ impl Refusal {
         Self { status, faults: vec![Fault { detail: detail.into(), pointer: None }] }
     }
 
+    /// A refusal without a word.
+    pub(super) fn silent(status: u16) -> Self {
+        Self { status, faults: Vec::new() }
+    }
+
     /// What a body says wrongly.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(INVALID, detail)
@@ -87,7 +92,8 @@ impl Refusal {
     pub(super) fn answer(&self, api: &Api) -> Answer {
         let status = match (self.status, api.spec.dialect) {
             (INVALID, DialectName::Jsonapi) => 422,
-            (INVALID, DialectName::Rest) => 400,
+            (INVALID, DialectName::Rest) => api.spec.errors.invalid.unwrap_or(400),
+            (INVALID, DialectName::Odata) => 400,
             (status, _) => status,
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
@@ -103,20 +109,41 @@ impl Refusal {
                 }
                 error
             }).collect::<Vec<_>>() }),
+            // A bare text, or nothing.
+            DialectName::Odata => {
+                let message: Vec<&str> = self.faults.iter().map(|fault| fault.detail.as_str()).collect();
+                if message.iter().all(|words| words.is_empty()) {
+                    return Answer::empty(status);
+                }
+                message.join(" ").into()
+            }
             DialectName::Rest => {
                 let message: Vec<&str> = self.faults.iter().map(|fault| fault.detail.as_str()).collect();
                 let mut body = Fields::new();
                 let errors = &api.spec.errors;
                 // The last path is the most specific one: `message` before `error.message`.
                 let at = |paths: &[String], usual: &str| paths.last().map_or(usual, String::as_str).to_owned();
-                set_path(&mut body, &at(&errors.code, "error.code"), code(status).into());
-                set_path(&mut body, &at(&errors.message, "error.message"), message.join(" ").into());
+                let (code_at, message_at) = (at(&errors.code, "error.code"), at(&errors.message, "error.message"));
+                if let (Some((list, code_at)), Some((_, message_at))) =
+                    (code_at.split_once("[*]."), message_at.split_once("[*]."))
+                {
+                    let each = self.faults.iter().map(|fault| {
+                        let mut one = Fields::new();
+                        set_path(&mut one, code_at, code(status).into());
+                        set_path(&mut one, message_at, fault.detail.clone().into());
+                        Value::Object(one)
+                    });
+                    set_path(&mut body, list, each.collect());
+                } else {
+                    set_path(&mut body, &code_at, code(status).into());
+                    set_path(&mut body, &message_at, message.join(" ").into());
+                }
                 Value::Object(body)
             }
         };
         let media = match api.spec.dialect {
             DialectName::Jsonapi => "application/vnd.api+json",
-            DialectName::Rest => "application/json",
+            DialectName::Rest | DialectName::Odata => "application/json",
         };
         Answer::new(status, body).with(header::CONTENT_TYPE.as_str(), media)
     }

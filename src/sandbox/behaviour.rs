@@ -1,10 +1,10 @@
 //! What descriptions cannot say about an API, and its simulation needs: one implementation an API at most.
 
 use super::{
-    answer::Refusal,
+    answer::{Answer, Refusal},
     desk::{Change, Desk},
     shape::Shape,
-    simulation::Simulation,
+    simulation::{Request, Simulation},
     store::{Row, Store},
 };
 use crate::value::Fields;
@@ -18,6 +18,8 @@ pub(super) enum View {
     Get,
     /// The answer to a create or an update.
     Written,
+    /// The answer to a create that shows what no other answer does.
+    Created,
 }
 
 /// Query parameters that a vendor documents for a kind; names without `filter[…]`.
@@ -43,6 +45,26 @@ pub(super) trait Behaviour: Send + Sync {
     /// Whether two objects may not have the same key, where the description does not deny it.
     fn keys_are_unique(&self) -> bool {
         true
+    }
+
+    /// Status of the answer to a create.
+    fn created(&self) -> u16 {
+        201
+    }
+
+    /// Status and message for an object of a kind that is not there, where they are not the usual ones.
+    fn absent(&self, _kind: &str) -> Option<(u16, String)> {
+        None
+    }
+
+    /// Whether an answer with one object has no envelope.
+    fn is_bare(&self, _kind: &str, _view: View) -> bool {
+        false
+    }
+
+    /// A time as answers show it, where that is not a text.
+    fn stamp(&self, _tick: u64) -> Option<serde_json::Value> {
+        None
     }
 
     /// What the ids of a kind start with; none for bare numbers.
@@ -108,6 +130,56 @@ pub(super) trait Behaviour: Send + Sync {
         Ok(())
     }
 
+    /// Whether the API answers those without a valid credential too, with what is public.
+    fn serves_strangers(&self) -> bool {
+        false
+    }
+
+    /// Answers calls outside of the version path; nothing where there is no such call.
+    fn outside(&self, _simulation: &Simulation, _request: &Request<'_>) -> Option<Answer> {
+        None
+    }
+
+    /// Whether the set of a kind has public rows.
+    fn has_public(&self, _kind: &str) -> bool {
+        false
+    }
+
+    /// Whether everybody sees a row.
+    fn is_public(&self, _store: &Store, _kind: &str, _row: &Row) -> bool {
+        true
+    }
+
+    /// Whether the caller may use a row, and does not only see it because everybody does.
+    fn is_accessible(&self, _store: &Store, _kind: &str, _row: &Row) -> bool {
+        true
+    }
+
+    /// Whether objects of a kind lead to the users who may use them.
+    fn knows_users(&self, _kind: &str) -> bool {
+        false
+    }
+
+    /// The navigation property from a kind to another, where it is not called as the other's set.
+    fn nav(&self, _from: &str, _to: &str) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether a value names the caller, in objects that are the caller's own.
+    fn is_caller(&self, _kind: &str, _value: &serde_json::Value) -> bool {
+        true
+    }
+
+    /// Whether a POST on the set of a kind is refused, because others make its rows.
+    fn is_made_elsewhere(&self, _kind: &str) -> bool {
+        false
+    }
+
+    /// The refusal of the deletion of what is not there; nothing where that is no error.
+    fn nothing_deleted(&self, _kind: &str) -> Option<Refusal> {
+        None
+    }
+
     /// Completes the attributes of an answer.
     fn show(&self, _glance: &Glance<'_>, _attributes: &mut Fields) {}
 
@@ -145,6 +217,8 @@ impl Behaviour for Plain {}
 /// The behaviour of an API.
 pub(super) fn of(api: &str) -> &'static dyn Behaviour {
     match api {
+        "balena" => &super::balena::Balena,
+        "cycloid" => &super::cycloid::Cycloid,
         "itglue" => &super::itglue::ItGlue,
         "rest" => &super::rest::Rest,
         _ => &Plain,

@@ -157,7 +157,7 @@ pub(super) fn add(sim: &Simulation, kind: &str, object: &Value) -> Result<String
 pub(super) fn shown(sim: &Simulation, kind: &str, key: &str) -> Option<Value> {
     let store = sim.store();
     let (shape, row) = (sim.shape(kind)?, store.get(kind, key)?);
-    let reader = super::simulation::Reader { url: String::new(), sees_secrets: true };
+    let reader = super::simulation::Reader { sees_secrets: true, ..Default::default() };
     let renderer = super::render::Renderer { sim, store: &store, reader: &reader, query: &[] };
     Some(renderer.attributes(shape, row, View::Get).into())
 }

@@ -299,7 +299,7 @@ fn credential(scheme: &AuthScheme, headers: &HeaderMap, query: &[(String, String
             value.strip_prefix(prefix).map(str::to_owned)
         }
         AuthScheme::Bearer(scheme) => bearer(scheme.prefix.as_deref().unwrap_or("Bearer ")),
-        AuthScheme::Login(LoginScheme { cookie: Some(name), .. }) => {
+        AuthScheme::Login(login) if let Some(name) = &login.cookie => {
             let cookies = header(headers, "cookie")?.split(';').filter_map(|cookie| cookie.trim().split_once('='));
             cookies.into_iter().find(|(given, _)| given == name).map(|(_, value)| value.to_owned())
         }

@@ -4,11 +4,13 @@
 //! of its own. Each API is served below its name: `http://127.0.0.1:PORT/itglue`. Below `/_sandbox` are control calls.
 
 mod answer;
+mod balena;
 mod behaviour;
 mod body;
 mod call;
 mod connection;
 mod control;
+mod cycloid;
 mod desk;
 mod documented;
 mod door;
@@ -18,6 +20,7 @@ mod interfaces;
 mod itglue;
 mod links;
 mod list;
+mod odata;
 mod patch;
 mod removal;
 mod render;

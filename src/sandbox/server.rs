@@ -38,6 +38,8 @@ use crate::description::format::AuthScheme;
 const MAX_BODY: usize = 32 * 1024 * 1024;
 /// Requests that the log keeps.
 const MAX_LOG: usize = 100_000;
+/// Part of a credential that may not write, where the API knows such.
+const READ_ONLY: &str = "readonly";
 /// What stands for a value that must not be seen.
 pub(super) const MASK: &str = "********";
 
@@ -263,36 +265,54 @@ fn enter(
     drop(door);
     let answer = match (refused, looked) {
         (Some(refused), _) => refused,
+        (None, Entry::Nobody | Entry::Wrong) if site.sim.behaviour.serves_strangers() => {
+            let reader = Reader { stranger: true, ..Reader::default() };
+            carry_in(hub, site, path, parts, query, body, &reader)
+        }
         (None, Entry::Nobody) => Refusal::new(401, "A credential is needed.").answer(api),
         (None, Entry::Wrong) => {
             Refusal::new(site.sim.behaviour.wrong_credential(), "The credential is not valid.").answer(api)
         }
-        (None, Entry::Welcome { sees_secrets, .. }) => {
+        (None, Entry::Welcome { sees_secrets, credential }) => {
             entry.credential_ok = true;
             entry.body = logged_body(site, &body);
-            let version = api.spec.version_path.as_deref().unwrap_or_default().trim_end_matches('/');
-            match path.strip_prefix(version).filter(|rest| rest.starts_with('/')) {
-                None => Refusal::absent().answer(api),
-                Some(rest) => {
-                    let segments = rest.split('/').filter(|part| !part.is_empty());
-                    let request = Request {
-                        method: parts.method.as_str(),
-                        parts: segments.map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned()).collect(),
-                        query: without_keys(site, query),
-                        if_match: parts.headers.get(header::IF_MATCH).and_then(|tag| tag.to_str().ok()),
-                        content_type: parts.headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()),
-                        body,
-                        reader: Reader { url: format!("{}/{}{path}", hub.address, api.name), sees_secrets },
-                    };
-                    site.once(&parts.headers, path, || site.sim.answer(&request))
-                }
-            }
+            let reader = Reader { sees_secrets, read_only: credential.contains(READ_ONLY), ..Reader::default() };
+            carry_in(hub, site, path, parts, query, body, &reader)
         }
     };
     match quota {
         Some(quota) => quota.label(api, answer),
         None => answer,
     }
+}
+
+/// Carries out the call of somebody whom the door let in.
+fn carry_in(
+    hub: &Hub,
+    site: &Site,
+    path: &str,
+    parts: &axum::http::request::Parts,
+    query: Vec<(String, String)>,
+    body: Bytes,
+    reader: &Reader,
+) -> Answer {
+    let api = &site.sim.api;
+    let version = api.spec.version_path.as_deref().unwrap_or_default().trim_end_matches('/');
+    let below = path.strip_prefix(version).filter(|rest| rest.starts_with('/'));
+    let segments = below.unwrap_or(path).split('/').filter(|part| !part.is_empty());
+    let request = Request {
+        method: parts.method.as_str(),
+        parts: segments.map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned()).collect(),
+        query: without_keys(site, query),
+        if_match: parts.headers.get(header::IF_MATCH).and_then(|tag| tag.to_str().ok()),
+        content_type: parts.headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()),
+        body,
+        reader: Reader { url: format!("{}/{}{path}", hub.address, api.name), ..reader.clone() },
+    };
+    if below.is_none() {
+        return site.sim.behaviour.outside(&site.sim, &request).unwrap_or_else(|| Refusal::absent().answer(api));
+    }
+    site.once(&parts.headers, path, || site.sim.answer(&request))
 }
 
 /// Names of query parameters that carry a key.

@@ -46,7 +46,7 @@ impl Shape {
         let ignored: Vec<String> = spec.ignored.keys().cloned().collect();
         let ignored_names: HashSet<String> = ignored.iter().map(|name| normal(name, naming)).collect();
         for (name, field) in &spec.fields {
-            by_wire.insert(normal(field.wire_name(), naming), name.clone());
+            by_wire.entry(normal(field.wire_name(), naming)).or_insert_with(|| name.clone());
             if let Some(wire) = &field.create_wire {
                 by_wire.insert(normal(wire, naming), name.clone());
             }
@@ -74,7 +74,7 @@ impl Shape {
             .path
             .iter()
             .find_map(|path| by_wire.get(&normal(path, naming)).cloned())
-            .filter(|name| spec.fields.get(name).is_some_and(|field| !field.read_only))
+            .filter(|name| spec.fields.get(name).is_some_and(|field| !field.read_only || kind.spec.id.local))
             .or_else(|| spec.id.client.clone());
         let scope = spec
             .scope
@@ -165,10 +165,10 @@ impl Shape {
 fn patterns(fields: &[&FieldSpec]) -> HashMap<String, Regex> {
     let mut out = HashMap::new();
     for field in fields {
-        if let Some(pattern) = &field.pattern
-            && let Ok(regex) = Regex::new(&format!("^(?:{pattern})$"))
-        {
-            out.insert(pattern.clone(), regex);
+        for pattern in field.pattern.iter().chain(&field.not_pattern) {
+            if let Ok(regex) = Regex::new(&format!("^(?:{pattern})$")) {
+                out.insert(pattern.clone(), regex);
+            }
         }
         let inner: Vec<&FieldSpec> = field.items.iter().map(AsRef::as_ref).chain(field.fields.values()).collect();
         out.extend(patterns(&inner));
@@ -213,7 +213,7 @@ pub(super) fn kebab(name: &str) -> String {
 pub(super) fn shapes(api: &Api) -> HashMap<String, Arc<Shape>> {
     let naming = api.spec.naming.unwrap_or(match api.spec.dialect {
         DialectName::Jsonapi => Naming::Kebab,
-        DialectName::Rest => Naming::Snake,
+        DialectName::Rest | DialectName::Odata => Naming::Snake,
     });
     api.kinds.iter().map(|(name, kind)| (name.clone(), Arc::new(Shape::new(kind, naming)))).collect()
 }

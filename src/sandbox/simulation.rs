@@ -13,6 +13,7 @@ use super::{
     answer::{Answer, Refusal},
     behaviour::{self, Behaviour},
     desk::Desk,
+    odata,
     route::{self, NoCall, Route},
     shape::{self, Shape},
     store::{Store, Table},
@@ -42,6 +43,10 @@ pub(super) struct Reader {
     pub(super) url: String,
     /// Whether the credential may see sensitive values.
     pub(super) sees_secrets: bool,
+    /// There is no valid credential, and the API answers all the same.
+    pub(super) stranger: bool,
+    /// The credential may not write.
+    pub(super) read_only: bool,
 }
 
 /// A request that passed the door.
@@ -70,7 +75,7 @@ impl Simulation {
         let mut store = Store::default();
         for (index, kind) in (1_u64..).zip(api.kinds.values()) {
             let natural = kind.spec.key.iter().filter_map(|name| kind.field(name));
-            let natural = natural.map(|field| field.wire_name().to_owned()).collect();
+            let natural = natural.map(|field| (field.wire_name().to_owned(), field.key_ignores_case)).collect();
             let scope = shapes.get(&kind.name).and_then(|shape| shape.scope.clone());
             // Ids of different kinds differ, so that a mixed-up id is no object by chance.
             store.add_table(&kind.name, Table::new(scope, natural, index * 1000 + 1));
@@ -115,6 +120,16 @@ impl Simulation {
 
     /// Carries a request out, all of it or nothing.
     pub(super) fn answer(&self, request: &Request<'_>) -> Answer {
+        if self.api.spec.dialect == DialectName::Odata {
+            let mut store = self.store();
+            store.advance();
+            let result = odata::answer(self, &mut store, request);
+            if result.is_err() {
+                store.rollback();
+            }
+            store.commit();
+            return result.unwrap_or_else(|refusal| refusal.answer(&self.api));
+        }
         let call = match route::find(&self.routes, request.method, &request.parts) {
             Ok(call) => call,
             Err(NoCall::Path) => return Refusal::absent().answer(&self.api),
@@ -134,7 +149,8 @@ impl Simulation {
             Err(refusal) => {
                 store.rollback();
                 store.commit();
-                refusal.answer(&self.api)
+                let own = self.behaviour.absent(call.shape.name()).filter(|_| refusal.status == 404);
+                own.map_or(refusal, |(status, why)| Refusal::new(status, why)).answer(&self.api)
             }
         }
     }

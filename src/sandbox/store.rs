@@ -59,8 +59,9 @@ pub(super) struct Table {
     scopes: HashMap<String, BTreeSet<u64>>,
     naturals: HashMap<String, BTreeSet<u64>>,
     scope: Option<String>,
-    /// Attributes of the natural key; none where the kind has no such key.
-    natural: Vec<String>,
+    /// Attributes of the natural key, and whether the case of their letters does not count; none where the kind has no
+    /// such key.
+    natural: Vec<(String, bool)>,
     next_id: u64,
     highest: u64,
     /// Whether ids ascend in the order of creation.
@@ -70,7 +71,7 @@ pub(super) struct Table {
 impl Table {
     /// An empty table whose rows are also found by the value of an attribute and by the attributes of the natural key,
     /// and whose first id is given.
-    pub(super) fn new(scope: Option<String>, natural: Vec<String>, first_id: u64) -> Self {
+    pub(super) fn new(scope: Option<String>, natural: Vec<(String, bool)>, first_id: u64) -> Self {
         Self { scope, natural, next_id: first_id, ascending: true, ..Self::default() }
     }
 
@@ -85,9 +86,12 @@ impl Table {
             return None;
         }
         let mut key = row.parent.as_ref().map(|(kind, id)| place(kind, id)).unwrap_or_default();
-        for wire in self.scope.iter().chain(&self.natural) {
+        for (wire, folds) in
+            self.scope.iter().map(|wire| (wire, false)).chain(self.natural.iter().map(|(a, b)| (a, *b)))
+        {
             key.push('\u{1f}');
-            key.push_str(&row.text(wire)?);
+            let text = row.text(wire)?;
+            key.push_str(&if folds { text.to_lowercase() } else { text });
         }
         Some(key)
     }

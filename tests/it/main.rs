@@ -8,11 +8,13 @@
 #![expect(clippy::match_same_arms, clippy::single_match_else, reason = "a table of cases reads row by row")]
 
 mod bad_input;
+mod balena;
 mod ci_flow;
 mod cli;
 mod codes;
 mod conformance;
 mod custom_api;
+mod cycloid;
 mod docs;
 mod examples;
 mod flow;

@@ -95,6 +95,10 @@ async fn one(stage: &mut Stage, leaf: &Leaf, out: &mut Vec<Finding>) {
         }
     };
     let Some(other) = stage.other(leaf) else {
+        // What it refers to is below the same parent: another parent is another object.
+        if stage.decides(leaf) || leaf.spec.path_only {
+            return;
+        }
         find(Step::Change, Err("the suite knows no second value".into()));
         return;
     };
@@ -137,7 +141,9 @@ async fn changed(stage: &mut Stage, leaf: &Leaf, other: &Value, before: &Row) ->
     }
     let after = stage.row().await?;
     if leaf.meaning(&kind) == Meaning::Replace {
-        if after.id == before.id && kind.spec.key.last() != Some(&leaf.field) && kind.inside().is_none() {
+        let is_chosen = kind.spec.id.local
+            && kind.spec.fields.values().any(|field| kind.spec.id.path.iter().any(|path| path == field.wire_name()));
+        if after.id == before.id && !is_chosen && kind.spec.key.last() != Some(&leaf.field) && kind.inside().is_none() {
             return Err("the object is the same as before".into());
         }
     } else {
@@ -169,7 +175,7 @@ fn sent(stage: &Stage, leaf: &Leaf, other: &Value) -> Check {
     wanted.extend(kind.spec.update.lock.clone().filter(|lock| lock != "etag"));
     let names: Vec<&String> = attributes.keys().collect();
     let fits = match style {
-        UpdateStyle::Replace => wanted.iter().all(|name| names.contains(&name)),
+        UpdateStyle::Replace | UpdateStyle::ReplaceFields => wanted.iter().all(|name| names.contains(&name)),
         _ => names.len() == wanted.len() && wanted.iter().all(|name| names.contains(&name)),
     };
     if !fits {
@@ -209,6 +215,14 @@ fn attributes(stage: &Stage, body: &Value) -> Option<Fields> {
     inner?.as_object().cloned()
 }
 
+/// The attributes that the server owns, and those that it clears when a leaf changes.
+pub(super) fn owned_by_server(kind: &plumb::description::Kind, leaf: &Leaf) -> Vec<String> {
+    let fields = kind.spec.fields.values();
+    let own = fields.filter(|field| field.read_only || field.not_sent).map(|field| field.wire_name().to_owned());
+    let cleared = leaf.spec.effect.iter().flat_map(|effect| &effect.clears);
+    own.chain(cleared.filter_map(|name| Some(kind.field(name)?.wire_name().to_owned()))).collect()
+}
+
 /// Nothing else changed on the server, but for what it owns.
 fn only(stage: &Stage, leaf: &Leaf, before: &Row, after: &Row) -> Check {
     let (Value::Object(old), Value::Object(new)) = (&before.attributes, &after.attributes) else { return Ok(()) };
@@ -220,7 +234,7 @@ fn only(stage: &Stage, leaf: &Leaf, before: &Row, after: &Row) -> Check {
         .filter(|name| old.get(*name) != new.get(*name))
         .filter(|name| leaf.kept.split('/').nth(1) != Some(name) && types != Some(name))
         .filter(|name| !kind.spec.ignored.contains_key(*name))
-        .filter(|name| !kind.spec.fields.values().any(|field| field.read_only && field.wire_name() == name.as_str()))
+        .filter(|name| !owned_by_server(kind, leaf).iter().any(|owned| owned == *name))
         .collect();
     if moved.is_empty() { Ok(()) } else { Err(format!("it changed {moved:?} too")) }
 }
@@ -231,11 +245,14 @@ async fn drifted(stage: &Stage, leaf: &Leaf, before: &Row) -> Check {
     if before.attributes.pointer(&leaf.kept) == row.attributes.pointer(&leaf.kept) {
         return Ok(());
     }
+    if leaf.spec.path_only || leaf.is_id(&stage.case.kind) {
+        return Ok(());
+    }
     stage.mutate(&row, leaf, before);
-    if !leaf.is_described_readable() || !stage.shows(&row, leaf) {
+    if !leaf.is_described_readable(&stage.case.kind) || !stage.shows(&row, leaf) {
         let result = stage.quiet().await;
         stage.mutate(&row, leaf, &row);
-        return if leaf.is_described_readable() { Err("no answer shows it".into()) } else { result };
+        return if leaf.is_described_readable(&stage.case.kind) { Err("no answer shows it".into()) } else { result };
     }
     let replaces = leaf.meaning(&stage.case.kind) == Meaning::Replace;
     let action = if replaces { ActionKind::Replace } else { ActionKind::Update };

@@ -130,8 +130,8 @@ fn part(spec: &Value, leaf: &Leaf, other: Value) -> Check<Value> {
 fn stays(stage: &Stage, leaf: &Leaf, before: &Row, after: &Row) -> Check {
     let kind = &stage.case.kind;
     let types = leaf.spec.reference.as_ref().and_then(|reference| reference.type_wire.clone());
-    let owned = kind.spec.fields.values().filter(|field| field.read_only).map(|field| field.wire_name().to_owned());
-    let owned: Vec<String> = owned.chain(kind.spec.ignored.keys().cloned()).chain(types).collect();
+    let owned = super::changes::owned_by_server(kind, leaf);
+    let owned: Vec<String> = owned.into_iter().chain(kind.spec.ignored.keys().cloned()).chain(types).collect();
     let cut = |row: &Row| {
         let mut value = row.attributes.clone();
         if let Some(place) = value.pointer_mut(&leaf.kept) {

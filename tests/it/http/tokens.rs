@@ -69,7 +69,7 @@ impl Vendor {
     }
 
     fn client(&self, password: &str) -> Client {
-        let scheme = AuthScheme::Login(LoginScheme {
+        let scheme = AuthScheme::Login(Box::new(LoginScheme {
             path: "/auth/login".into(),
             body: [("email", "{email}"), ("password", "{password}")].map(|(a, b)| (a.into(), b.into())).into(),
             refresh_path: Some("/auth/refresh".into()),
@@ -78,7 +78,7 @@ impl Vendor {
             refresh_token: "refresh_token".into(),
             expires_in: "expires_in".into(),
             ..LoginScheme::default()
-        });
+        }));
         let auth =
             ResolvedAuth::Login { email: Some("me@acme.example".into()), username: None, password: password.into() };
         Client::new(&spec(api(ApiSpec { auth: vec![scheme], ..keyed() }), &self.server.url(), auth)).unwrap()
@@ -257,13 +257,13 @@ async fn session_vendor(status: u16) -> Server {
 async fn a_session_is_kept_by_its_cookie_and_opened_anew_when_it_ended() {
     for status in [200, 204, 302] {
         let server = session_vendor(status).await;
-        let scheme = AuthScheme::Login(LoginScheme {
+        let scheme = AuthScheme::Login(Box::new(LoginScheme {
             path: "/login".into(),
             body: [("user", "{username}"), ("pass", "{password}")].map(|(a, b)| (a.into(), b.into())).into(),
             form: true,
             cookie: Some("sid".into()),
             ..LoginScheme::default()
-        });
+        }));
         let login = ResolvedAuth::Login { email: None, username: Some("me".into()), password: "s3cret & more".into() };
         let described = ApiSpec { auth: vec![scheme], ..keyed() };
         let client = Client::new(&spec(api(described), &server.url(), login)).unwrap();
