@@ -74,6 +74,7 @@ fn world(count: usize) -> World {
             fields: fields.clone(),
             raw: None,
             parent: None,
+            parent_kind: None,
             synced: false,
             never_delete: false,
             detailed: false,

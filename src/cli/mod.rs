@@ -15,6 +15,7 @@ mod drift;
 mod execute;
 mod exit;
 mod explain;
+mod export;
 mod forget;
 mod generate;
 mod graph;
@@ -115,6 +116,7 @@ async fn dispatch(cli: &Cli, console: &mut Console) -> Result<Exit, Failure> {
         Verb::Apply(args) => apply::run(&cli.global, args, console).await,
         Verb::Destroy(args) => destroy::run(&cli.global, args, console).await,
         Verb::Drift(args) => drift::run(&cli.global, args, console).await,
+        Verb::Export(args) => export::run(&cli.global, args, console).await,
         Verb::Import(args) => import::run(&cli.global, args, console).await,
         Verb::Forget(args) => forget::run(&cli.global, args, console).await,
         Verb::Inventory(args) => inventory::run(&cli.global, args, console).await,

@@ -649,6 +649,8 @@ pub struct FieldSpec {
     pub sensitive: Option<Sensitivity>,
     /// It never comes back.
     pub write_only: bool,
+    /// Most objects have none: what cannot be read is not taken for granted by an export.
+    pub seldom: bool,
     /// The server owns it; manifests cannot have it, references may.
     pub read_only: bool,
     /// What the server fills in, and what absence reads as.

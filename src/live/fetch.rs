@@ -203,10 +203,14 @@ impl Observer<'_> {
                 self.read.insert(collection, Err(()));
                 self.out.failed.push((connection, job.kind().to_owned()));
                 let mut diagnostic: Diagnostic = error.into();
-                diagnostic = diagnostic.hint(format!(
-                    "Nothing that depends on {} objects of this connection is planned: a read that failed is not taken for absence.",
-                    job.kind()
-                ));
+                diagnostic = diagnostic.hint(if self.options.survey {
+                    format!("Objects of kind {} are left out, or named by their ids.", job.kind())
+                } else {
+                    format!(
+                        "Nothing that depends on {} objects of this connection is planned: a read that failed is not taken for absence.",
+                        job.kind()
+                    )
+                });
                 if !self.out.diagnostics.contains(&diagnostic) {
                     self.out.diagnostics.push(diagnostic);
                 }
@@ -236,7 +240,8 @@ impl Observer<'_> {
                     }
                     None => {
                         for row in &answers.listing.rows {
-                            self.add_row(&connection, &child, row, Some(parent));
+                            let added = self.add_row(&connection, &child, row, Some(parent));
+                            self.note_parent(added, parent_kind);
                         }
                     }
                 }

@@ -13,6 +13,7 @@ mod remote;
 mod resolve;
 mod rows;
 mod shape;
+mod survey;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -23,6 +24,7 @@ pub use self::{
     observe::{ObserveOptions, Observer, item_vars},
     records::{record_of, record_sources},
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
+    survey::{Place, Surveyed, each_reference},
 };
 use crate::{
     description::{Kind, Specs},
@@ -45,6 +47,8 @@ pub struct LiveObject {
     pub raw: Option<Value>,
     /// Id of the parent that the list was limited to, or that the object is inside.
     pub parent: Option<String>,
+    /// Kind of the parent that it is inside.
+    pub parent_kind: Option<Arc<str>>,
     /// Another system owns it.
     pub synced: bool,
     /// It must never be deleted, whoever asks.

@@ -34,6 +34,8 @@ pub struct ObserveOptions {
     pub undeclared: bool,
     /// Objects outside of these are not looked at: indices of declared objects.
     pub only: Option<HashSet<usize>>,
+    /// Whole kinds are looked at, whatever is declared.
+    pub survey: bool,
 }
 
 /// What the types of an object's fields follow from: connection, kind, the object that defines them, and its manifest.
@@ -67,6 +69,8 @@ pub struct Observer<'a> {
     pub(super) scopes: Vec<Option<Value>>,
     pub(super) hook_keys: HashMap<(Arc<str>, String, Value), ByKey>,
     pub(super) entries: HashMap<usize, Vec<usize>>,
+    /// Rows that were no objects of their kind, by connection and kind.
+    pub(super) foreign: HashMap<(Arc<str>, String), usize>,
     /// Types that a hook gave, shared by all objects that they are the same for.
     pub(super) typed: HashMap<TypedBy, Arc<Specs>>,
 }
@@ -148,6 +152,7 @@ impl<'a> Observer<'a> {
             scopes: vec![None; count],
             hook_keys: HashMap::new(),
             entries,
+            foreign: HashMap::new(),
             typed: HashMap::new(),
         };
         observer.find_along();

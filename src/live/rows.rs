@@ -52,7 +52,8 @@ impl Observer<'_> {
             if let Some(rows) = included(parent_kind, &child, row, include, along) {
                 let rows: Vec<Value> = rows.into_iter().cloned().collect();
                 for row in &rows {
-                    self.add_row(connection, &child, row, Some(parent));
+                    let added = self.add_row(connection, &child, row, Some(parent));
+                    self.note_parent(added, &parent_kind.name);
                 }
                 self.read.insert(children_of(connection, &child.name, &parent_kind.name, parent), Ok(()));
             }
@@ -68,6 +69,7 @@ impl Observer<'_> {
         parent: Option<&str>,
     ) -> Option<usize> {
         if kind.spec.not_ours.iter().any(|condition| dialect::wire_condition(kind, row, condition)) {
+            *self.foreign.entry((connection.clone(), kind.name.clone())).or_default() += 1;
             return None;
         }
         let seal = self.seal;
@@ -94,6 +96,7 @@ impl Observer<'_> {
             id: decoded.id,
             raw: keep.then(|| row.clone()),
             parent: parent.map(str::to_owned).or_else(|| Self::scope_id(kind, &decoded.fields)),
+            parent_kind: None,
             synced: kind.spec.synced.as_ref().is_some_and(|synced| {
                 synced.detect.iter().any(|condition| dialect::wire_condition(kind, row, condition))
             }),
@@ -110,6 +113,13 @@ impl Observer<'_> {
         self.out.by_id.insert(slot, index);
         self.out.objects.push(object);
         Some(index)
+    }
+
+    /// Notes the kind of the parent that an entry is inside.
+    pub(super) fn note_parent(&mut self, entry: Option<usize>, parent_kind: &str) {
+        if let Some(object) = entry.and_then(|entry| self.out.objects.get_mut(entry)) {
+            object.parent_kind = Some(Arc::from(parent_kind));
+        }
     }
 
     fn scope_id(kind: &Kind, fields: &Fields) -> Option<String> {

@@ -21,8 +21,10 @@ mod sensitive;
 mod stack;
 
 pub use self::{
+    accounts::connection_example,
     load::{LoadOptions, load},
     model::*,
+    scalar::Fitting,
 };
 use crate::{
     description::{

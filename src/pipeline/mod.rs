@@ -4,6 +4,7 @@
 
 mod account;
 mod connect;
+mod export;
 mod health;
 mod hidden;
 mod load;
@@ -21,6 +22,7 @@ use std::{
 pub use self::{
     account::{Adopted, forget, import},
     connect::{Connected, connect},
+    export::{Export, ExportOptions, export},
     health::{Checkup, Health, checkup},
     load::{Loaded, load},
     rebuild::{Rebuilt, rebuild},
@@ -56,6 +58,8 @@ pub struct Options {
     pub inputs: Vec<String>,
     /// Text of standard input, where `-` is among the inputs.
     pub stdin: Option<String>,
+    /// Texts that are read besides, by the path that they would have.
+    pub beside: Vec<(String, String)>,
     /// Inventory URL; the stack's own otherwise.
     pub inventory: Option<String>,
     /// Base URLs that replace those of connections.
@@ -93,6 +97,7 @@ impl Default for Options {
         Self {
             inputs: vec![".".into()],
             stdin: None,
+            beside: Vec::new(),
             inventory: None,
             connections: Vec::new(),
             allow_hosts: Vec::new(),
@@ -189,7 +194,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         &state,
         &connected.remotes,
         &seal,
-        ObserveOptions { undeclared, only: looked_at },
+        ObserveOptions { undeclared, only: looked_at, survey: false },
         &tell,
     );
     let observed = Box::pin(observer.run()).await;

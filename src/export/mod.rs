@@ -1,0 +1,249 @@
+//! Live objects → manifests that plan clean, with stubs for what cannot be read. Pure: it touches neither network nor disk.
+
+mod cycle;
+mod layout;
+mod names;
+mod node;
+mod object;
+mod reference;
+mod stub;
+mod value;
+mod world;
+mod yaml;
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+pub use self::{
+    layout::{File, Layout, files, stream},
+    stub::Stub,
+};
+use self::{object::Writer, stub::Stubs, world::World};
+use crate::{
+    description::{Api, Kind, contained_by},
+    live::{Place, Surveyed},
+    manifest::Fitting,
+};
+
+/// Objects of a kind that are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Name of the API; any that has the kind, where there is none.
+    pub api: Option<String>,
+    /// Name of the kind.
+    pub kind: String,
+    /// Pattern of handles and names, with `*` and `?`; all objects, where there is none.
+    pub pattern: Option<String>,
+}
+
+/// What an export is asked for.
+pub struct Options<'a> {
+    /// Objects that are asked for; all, where there are none.
+    pub wanted: &'a [Wanted],
+    /// Fields that connections give to all of their objects, by connection.
+    pub defaults: &'a HashMap<String, IndexMap<String, Value>>,
+    /// Whether a text has a secret in it.
+    pub is_secret: &'a dyn Fn(&str) -> bool,
+    /// What may be sensitive becomes a stub too.
+    pub redact: bool,
+    /// Kinds and fields that are left out.
+    pub omit: &'a [(String, String)],
+    /// APIs with several connections: their manifests name one.
+    pub several: &'a BTreeSet<String>,
+}
+
+impl Options<'_> {
+    fn omits(&self, kind: &Kind, field: &str) -> bool {
+        self.omit.iter().any(|(name, other)| *name == kind.name && other == field)
+    }
+}
+
+/// One manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// Name of the connection.
+    pub connection: String,
+    /// The kind.
+    pub kind: Arc<Kind>,
+    /// `metadata.name`.
+    pub handle: String,
+    /// Id of the live object.
+    pub id: String,
+    /// What the object is in, from the outermost: kinds and names of objects that contain others.
+    pub within: Vec<(Arc<Kind>, String)>,
+    /// The text.
+    pub text: String,
+}
+
+/// What an export came to.
+#[derive(Debug, Clone, Default)]
+pub struct Exported {
+    /// The manifests: by connection, in the order of the kinds, by name.
+    pub documents: Vec<Document>,
+    /// What people have to fill in.
+    pub stubs: Vec<Stub>,
+}
+
+/// Writes the manifests of what is live.
+pub fn export(
+    surveyed: &Surveyed,
+    apis: &HashMap<String, Arc<Api>>,
+    places: &BTreeSet<Place>,
+    options: &Options<'_>,
+) -> Exported {
+    let stems = names::stems(surveyed);
+    let mut world = World::new(surveyed, stems);
+    let mut chosen: Vec<usize> = surveyed
+        .observed
+        .objects
+        .iter()
+        .enumerate()
+        .filter(|(index, live)| {
+            live.kind.is_declarable()
+                && places.contains(&(live.connection.to_string(), live.kind.name.clone()))
+                && is_wanted(&world, *index, options.wanted)
+        })
+        .map(|(index, _)| index)
+        .collect();
+    let handles = names::handles(surveyed, &world.stems, &chosen);
+    world.name(handles);
+    let order = |index: &usize| {
+        let live = world.object(*index);
+        let place = apis.get(&*live.connection).and_then(|api| api.kinds.get_index_of(&live.kind.name));
+        (live.connection.clone(), place, world.handles.get(index).cloned())
+    };
+    chosen.sort_by_cached_key(order);
+    let cut = circles(&world, apis, options, &chosen);
+    let mut writer =
+        Writer { world: &world, options, cut: &cut, fitting: Fitting::default(), stubs: Stubs::default() };
+    let mut documents = Vec::with_capacity(chosen.len());
+    for index in chosen {
+        let live = world.object(index);
+        let Some(api) = apis.get(&*live.connection) else { continue };
+        let members = writer.object(api, index, options.several.contains(&api.name));
+        documents.push(Document {
+            connection: live.connection.to_string(),
+            kind: live.kind.clone(),
+            handle: world.handles.get(&index).cloned().unwrap_or_default(),
+            id: live.id.clone(),
+            within: within(&world, api, index),
+            text: yaml::document(&members),
+        });
+    }
+    Exported { documents, stubs: writer.stubs.list }
+}
+
+/// References that would make a circle of manifests.
+fn circles(
+    world: &World<'_>,
+    apis: &HashMap<String, Arc<Api>>,
+    options: &Options<'_>,
+    chosen: &[usize],
+) -> HashSet<cycle::Edge> {
+    let mut nodes = Vec::new();
+    for index in chosen {
+        nodes.push(*index);
+        let live = world.object(*index);
+        let Some(api) = apis.get(&*live.connection) else { continue };
+        for child in api.children(&live.kind.name) {
+            nodes.extend(world.children(live, child));
+        }
+    }
+    let exported = |index: &usize| world.handles.contains_key(index);
+    cycle::cut(&nodes, &|index| {
+        let mut to = object::references_of(world, options, index);
+        to.retain(exported);
+        to
+    })
+}
+
+/// Whether an object is asked for.
+fn is_wanted(world: &World<'_>, index: usize, wanted: &[Wanted]) -> bool {
+    let live = world.object(index);
+    let of_kind = |one: &&Wanted| {
+        one.kind == live.kind.name && one.api.as_ref().is_none_or(|api| *api == live.kind.api)
+    };
+    let fits = |one: &Wanted| {
+        one.pattern.as_ref().is_none_or(|pattern| {
+            matches(pattern, &world.stems[index]) || world.title(index).is_some_and(|title| matches(pattern, &title))
+        })
+    };
+    wanted.is_empty() || wanted.iter().filter(of_kind).any(fits)
+}
+
+/// Whether a text fits a pattern in which `*` stands for anything and `?` for one letter, whatever the case.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let pattern: Vec<char> = pattern.to_lowercase().chars().collect();
+    let text: Vec<char> = text.to_lowercase().chars().collect();
+    let (mut at, mut place) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while place < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, place));
+                at += 1;
+            }
+            Some(letter) if *letter == '?' || *letter == text[place] => {
+                at += 1;
+                place += 1;
+            }
+            _ => match &mut star {
+                Some((back, from)) => {
+                    *from += 1;
+                    at = *back + 1;
+                    place = *from;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.get(at..).unwrap_or_default().iter().all(|letter| *letter == '*')
+}
+
+/// What an object is in, from the outermost.
+fn within(world: &World<'_>, api: &Api, index: usize) -> Vec<(Arc<Kind>, String)> {
+    let mut out = Vec::new();
+    let mut now = index;
+    for _ in 0..8 {
+        let live = world.object(now);
+        if live.kind.spec.contains && !out.iter().any(|(_, place)| *place == now) {
+            out.push((live.kind.clone(), now));
+        }
+        let containers = api.kinds.values().rev().filter(|kind| kind.spec.contains);
+        let next = containers
+            .flat_map(|container| contained_by(&live.kind, &container.name))
+            .find_map(|field| world.referred(now, field))
+            .filter(|next| *next != now && world.object(*next).kind.spec.contains);
+        let Some(next) = next else { break };
+        now = next;
+    }
+    let name = |index: usize| world.handles.get(&index).unwrap_or(&world.stems[index]).clone();
+    out.into_iter().rev().map(|(kind, index)| (kind, name(index))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_take_stars_and_question_marks() {
+        for (pattern, text, expected) in [
+            ("happy*", "happy-frog", true),
+            ("HAPPY*", "Happy Frog", true),
+            ("*frog", "happy-frog", true),
+            ("h?ppy-frog", "happy-frog", true),
+            ("*a*b*", "xaxxbx", true),
+            ("happy", "happy-frog", false),
+            ("", "x", false),
+            ("*", "", true),
+            ("a*b", "ab-c", false),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Observing without manifests: whole kinds, with what is inside their objects and what they refer to.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use futures::{StreamExt as _, stream};
+use serde_json::Value;
+
+use super::{
+    LiveObject, Observed,
+    observe::{Need, Observer, children_of, item_vars},
+    remote::can_list,
+};
+use crate::{
+    description::{
+        Kind, Specs,
+        format::{FieldSpec, Verb},
+        hook::{self, Definition},
+    },
+    diagnostic::Diagnostic,
+    dialect::decode_row,
+    http::HttpError,
+    value::{Target, as_reference},
+};
+
+/// What is live in whole kinds.
+#[derive(Debug, Default)]
+pub struct Surveyed {
+    /// The objects, and those that they refer to.
+    pub observed: Observed,
+    /// Types of the fields of objects whose kind has a hook, by live object.
+    pub refined: HashMap<usize, Arc<Specs>>,
+    /// Kinds that the API can neither list nor show as the one object that there is, by connection.
+    pub unlisted: Vec<(Arc<str>, String)>,
+    /// Rows that are no objects of their kind, by connection and kind.
+    pub foreign: Vec<(Arc<str>, String, usize)>,
+}
+
+/// What reading one live object gave.
+type Read = (usize, Result<Option<(Value, Vec<Value>)>, HttpError>);
+
+/// A kind of a connection.
+pub type Place = (String, String);
+
+impl Observer<'_> {
+    /// Lists kinds whole, each once: their objects, the entries inside them, every field that answers show, and the
+    /// objects that these refer to. Secrets are not asked for.
+    pub async fn survey(mut self, asked: &BTreeSet<Place>) -> Surveyed {
+        self.wanted.clear();
+        self.options.survey = true;
+        let mut out = Surveyed::default();
+        let asked: Vec<(Arc<str>, Arc<Kind>)> = asked
+            .iter()
+            .filter_map(|(connection, kind)| {
+                let kind = self.remotes.get(connection)?.api.kind(kind)?.clone();
+                Some((self.connection(connection), kind))
+            })
+            .collect();
+        self.bring_along(&asked);
+        for (connection, kind) in &asked {
+            if !kind.spec.singleton && !can_list(kind) {
+                out.unlisted.push((connection.clone(), kind.name.clone()));
+            }
+        }
+        while self.fetch(self.survey_needs(&asked), true).await {}
+        self.read_whole(&asked).await;
+        // What hooks type has references of its own.
+        let kinds: HashSet<(Arc<str>, String)> =
+            asked.iter().map(|(connection, kind)| (connection.clone(), kind.name.clone())).collect();
+        out.refined = self.type_all(&kinds);
+        let mut named: HashSet<(Arc<str>, String)> = HashSet::new();
+        let mut seen = 0;
+        loop {
+            let more = self.referred(&mut seen, &kinds);
+            named.extend(more);
+            let needs = self.name_needs(&named);
+            if !self.fetch(needs, true).await && seen == self.out.objects.len() {
+                break;
+            }
+        }
+        out.foreign = self.foreign.iter().map(|((connection, kind), count)| (connection.clone(), kind.clone(), *count)).collect();
+        out.foreign.sort();
+        out.observed = self.out;
+        out
+    }
+
+    /// Entries that lists of their parents can bring.
+    fn bring_along(&mut self, asked: &[(Arc<str>, Arc<Kind>)]) {
+        let mut used: BTreeSet<(Arc<str>, String, String)> = BTreeSet::new();
+        for (connection, kind) in asked {
+            let Some(remote) = self.remotes.get(&**connection) else { continue };
+            for child in remote.api.children(&kind.name) {
+                used.insert((connection.clone(), kind.name.clone(), child.name.clone()));
+            }
+            if let Some((source, child)) = definitions_of(kind) {
+                used.insert((connection.clone(), source, child));
+            }
+        }
+        for (connection, parent, child) in used {
+            let Some(child) = self.remotes.get(&*connection).and_then(|remote| remote.api.kind(&child)) else { continue };
+            if child.inside().is_some_and(|inside| inside.include.is_some()) {
+                let list = self.along.entry((connection, parent)).or_default();
+                if !list.contains(child) {
+                    list.push(child.clone());
+                }
+            }
+        }
+    }
+
+    /// What is still to be read of some kinds, as far as their parents are known.
+    fn survey_needs(&self, asked: &[(Arc<str>, Arc<Kind>)]) -> BTreeSet<Need> {
+        let mut needs = BTreeSet::new();
+        for (connection, kind) in asked {
+            self.list_needs(connection, kind, &mut needs, 0);
+            let Some(remote) = self.remotes.get(&**connection) else { continue };
+            let mut parents: Vec<(String, Arc<Kind>)> =
+                remote.api.children(&kind.name).map(|child| (kind.name.clone(), child.clone())).collect();
+            if let Some((source, child)) = definitions_of(kind)
+                && let Some(child) = remote.api.kind(&child)
+            {
+                parents.push((source, child.clone()));
+            }
+            for (parent_kind, child) in parents {
+                for live in self.out.objects.iter().filter(|live| live.connection == *connection && live.kind.name == parent_kind) {
+                    let collection = children_of(connection, &child.name, &parent_kind, &live.id);
+                    if !self.read.contains_key(&collection) {
+                        needs.insert(Need::Children(
+                            connection.clone(),
+                            child.name.clone(),
+                            parent_kind.clone(),
+                            live.id.clone(),
+                        ));
+                    }
+                }
+            }
+        }
+        needs
+    }
+
+    /// The list of a kind, or those below each of its parents, whose own come first.
+    fn list_needs(&self, connection: &Arc<str>, kind: &Arc<Kind>, needs: &mut BTreeSet<Need>, depth: usize) {
+        if kind.spec.singleton {
+            needs.insert(Need::One(connection.clone(), kind.name.clone(), kind.name.clone(), None));
+            return;
+        }
+        if !can_list(kind) || depth > 8 {
+            return;
+        }
+        let Some(scope) = kind.spec.scope.as_ref().filter(|scope| scope.required) else {
+            needs.insert(Need::Kind(connection.clone(), kind.name.clone(), None));
+            return;
+        };
+        let below = kind.field(&scope.field).and_then(|field| field.ref_spec()?.kind.clone());
+        let Some(below) =
+            below.and_then(|below| self.remotes.get(&**connection)?.api.kind(&below).cloned())
+        else {
+            return;
+        };
+        self.list_needs(connection, &below, needs, depth + 1);
+        for live in self.out.objects.iter().filter(|live| live.connection == *connection && live.kind == below) {
+            needs.insert(Need::Kind(connection.clone(), kind.name.clone(), Some(live.id.clone())));
+        }
+    }
+
+    /// Reads object by object what lists leave out or cut, but for secrets.
+    async fn read_whole(&mut self, asked: &[(Arc<str>, Arc<Kind>)]) {
+        let kinds: HashSet<(&str, &str)> = asked.iter().map(|(connection, kind)| (&**connection, &*kind.name)).collect();
+        let wanted: Vec<usize> = self
+            .out
+            .objects
+            .iter()
+            .enumerate()
+            .filter(|(_, live)| kinds.contains(&(&*live.connection, &*live.kind.name)) && lacks_fields(live))
+            .map(|(index, _)| index)
+            .collect();
+        let this = &*self;
+        let mut results: Vec<Read> = stream::iter(wanted)
+            .map(|index| async move {
+                let object = &this.out.objects[index];
+                let Some(remote) = this.remotes.get(&*object.connection) else { return (index, Ok(None)) };
+                (this.tell)(&object.connection, &object.kind.name);
+                let vars = item_vars(&object.kind, &object.id, object.parent.as_deref(), Some(&object.fields));
+                (index, remote.get(&object.kind, &vars, &[]).await)
+            })
+            .buffer_unordered(16)
+            .collect()
+            .await;
+        results.sort_by_key(|(index, _)| *index);
+        for (index, result) in results {
+            let seal = self.seal;
+            let Some(object) = self.out.objects.get_mut(index) else { continue };
+            match result {
+                Ok(Some((row, _))) => {
+                    if let Some(decoded) = decode_row(&object.kind, &row, &seal) {
+                        object.fields.extend(decoded.fields);
+                        object.detailed = true;
+                        if object.raw.is_some() {
+                            object.raw = Some(row);
+                        }
+                    }
+                }
+                // It went while we looked.
+                Ok(None) => {}
+                Err(error) => {
+                    let about = format!("{} `{}`", object.kind.name, object.id);
+                    let told = Diagnostic::from(error);
+                    self.out.diagnostics.push(Diagnostic { message: format!("{about}: {}", told.message), ..told });
+                    self.out.failed.push((object.connection.clone(), object.kind.name.clone()));
+                }
+            }
+        }
+    }
+
+    /// Types the fields of all objects of kinds with a hook, and reads them again.
+    fn type_all(&mut self, kinds: &HashSet<(Arc<str>, String)>) -> HashMap<usize, Arc<Specs>> {
+        let mut known: HashMap<(Arc<str>, String, String), Option<Arc<Specs>>> = HashMap::new();
+        let mut out = HashMap::new();
+        for index in 0..self.out.objects.len() {
+            let live = &self.out.objects[index];
+            if !kinds.contains(&(live.connection.clone(), live.kind.name.clone())) {
+                continue;
+            }
+            let Some(hook) = live.kind.spec.hook.as_deref().and_then(hook::find) else { continue };
+            let (field, child) = hook.source();
+            let Some((_, Target::Id(source))) = live.fields.get(field).and_then(as_reference) else { continue };
+            let slot = (live.connection.clone(), child.to_owned(), source.clone());
+            let by = (live.connection.clone(), live.kind.name.clone(), source);
+            let specs = known.entry(by).or_insert_with(|| {
+                let entries = self.children.get(&slot)?;
+                let definitions: Vec<Definition> = entries
+                    .iter()
+                    .filter_map(|entry| self.out.objects.get(*entry))
+                    .map(|live| Definition { fields: live.fields.clone(), live: true })
+                    .collect();
+                let mut specs = live.kind.spec.fields.clone();
+                specs.insert(hook.field().to_owned(), hook.refine(&definitions));
+                Some(Arc::new(specs))
+            });
+            if let Some(specs) = specs.clone() {
+                self.redecode(index, hook.field(), &specs);
+                out.insert(index, specs);
+            }
+        }
+        out
+    }
+
+    /// Kinds that objects refer to which came since last time. Of those that were not asked for, only the key counts.
+    fn referred(
+        &self,
+        seen: &mut usize,
+        asked: &HashSet<(Arc<str>, String)>,
+    ) -> HashSet<(Arc<str>, String)> {
+        let mut out = HashSet::new();
+        for live in self.out.objects.iter().skip(*seen) {
+            let parent = live.kind.inside().is_some();
+            let whole = parent || asked.contains(&(live.connection.clone(), live.kind.name.clone()));
+            for (name, value) in &live.fields {
+                if whole || live.kind.spec.key.contains(name) {
+                    each_reference(value, &mut |kind, _| {
+                        out.insert((live.connection.clone(), kind.to_owned()));
+                    });
+                }
+            }
+        }
+        *seen = self.out.objects.len();
+        out
+    }
+
+    /// Lists of kinds that are only referred to.
+    fn name_needs(&self, kinds: &HashSet<(Arc<str>, String)>) -> BTreeSet<Need> {
+        let mut needs = BTreeSet::new();
+        for (connection, kind) in kinds {
+            let kind = self.remotes.get(&**connection).and_then(|remote| remote.api.kind(kind));
+            if let Some(kind) = kind.filter(|kind| kind.inside().is_none() && !kind.spec.singleton) {
+                self.list_needs(connection, kind, &mut needs, 0);
+            }
+        }
+        needs
+    }
+}
+
+/// The kind whose entries define the fields of a kind with a hook, and the kind of those entries.
+fn definitions_of(kind: &Kind) -> Option<(String, String)> {
+    let hook = kind.spec.hook.as_deref().and_then(hook::find)?;
+    let (field, child) = hook.source();
+    Some((kind.field(field)?.ref_spec()?.kind.clone()?, child.to_owned()))
+}
+
+/// Calls for every reference in a value, with its kind and target.
+pub fn each_reference(value: &Value, found: &mut dyn FnMut(&str, Target)) {
+    if let Some((kind, target)) = as_reference(value) {
+        found(kind, target);
+        return;
+    }
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| each_reference(item, found)),
+        Value::Object(map) => map.values().for_each(|item| each_reference(item, found)),
+        _ => {}
+    }
+}
+
+/// Whether the read of one object shows more than the list did. Where it would show secrets too, it is not asked.
+fn lacks_fields(live: &LiveObject) -> bool {
+    let kind = &live.kind;
+    if live.detailed || !kind.can(Verb::Get) {
+        return false;
+    }
+    let readable = |field: &FieldSpec| !(field.write_only || field.read_only || field.not_sent);
+    let fields = || kind.spec.fields.iter().filter(|(_, field)| readable(field));
+    if kind.spec.list.partial && fields().any(|(name, _)| !live.fields.contains_key(name)) {
+        return true;
+    }
+    let shows_secrets = fields().any(|(_, field)| field.on_get_only && field.always_sensitive());
+    let cut = |name: &str, field: &FieldSpec| {
+        let length = live.fields.get(name).and_then(Value::as_str).map_or(0, |words| words.chars().count());
+        field.list_cuts_at.is_some_and(|limit| length >= limit as usize)
+    };
+    fields().any(|(name, field)| {
+        (field.on_get_only && !shows_secrets && !live.fields.contains_key(name)) || cut(name, field)
+    })
+}
