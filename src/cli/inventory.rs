@@ -18,6 +18,7 @@ use crate::{
     inventory::{IntentVerb, Inventory, InventoryError, Location, Record, State},
     manifest::DeletionPolicy,
     pipeline::{self, Options},
+    plan::Mode,
     value::{is_empty, secret_hash, text, value_from},
 };
 
@@ -222,7 +223,7 @@ async fn rebuild(
     format: TextOrJson,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let rebuilt = console.interrupt().or(Box::pin(pipeline::rebuild(options, as_created))).await?;
+    let rebuilt = console.interrupt().or(Box::pin(pipeline::rebuild(options, as_created, &|_| true))).await?;
     show::diagnostics(&rebuilt.diagnostics, &rebuilt.sources, console);
     match format {
         TextOrJson::Json => {
@@ -242,7 +243,27 @@ async fn rebuild(
             }
         }
     }
-    Ok(if rebuilt.diagnostics.iter().any(Diagnostic::is_error) { Exit::Error } else { Exit::Done })
+    if rebuilt.diagnostics.iter().any(Diagnostic::is_error) {
+        return Ok(Exit::Error);
+    }
+    prove(options, console).await
+}
+
+/// Plans again: where nothing is left to do, the record is what it was.
+async fn prove(options: &Options, console: &mut Console) -> Result<Exit, Failure> {
+    let planned = console.interrupt().or(Box::pin(pipeline::plan(options, Mode::Plan))).await?;
+    let left = planned.document.actions.len();
+    if planned.has_errors() {
+        show::diagnostics(&planned.diagnostics, &planned.sources, console);
+        return Ok(Exit::Error);
+    }
+    if left == 0 {
+        console.say("The plan is empty: the record is whole.");
+    } else {
+        let plural = if left == 1 { "" } else { "s" };
+        console.say(format_args!("The plan has {left} action{plural}: see `plumb plan`. What is not live was lost, or never made."));
+    }
+    Ok(Exit::Done)
 }
 
 async fn unlock(options: &Options, console: &mut Console) -> Result<Exit, Failure> {

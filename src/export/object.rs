@@ -277,8 +277,8 @@ fn item(kind: &Kind, entry: &LiveObject, members: Vec<Member>) -> Item {
     let file = kind.spec.fields.iter().find(|(_, field)| field.ty == FieldType::File);
     let remark = file.map(|(name, _)| {
         let size = entry.fields.get(name).and_then(crate::value::file).and_then(|file| file.get("size")).and_then(text);
-        let size = size.map(|size| format!(", {size} bytes")).unwrap_or_default();
-        format!("its content is not exported{size}")
+        let size = size.map(|size| format!("{size} bytes; ")).unwrap_or_default();
+        format!("{size}the content cannot be exported")
     });
     Item { remark, ..Item::of(Node::Map(members)) }
 }

@@ -15,7 +15,16 @@ const COMMENT: usize = 96;
 /// Writes one document, without the line that separates it from others.
 pub(super) fn document(members: &[Member]) -> String {
     let mut out = String::new();
-    write_members(members, 0, &mut out);
+    for member in members {
+        match &member.value {
+            // Fields stand below each other, however few they are: they will become more.
+            Some(Node::Map(fields)) if member.key == "spec" && !fields.is_empty() => {
+                out.push_str("spec:\n");
+                write_members(fields, 2, &mut out);
+            }
+            _ => write_members(std::slice::from_ref(member), 0, &mut out),
+        }
+    }
     out
 }
 
@@ -141,8 +150,12 @@ fn write_items(items: &[Item], indent: usize, out: &mut String) {
 fn flow(value: &Node, room: usize) -> Option<String> {
     let line = flow_at(value, 0)?;
     let long = line.chars().count() > room;
-    // Text cannot be broken, and what is empty has one form.
-    let unbroken = matches!(value, Node::Scalar(_)) || value.value().as_object().is_some_and(serde_json::Map::is_empty);
+    // Text cannot be broken, a stub is one thing, and what is empty has one form.
+    let unbroken = match value {
+        Node::Scalar(_) => true,
+        Node::Map(members) => members.is_empty() || matches!(&members[..], [only] if only.key == "valueFrom"),
+        Node::List(items) => items.is_empty(),
+    };
     (!long || unbroken).then_some(line)
 }
 
@@ -248,7 +261,10 @@ fn is_plain(letter: char) -> bool {
 fn is_bare(text: &str, in_flow: bool) -> bool {
     let Some(first) = text.chars().next() else { return false };
     // What begins like a number, a date or a time is quoted, but for words with letters in them.
-    let words = first.is_alphabetic() || first == '/' && !in_flow || first.is_ascii_digit() && has_word(text);
+    let dotted = text.bytes().filter(|byte| *byte == b'.').count() > 1;
+    let words = first.is_alphabetic()
+        || first == '/' && !in_flow
+        || first.is_ascii_digit() && (has_word(text) || dotted && text.bytes().all(|b| b == b'.' || b.is_ascii_digit()));
     let reserved = matches!(
         text.to_ascii_lowercase().as_str(),
         "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n" | "nan" | "inf"

@@ -1,8 +1,12 @@
 //! Ownership by hand: `import` and `forget`.
 
+use serde_json::Value;
+
 use super::{Options, Planned, load, plan};
 use crate::{
     address::Address,
+    description::format::{FieldSpec, FieldType},
+    diff::entry_key,
     failure::{Class, Failure},
     inventory::{Edit, InventoryError, Record},
     plan::Mode,
@@ -62,6 +66,10 @@ pub async fn import(options: &Options, address: &str, id: &str) -> Result<Adopte
     }) {
         return Err(Failure::user(format!("The live object `{live_id}` is owned by `{owner}`.")));
     }
+    if planned.observed.canonical.get(index).is_some_and(|fields| fields.values().any(crate::value::has_unresolved)) {
+        return Err(Failure::user(format!("A secret of `{address}` is not known, and so what was applied is not."))
+            .hint("`plumb plan` says which variable or file is missing."));
+    }
     let Some(record) = record(&planned, index, live_id.clone(), &fields, parent) else {
         return Err(Failure::internal(format!("`{address}` was planned and is not declared.")));
     };
@@ -89,8 +97,11 @@ pub(super) fn record(
 ) -> Option<Record> {
     let object = planned.manifests.objects.get(index)?;
     let declared = planned.observed.canonical.get(index)?;
-    let shown = |(name, value): (&String, &serde_json::Value)| {
-        (name.clone(), fields.get(name).cloned().unwrap_or_else(|| value.clone()))
+    let specs = planned.observed.specs(index, &object.kind);
+    let free = FieldSpec::default();
+    let shown = |(name, value): (&String, &Value)| {
+        let spec = specs.get(name).unwrap_or(&free);
+        (name.clone(), fields.get(name).map_or_else(|| value.clone(), |live| as_shown(spec, value, live)))
     };
     let inside = object.parent.and_then(|parent| planned.manifests.objects.get(parent));
     Some(Record {
@@ -106,6 +117,36 @@ pub(super) fn record(
         depends_on: Vec::new(),
         at: crate::apply::now(),
     })
+}
+
+/// What counts as applied of a declared value: what the API shows of it, and what it never shows as it is declared.
+fn as_shown(spec: &FieldSpec, declared: &Value, live: &Value) -> Value {
+    let free = FieldSpec::default();
+    match (declared, live) {
+        _ if spec.write_only => declared.clone(),
+        (Value::Object(members), Value::Object(there)) if matches!(spec.ty, FieldType::Object | FieldType::Map) => members
+            .iter()
+            .filter_map(|(name, value)| {
+                let member = spec.fields.get(name).or(spec.items.as_deref()).unwrap_or(&free);
+                let value = match there.get(name) {
+                    Some(live) => as_shown(member, value, live),
+                    None if member.write_only => value.clone(),
+                    None => return None,
+                };
+                Some((name.clone(), value))
+            })
+            .collect(),
+        (Value::Array(entries), Value::Array(there)) if spec.keyed_by.is_some() => {
+            let items = spec.items.as_deref().unwrap_or(&free);
+            let entry = |entry: &Value| {
+                let key = entry_key(spec, entry)?;
+                let live = there.iter().find(|live| entry_key(spec, live).as_ref() == Some(&key))?;
+                Some(as_shown(items, entry, live))
+            };
+            entries.iter().filter_map(entry).collect()
+        }
+        _ => live.clone(),
+    }
 }
 
 async fn by_get(

@@ -279,7 +279,7 @@ fn told(surveyed: &Surveyed) -> Vec<Diagnostic> {
     });
     let foreign = surveyed.foreign.iter().map(|(connection, kind, count)| {
         let message = format!(
-            "{count} of what the API lists as {kind} of connection `{connection}` belong to something else and are not exported."
+            "Not exported: {count} of what the API lists as {kind} of connection `{connection}`, because they are parts of something else."
         );
         Diagnostic::note("PL0712", message)
     });
