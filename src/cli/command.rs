@@ -8,7 +8,7 @@ use super::{
     apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, demo::DemoArgs, destroy::DestroyArgs,
     doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs, export::ExportArgs, forget::ForgetArgs, generate::GenerateArgs,
     graph::GraphArgs, import::ImportArgs, inventory::InventoryArgs, man::ManArgs, output, plan::PlanArgs,
-    sandbox::SandboxArgs, schema::SchemaArgs, validate::ValidateArgs,
+    sandbox::SandboxArgs, schema::SchemaArgs, unmanaged::UnmanagedArgs, validate::ValidateArgs,
 };
 
 /// The arguments of the program.
@@ -48,6 +48,7 @@ pub enum Verb {
     Drift(DriftArgs),
     Export(ExportArgs),
     Import(ImportArgs),
+    Unmanaged(UnmanagedArgs),
     Forget(ForgetArgs),
     Inventory(InventoryArgs),
     Graph(GraphArgs),

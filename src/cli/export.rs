@@ -27,6 +27,7 @@ Examples:
   plumb export --to stack/                         everything, one file a kind
   plumb export --to stack/ --layout tree           a folder for each customer, project and the like
   plumb export Organization 'Location/happy-*'     some kinds and names, on standard output
+  plumb export --unmanaged --to stack/new/         what no manifest declares yet
   plumb export --api itglue --to stack/            with no connection yet: the key is in ITGLUE_API_KEY
 
 Nothing is written to the API. Set the variables that stand for secrets, then take the objects over: `plumb import`
@@ -56,6 +57,10 @@ pub struct ExportArgs {
     #[arg(long, value_name = "KIND.FIELD", env = "PLUMB_OMIT")]
     pub omit: Vec<String>,
 
+    /// Leave out what the manifests declare already
+    #[arg(long, env = "PLUMB_UNMANAGED", value_parser = FalseyValueParser::new())]
+    pub unmanaged: bool,
+
     /// Write variables in place of values that may be sensitive, such as parameters, too
     #[arg(long, env = "PLUMB_REDACT", value_parser = FalseyValueParser::new())]
     pub redact: bool,
@@ -83,6 +88,7 @@ pub(super) async fn run(global: &Global, args: &ExportArgs, console: &mut Consol
         from: args.from.clone(),
         api: args.api.clone(),
         redact: args.redact,
+        unmanaged: args.unmanaged,
         omit: args.omit.iter().map(|text| omitted(text)).collect::<Result<_, _>>()?,
     };
     let export = console.interrupt().or(Box::pin(pipeline::export(&options, &asked))).await?;
@@ -103,7 +109,7 @@ pub(super) async fn run(global: &Global, args: &ExportArgs, console: &mut Consol
 }
 
 /// Reads `KIND`, `KIND/PATTERN`, `API/KIND` or `API/KIND/PATTERN`: kinds begin with a capital.
-fn wanted(text: &str) -> Result<Wanted, Failure> {
+pub(super) fn wanted(text: &str) -> Result<Wanted, Failure> {
     let is_kind = |word: &str| word.starts_with(|letter: char| letter.is_ascii_uppercase());
     let parts: Vec<&str> = text.splitn(3, '/').collect();
     let bad = || {

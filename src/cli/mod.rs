@@ -34,6 +34,7 @@ mod sandbox;
 mod schema;
 pub mod selector;
 mod show;
+mod unmanaged;
 mod validate;
 
 use std::ffi::OsString;
@@ -118,6 +119,7 @@ async fn dispatch(cli: &Cli, console: &mut Console) -> Result<Exit, Failure> {
         Verb::Drift(args) => drift::run(&cli.global, args, console).await,
         Verb::Export(args) => export::run(&cli.global, args, console).await,
         Verb::Import(args) => import::run(&cli.global, args, console).await,
+        Verb::Unmanaged(args) => unmanaged::run(&cli.global, args, console).await,
         Verb::Forget(args) => forget::run(&cli.global, args, console).await,
         Verb::Inventory(args) => inventory::run(&cli.global, args, console).await,
         Verb::Graph(args) => graph::run(&cli.global, args, console).await,

@@ -55,6 +55,8 @@ pub struct Options<'a> {
     pub omit: &'a [(String, String)],
     /// APIs with several connections: their manifests name one.
     pub several: &'a BTreeSet<String>,
+    /// Objects that have manifests already, and are left out: their names, by live object.
+    pub declared: &'a HashMap<usize, String>,
 }
 
 impl Options<'_> {
@@ -105,12 +107,13 @@ pub fn export(
         .enumerate()
         .filter(|(index, live)| {
             live.kind.is_declarable()
+                && !options.declared.contains_key(index)
                 && places.contains(&(live.connection.to_string(), live.kind.name.clone()))
                 && is_wanted(&world, *index, options.wanted)
         })
         .map(|(index, _)| index)
         .collect();
-    let handles = names::handles(surveyed, &world.stems, &chosen);
+    let handles = names::handles(surveyed, &world.stems, &chosen, options.declared);
     world.name(handles);
     let order = |index: &usize| {
         let live = world.object(*index);
@@ -154,7 +157,7 @@ fn circles(
             nodes.extend(world.children(live, child));
         }
     }
-    let exported = |index: &usize| world.handles.contains_key(index);
+    let exported = |index: &usize| world.handles.contains_key(index) && !options.declared.contains_key(index);
     cycle::cut(&nodes, &|index| {
         let mut to = object::references_of(world, options, index);
         to.retain(exported);

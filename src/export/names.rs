@@ -178,9 +178,18 @@ pub(super) fn id_order(id: &str) -> (bool, u128, &str) {
 }
 
 /// Gives each chosen object its handle, unique among those of its API and kind; the objects come in a stable order.
-pub(super) fn handles(surveyed: &Surveyed, stems: &[String], chosen: &[usize]) -> HashMap<usize, String> {
+pub(super) fn handles(
+    surveyed: &Surveyed,
+    stems: &[String],
+    chosen: &[usize],
+    declared: &HashMap<usize, String>,
+) -> HashMap<usize, String> {
     let mut taken: HashSet<(&str, &str, String)> = HashSet::new();
-    let mut out = HashMap::new();
+    let mut out = declared.clone();
+    for (index, name) in declared {
+        let live = &surveyed.observed.objects[*index];
+        taken.insert((live.kind.api.as_str(), live.kind.name.as_str(), name.clone()));
+    }
     // Whoever has a name to itself keeps it; those that share one are told apart after.
     let mut ordered: Vec<usize> = chosen.to_vec();
     ordered.sort_by_key(|index| {

@@ -54,7 +54,7 @@ impl Writer<'_> {
         self.stubs.more = [kind.api.clone(), live.id.clone()];
         let mut spec = self.fields(api, index, live, self.world.specs(index), &[]);
         self.hidden(index, live, &mut spec);
-        let entries = self.entries(api, live, &mut spec);
+        let entries = self.entries(api, index, live, &mut spec);
         let mut members = Vec::new();
         if name_connection {
             members.push(Member::of("connection", Node::text(&*live.connection)));
@@ -166,18 +166,26 @@ impl Writer<'_> {
         let Some(refined) = self.world.specs(index).get(hook.field()) else { return };
         let raw = live.raw.as_ref().and_then(|raw| attribute(&live.kind, raw, refined.wire_name()));
         let mut more = Vec::new();
+        let mut unseen = Vec::new();
         for (name, member) in refined.fields.iter().filter(|(_, member)| member.write_only) {
             let there = raw.as_ref().and_then(|raw| raw.get(member.wire_name())).is_some_and(|value| !is_empty(value));
-            if !there {
-                continue;
-            }
-            more.push(if member.always_sensitive() {
-                Member::of(name, self.stubs.add(&[hook.field(), name], false))
-            } else {
-                Member::comment(format!(
+            match (there, member.always_sensitive()) {
+                (true, true) => more.push(Member::of(name, self.stubs.add(&[hook.field(), name], false))),
+                (false, true) => unseen.push(name),
+                (true, false) => more.push(Member::comment(format!(
                     "`{name}` has a file, whose content cannot be exported: it stays as it is while it is not declared."
-                ))
-            });
+                ))),
+                (false, false) => {}
+            }
+        }
+        if more.iter().all(|member| member.value.is_none()) && self.world.hides(live) {
+            match unseen[..] {
+                [only] => more.push(Member::of(only, self.stubs.add(&[hook.field(), only], false))),
+                _ => more.push(Member::comment(format!(
+                    "There is a secret in one of {}, and the API does not show in which: declare it, or updates are refused.",
+                    unseen.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+                ))),
+            }
         }
         if more.is_empty() {
             return;
@@ -192,7 +200,7 @@ impl Writer<'_> {
     }
 
     /// Writes the entries inside an object, a member for each field that lists some.
-    fn entries(&mut self, api: &Api, live: &LiveObject, spec: &mut Spec) -> Vec<Member> {
+    fn entries(&mut self, api: &Api, parent: usize, live: &LiveObject, spec: &mut Spec) -> Vec<Member> {
         let mut out = Vec::new();
         let children: Vec<_> = api.children(&live.kind.name).cloned().collect();
         for child in children {
@@ -217,6 +225,12 @@ impl Writer<'_> {
                 let told = self.stubs.list.len();
                 let path = [inside.field.as_str(), title.as_str()];
                 let written = self.fields(api, index, entry, &child.spec.fields, &path);
+                // A link that the API made by itself goes with what it was made of.
+                if let ([key], 1) = (child.spec.key.as_slice(), written.members.len())
+                    && self.world.referred(index, key).is_some_and(|target| self.world.is_tagged(parent, target))
+                {
+                    continue;
+                }
                 let Some(key) = entry_key(&child, &written.members) else {
                     self.stubs.list.truncate(told);
                     items.push(Item::comment(format!("`{title}` is left out: it has nothing that tells it from the others.")));

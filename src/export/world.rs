@@ -7,8 +7,8 @@ use std::{
 
 use super::names;
 use crate::{
-    description::{Kind, Specs, plain},
-    live::{KeyIndex, LiveObject, Surveyed, natural_key},
+    description::{Kind, Specs, hook, plain},
+    live::{KeyIndex, LiveObject, Surveyed, each_reference, natural_key},
     value::{Fields, Target, as_reference, text},
 };
 
@@ -31,6 +31,10 @@ pub(super) struct World<'a> {
     children: HashMap<(Arc<str>, String, String, String), Vec<usize>>,
     keys: KeyIndex,
     hook_keys: HashMap<Named, Vec<usize>>,
+    /// What fields with a hook refer to: the API may make links of its own of it.
+    tags: HashSet<(usize, usize)>,
+    /// Ids and names of objects that have a value which they do not show.
+    hidden: HashSet<(Arc<str>, bool, String)>,
 }
 
 impl<'a> World<'a> {
@@ -46,9 +50,23 @@ impl<'a> World<'a> {
             children: HashMap::new(),
             keys: KeyIndex::default(),
             hook_keys: HashMap::new(),
+            tags: HashSet::new(),
+            hidden: HashSet::new(),
         };
+        for (connection, id, name) in &surveyed.hidden {
+            world.hidden.extend(id.iter().map(|id| (connection.clone(), true, id.clone())));
+            world.hidden.extend(name.iter().map(|name| (connection.clone(), false, name.clone())));
+        }
         for (index, live) in surveyed.observed.objects.iter().enumerate() {
             world.add(index, live);
+        }
+        for (index, live) in surveyed.observed.objects.iter().enumerate() {
+            let Some(hook) = live.kind.spec.hook.as_deref().and_then(hook::find) else { continue };
+            if let Some(value) = live.fields.get(hook.field()) {
+                each_reference(value, &mut |kind, target| {
+                    world.tags.extend(world.target(&live.connection, kind, &target).map(|target| (index, target)));
+                });
+            }
         }
         for list in world.children.values_mut() {
             list.sort_by(|a, b| {
@@ -162,6 +180,17 @@ impl<'a> World<'a> {
         let live = self.object(index);
         let (kind, target) = live.fields.get(field).and_then(as_reference)?;
         self.target(&live.connection, kind, &target)
+    }
+
+    /// Whether the API makes a link between two objects by itself, because a field with a hook refers to one of them.
+    pub(super) fn is_tagged(&self, one: usize, other: usize) -> bool {
+        self.tags.contains(&(one, other)) || self.tags.contains(&(other, one))
+    }
+
+    /// Whether an object has a value that it does not show.
+    pub(super) fn hides(&self, live: &LiveObject) -> bool {
+        let has = |id: bool, words: &str| self.hidden.contains(&(live.connection.clone(), id, words.to_owned()));
+        has(true, &live.id) || live.fields.get("name").and_then(text).is_some_and(|name| has(false, &name))
     }
 
     /// A name for people of an object that is not exported.

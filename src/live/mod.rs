@@ -24,7 +24,7 @@ pub use self::{
     observe::{ObserveOptions, Observer, item_vars},
     records::{record_of, record_sources},
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
-    survey::{Place, Surveyed, each_reference},
+    survey::{Depth, Place, Surveyed, each_reference},
 };
 use crate::{
     description::{Kind, Specs},

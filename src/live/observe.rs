@@ -71,6 +71,8 @@ pub struct Observer<'a> {
     pub(super) entries: HashMap<usize, Vec<usize>>,
     /// Rows that were no objects of their kind, by connection and kind.
     pub(super) foreign: HashMap<(Arc<str>, String), usize>,
+    /// Objects that have a value which only rows of another kind's list tell of: connection, id and name.
+    pub(super) hidden: HashSet<(Arc<str>, Option<String>, Option<String>)>,
     /// Types that a hook gave, shared by all objects that they are the same for.
     pub(super) typed: HashMap<TypedBy, Arc<Specs>>,
 }
@@ -153,6 +155,7 @@ impl<'a> Observer<'a> {
             hook_keys: HashMap::new(),
             entries,
             foreign: HashMap::new(),
+            hidden: HashSet::new(),
             typed: HashMap::new(),
         };
         observer.find_along();
@@ -198,6 +201,13 @@ impl<'a> Observer<'a> {
 
     /// Observes until nothing waits.
     pub async fn run(mut self) -> Observed {
+        self.rounds().await;
+        self.read_details().await;
+        self.out
+    }
+
+    /// Finds the live object of each declared one.
+    pub(super) async fn rounds(&mut self) {
         for index in &self.graph.wrong {
             if let Some(standing) = self.out.standing.get_mut(*index) {
                 *standing = Standing::Blocked;
@@ -237,8 +247,6 @@ impl<'a> Observer<'a> {
             }
         }
         self.give_up();
-        self.read_details().await;
-        self.out
     }
 
     pub(super) fn set(&mut self, index: usize, standing: Standing) {

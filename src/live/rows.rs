@@ -70,6 +70,9 @@ impl Observer<'_> {
     ) -> Option<usize> {
         if kind.spec.not_ours.iter().any(|condition| dialect::wire_condition(kind, row, condition)) {
             *self.foreign.entry((connection.clone(), kind.name.clone())).or_default() += 1;
+            if self.options.survey {
+                self.note_hidden(connection, kind, row);
+            }
             return None;
         }
         let seal = self.seal;

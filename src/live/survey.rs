@@ -20,9 +20,9 @@ use crate::{
         hook::{self, Definition},
     },
     diagnostic::Diagnostic,
-    dialect::decode_row,
+    dialect::{attribute, decode_row},
     http::HttpError,
-    value::{Target, as_reference},
+    value::{Target, as_reference, text},
 };
 
 /// What is live in whole kinds.
@@ -34,6 +34,8 @@ pub struct Surveyed {
     pub refined: HashMap<usize, Arc<Specs>>,
     /// Kinds that the API can neither list nor show as the one object that there is, by connection.
     pub unlisted: Vec<(Arc<str>, String)>,
+    /// Objects that have a value which only rows of another kind's list tell of: connection, id and name.
+    pub hidden: HashSet<(Arc<str>, Option<String>, Option<String>)>,
     /// Rows that are no objects of their kind, by connection and kind.
     pub foreign: Vec<(Arc<str>, String, usize)>,
 }
@@ -41,14 +43,21 @@ pub struct Surveyed {
 /// What reading one live object gave.
 type Read = (usize, Result<Option<(Value, Vec<Value>)>, HttpError>);
 
+/// How much of each object a survey reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// What tells it from others.
+    Names,
+    /// Every field that the API shows but for secrets, the entries inside it, and the names of what it refers to.
+    Whole,
+}
+
 /// A kind of a connection.
 pub type Place = (String, String);
 
 impl Observer<'_> {
-    /// Lists kinds whole, each once: their objects, the entries inside them, every field that answers show, and the
-    /// objects that these refer to. Secrets are not asked for.
-    pub async fn survey(mut self, asked: &BTreeSet<Place>) -> Surveyed {
-        self.wanted.clear();
+    /// Lists kinds whole, each once, and finds the live objects of what is declared among them.
+    pub async fn survey(mut self, asked: &BTreeSet<Place>, depth: Depth) -> Surveyed {
         self.options.survey = true;
         let mut out = Surveyed::default();
         let asked: Vec<(Arc<str>, Arc<Kind>)> = asked
@@ -58,32 +67,44 @@ impl Observer<'_> {
                 Some((self.connection(connection), kind))
             })
             .collect();
-        self.bring_along(&asked);
         for (connection, kind) in &asked {
             if !kind.spec.singleton && !can_list(kind) {
                 out.unlisted.push((connection.clone(), kind.name.clone()));
             }
         }
-        while self.fetch(self.survey_needs(&asked), true).await {}
-        self.read_whole(&asked).await;
-        // What hooks type has references of its own.
-        let kinds: HashSet<(Arc<str>, String)> =
-            asked.iter().map(|(connection, kind)| (connection.clone(), kind.name.clone())).collect();
-        out.refined = self.type_all(&kinds);
-        let mut named: HashSet<(Arc<str>, String)> = HashSet::new();
-        let mut seen = 0;
-        loop {
-            let more = self.referred(&mut seen, &kinds);
-            named.extend(more);
-            let needs = self.name_needs(&named);
-            if !self.fetch(needs, true).await && seen == self.out.objects.len() {
-                break;
-            }
+        if depth == Depth::Whole {
+            self.wanted.clear();
+            self.bring_along(&asked);
         }
-        out.foreign = self.foreign.iter().map(|((connection, kind), count)| (connection.clone(), kind.clone(), *count)).collect();
+        while self.fetch(self.survey_needs(&asked, depth), true).await {}
+        if depth == Depth::Whole {
+            out.refined = self.read_all(&asked).await;
+        }
+        self.rounds().await;
+        let foreign = self.foreign.iter();
+        out.foreign = foreign.map(|((connection, kind), count)| (connection.clone(), kind.clone(), *count)).collect();
         out.foreign.sort();
+        out.hidden = std::mem::take(&mut self.hidden);
         out.observed = self.out;
         out
+    }
+
+    /// Reads every field, and the names of what objects refer to. Gives the types of fields that hooks make.
+    async fn read_all(&mut self, asked: &[(Arc<str>, Arc<Kind>)]) -> HashMap<usize, Arc<Specs>> {
+        self.read_whole(asked).await;
+        let kinds: HashSet<(Arc<str>, String)> =
+            asked.iter().map(|(connection, kind)| (connection.clone(), kind.name.clone())).collect();
+        // What hooks type has references of its own.
+        let refined = self.type_all(&kinds);
+        let mut named: HashSet<(Arc<str>, String)> = self.hiding(asked, &refined);
+        let mut seen = 0;
+        loop {
+            named.extend(self.referred(&mut seen, &kinds));
+            let needs = self.name_needs(&named);
+            if !self.fetch(needs, true).await && seen == self.out.objects.len() {
+                return refined;
+            }
+        }
     }
 
     /// Entries that lists of their parents can bring.
@@ -110,10 +131,13 @@ impl Observer<'_> {
     }
 
     /// What is still to be read of some kinds, as far as their parents are known.
-    fn survey_needs(&self, asked: &[(Arc<str>, Arc<Kind>)]) -> BTreeSet<Need> {
+    fn survey_needs(&self, asked: &[(Arc<str>, Arc<Kind>)], depth: Depth) -> BTreeSet<Need> {
         let mut needs = BTreeSet::new();
         for (connection, kind) in asked {
             self.list_needs(connection, kind, &mut needs, 0);
+            if depth == Depth::Names {
+                continue;
+            }
             let Some(remote) = self.remotes.get(&**connection) else { continue };
             let mut parents: Vec<(String, Arc<Kind>)> =
                 remote.api.children(&kind.name).map(|child| (kind.name.clone(), child.clone())).collect();
@@ -244,6 +268,41 @@ impl Observer<'_> {
             }
         }
         out
+    }
+
+    /// Kinds whose lists tell of values that objects with a hook do not show.
+    fn hiding(
+        &self,
+        asked: &[(Arc<str>, Arc<Kind>)],
+        refined: &HashMap<usize, Arc<Specs>>,
+    ) -> HashSet<(Arc<str>, String)> {
+        let mut out = HashSet::new();
+        for (connection, kind) in asked {
+            let Some(hook) = kind.spec.hook.as_deref().and_then(hook::find) else { continue };
+            let Some(hidden) = hook.hidden() else { continue };
+            let secret = |specs: &Arc<Specs>| {
+                let members = specs.get(hook.field()).into_iter().flat_map(|field| field.fields.values());
+                members.into_iter().any(|member| member.write_only && member.always_sensitive())
+            };
+            let own = |index: &usize| self.out.objects.get(*index).is_some_and(|live| live.kind == *kind);
+            if refined.iter().any(|(index, specs)| own(index) && secret(specs)) {
+                out.insert((connection.clone(), hidden.kind.to_owned()));
+            }
+        }
+        out
+    }
+
+    /// Notes what a row that is no object tells of one that has a hook.
+    pub(super) fn note_hidden(&mut self, connection: &Arc<str>, kind: &Kind, row: &Value) {
+        let Some(remote) = self.remotes.get(&**connection) else { return };
+        let hooks = remote.api.kinds.values().filter_map(|kind| kind.spec.hook.as_deref().and_then(hook::find));
+        for hidden in hooks.filter_map(|hook| hook.hidden()).filter(|hidden| hidden.kind == kind.name) {
+            let part = |wire: &str| attribute(kind, row, wire).as_ref().and_then(text);
+            let plain = |word: &str| word.to_lowercase().replace(['-', '_', ' '], "");
+            if part(hidden.marked.0).is_some_and(|mark| plain(&mark) == plain(hidden.marked.1)) {
+                self.hidden.insert((connection.clone(), part(hidden.id), part(hidden.name)));
+            }
+        }
     }
 
     /// Kinds that objects refer to which came since last time. Of those that were not asked for, only the key counts.

@@ -11,10 +11,9 @@ use crate::{
     diagnostic::{Diagnostic, Sources, nearest},
     export::{self, Exported, Wanted, stream},
     failure::Failure,
-    graph::Graph,
     inventory::{HashKey, State},
-    live::{ObserveOptions, Observer, Place, Surveyed},
-    manifest::{self, LoadOptions, Manifests, connection_example},
+    live::{Depth, ObserveOptions, Observer, Place, Remote, Standing, Surveyed},
+    manifest::{self, LoadOptions, connection_example},
     progress::ProgressEvent,
     secret::Vault,
     source::Snapshot,
@@ -33,6 +32,8 @@ pub struct ExportOptions {
     pub redact: bool,
     /// Kinds and fields that are left out.
     pub omit: Vec<(String, String)>,
+    /// What manifests declare is left out, and named as they name it.
+    pub unmanaged: bool,
 }
 
 /// What an export came to.
@@ -58,16 +59,26 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
     let vault = Arc::new(Vault::new(key));
     let mut diagnostics = loaded.snapshot.diagnostics.clone();
     diagnostics.extend(loaded.manifests.diagnostics.iter().cloned());
-    loaded.manifests.objects.clear();
-    diagnostics.extend(loaded.resolve_secrets(&vault, options));
-    // What is wrong with an object that is declared already is no matter here.
-    diagnostics.retain(|diagnostic| diagnostic.address.is_none() && diagnostic.is_error());
+    if !asked.unmanaged {
+        loaded.manifests.objects.clear();
+        // What is wrong with an object that is declared already is no matter here.
+        diagnostics.retain(|diagnostic| diagnostic.address.is_none());
+    }
+    let secrets = loaded.resolve_secrets(&vault, options);
+    // Of objects, only the names matter.
+    diagnostics.extend(secrets.into_iter().filter(|diagnostic| diagnostic.address.is_none()));
+    diagnostics.retain(Diagnostic::is_error);
     let names = chosen(&loaded, asked)?;
     let places = places(&loaded, &names, &asked.wanted)?;
     check_omitted(&loaded, &asked.omit)?;
     let connected =
         connect_to(names.iter().map(String::as_str).collect(), &loaded, &vault, options, &mut diagnostics).await?;
-    let surveyed = survey(&loaded, &connected.remotes, &vault, options, &places).await;
+    let state = match asked.unmanaged {
+        true => loaded.open_inventory(options).await?.state().clone(),
+        false => State::default(),
+    };
+    let surveyed =
+        survey(&loaded, &state, &connected.remotes, &vault, options, &places, Depth::Whole, &mut diagnostics).await;
     diagnostics.extend(surveyed.observed.diagnostics.iter().cloned());
     diagnostics.extend(told(&surveyed));
     let apis: HashMap<String, Arc<Api>> =
@@ -86,6 +97,7 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
             redact: asked.redact,
             omit: &asked.omit,
             several: &several(&loaded),
+            declared: &declared(&loaded, &surveyed),
         },
     );
     options.progress.event(&ProgressEvent::Finished);
@@ -251,24 +263,50 @@ fn check_omitted(loaded: &Loaded, omit: &[(String, String)]) -> Result<(), Failu
     Ok(())
 }
 
-/// Reads kinds whole.
-async fn survey(
+/// Reads kinds whole, and finds what is declared among them.
+#[expect(clippy::too_many_arguments, reason = "each is a different part of the stack")]
+pub(super) async fn survey(
     loaded: &Loaded,
-    remotes: &HashMap<String, crate::live::Remote>,
+    state: &State,
+    remotes: &HashMap<String, Remote>,
     vault: &Arc<Vault>,
     options: &Options,
     places: &BTreeSet<Place>,
+    depth: Depth,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Surveyed {
-    let none = Manifests { catalog: loaded.manifests.catalog.clone(), ..Manifests::default() };
-    let (graph, state, sources) = (Graph::default(), State::default(), Sources::default());
+    let (graph, wrong) = crate::graph::build(&loaded.manifests, &loaded.snapshot.sources);
+    diagnostics.extend(wrong);
     let seal_vault = vault.clone();
     let seal = move |text: &str| seal_vault.seal(text);
     let progress = options.progress.clone();
     let tell = move |connection: &str, kind: &str| {
         progress.event(&ProgressEvent::Observing { connection, kind, pages: 0, total: None });
     };
-    let observer = Observer::new(&none, &sources, &graph, &state, remotes, &seal, ObserveOptions::default(), &tell);
-    Box::pin(observer.survey(places)).await
+    let observer = Observer::new(
+        &loaded.manifests,
+        &loaded.snapshot.sources,
+        &graph,
+        state,
+        remotes,
+        &seal,
+        ObserveOptions::default(),
+        &tell,
+    );
+    Box::pin(observer.survey(places, depth)).await
+}
+
+/// The live objects that have manifests, and what those are called.
+pub(super) fn declared(loaded: &Loaded, surveyed: &Surveyed) -> HashMap<usize, String> {
+    let standing = surveyed.observed.standing.iter().enumerate();
+    standing
+        .filter_map(|(index, standing)| match standing {
+            Standing::Known(Some(live)) => Some((*live, loaded.manifests.objects.get(index)?)),
+            _ => None,
+        })
+        .filter(|(_, object)| object.parent.is_none())
+        .map(|(live, object)| (live, object.address.name.to_string()))
+        .collect()
 }
 
 /// What was not exported, and why.

@@ -10,6 +10,7 @@ mod hidden;
 mod load;
 mod rebuild;
 mod select;
+mod unmanaged;
 mod views;
 
 use std::{
@@ -27,6 +28,7 @@ pub use self::{
     load::{Loaded, load},
     rebuild::{Rebuilt, rebuild},
     select::{LabelTest, Selection},
+    unmanaged::{Stray, Unmanaged, unmanaged},
     views::{Checked, check, counts},
 };
 use crate::{
