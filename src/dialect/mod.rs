@@ -9,5 +9,5 @@ pub use body::{BulkRow, Embedded, bulk_body, bulk_delete_body, create_body, upda
 pub use codec::{EncodeError, Encoder, ReadFile, decode, encode_fields, encode_value};
 pub use row::{
     Decoded, Mismatch, Page, attribute, decode_row, error_text, errors_in_success, id_of, included, is_conflict, one,
-    page, row_id, wire_condition,
+    page, read_from, row_id, slim, wire_condition,
 };

@@ -13,7 +13,10 @@ use super::{
     remote::Listing,
 };
 use crate::{
-    description::{Kind, format::UpdateStyle},
+    description::{
+        Kind,
+        format::{DialectName, UpdateStyle},
+    },
     dialect::{self, decode_row, included},
     manifest::Manifests,
     value::{self, Fields, Target, as_reference, reference, text},
@@ -91,13 +94,11 @@ impl Observer<'_> {
         if let Some(known) = self.out.by_id.get(&slot) {
             return Some(*known);
         }
-        let update = &kind.spec.update;
-        let keep = kind.spec.hook.is_some() || update.style == UpdateStyle::Replace || update.lock.is_some();
         let object = LiveObject {
             kind: kind.clone(),
             connection: connection.clone(),
             id: decoded.id,
-            raw: keep.then(|| row.clone()),
+            raw: keeps_raw(kind).then(|| row.clone()),
             parent: parent.map(str::to_owned).or_else(|| Self::scope_id(kind, &decoded.fields)),
             parent_kind: None,
             synced: kind.spec.synced.as_ref().is_some_and(|synced| {
@@ -125,6 +126,16 @@ impl Observer<'_> {
         }
     }
 
+    /// The attributes that are kept of a kind's rows while they are read; nothing where all are.
+    pub(super) fn kept(&self, connection: &Arc<str>, kind: &Kind) -> Option<Arc<HashSet<String>>> {
+        let along = self.along.contains_key(&(connection.clone(), kind.name.clone()));
+        if keeps_raw(kind) || (along && kind.dialect == DialectName::Rest) {
+            return None;
+        }
+        let wanted = self.wanted.get(&(kind.api.clone(), kind.name.clone()))?;
+        Some(Arc::new(dialect::read_from(kind, wanted)))
+    }
+
     fn scope_id(kind: &Kind, fields: &Fields) -> Option<String> {
         let scope = kind.spec.scope.as_ref()?;
         match as_reference(fields.get(&scope.field)?)? {
@@ -132,6 +143,12 @@ impl Observer<'_> {
             _ => None,
         }
     }
+}
+
+/// Whether rows of a kind are kept as they came.
+fn keeps_raw(kind: &Kind) -> bool {
+    let update = &kind.spec.update;
+    kind.spec.hook.is_some() || update.style == UpdateStyle::Replace || update.lock.is_some()
 }
 
 /// The fields of each kind that a run can ask for: those that manifests declare, and those that objects are found,

@@ -5,6 +5,7 @@
 mod account;
 mod connect;
 mod export;
+mod frozen;
 mod health;
 mod hidden;
 mod load;
@@ -220,6 +221,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     };
     let mut plan = plan::plan(&inputs);
     let mut barred = hidden::losses(&connected, &plan, &mut diagnostics).await;
+    barred.extend(frozen::changes(&connected, &plan, &mut diagnostics).await);
     barred.extend(owned_elsewhere(&plan, &connected, &inventory).await?);
     if !barred.is_empty() {
         plan = plan::plan(&Inputs { barred: &barred, ..inputs });
