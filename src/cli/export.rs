@@ -178,7 +178,7 @@ fn write(folder: &Path, layout: Layout, force: bool, export: &Export, console: &
     let mut changed = Vec::new();
     let mut others = Vec::new();
     for file in &all {
-        let path = folder.join(&file.path);
+        let path = if folder == Path::new(".") { PathBuf::from(&file.path) } else { folder.join(&file.path) };
         match fs::read(&path) {
             Ok(text) if text == file.text.as_bytes() => {}
             Ok(_) => {
@@ -249,6 +249,7 @@ fn tell_stubs(stubs: &[Stub], folder: Option<&Path>, console: &mut Console) {
         console.say(format_args!("  and {} more", count - 50));
     }
     if let Some(folder) = folder {
+        let folder = if folder == Path::new(".") { Path::new("") } else { folder };
         console.say(format_args!("`{}` lists them.", folder.join(VARIABLES).display()));
     }
 }

@@ -531,6 +531,8 @@ pub struct CallSpec {
     pub path: Option<String>,
     /// Query parameters.
     pub query: IndexMap<String, String>,
+    /// Query parameters that take the place of those of `query` where no secret is asked for.
+    pub without_secrets: IndexMap<String, String>,
     /// Member that the request body is put under, where it differs from the API's; empty for bare.
     pub envelope: Option<String>,
     /// The call answers with nothing; what it made is looked up.

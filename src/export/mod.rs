@@ -51,7 +51,7 @@ pub struct Options<'a> {
     pub is_secret: &'a dyn Fn(&str) -> bool,
     /// What may be sensitive becomes a stub too.
     pub redact: bool,
-    /// Kinds and fields that are left out.
+    /// Kinds (`*` for all) and fields that are left out.
     pub omit: &'a [(String, String)],
     /// APIs with several connections: their manifests name one.
     pub several: &'a BTreeSet<String>,
@@ -61,7 +61,7 @@ pub struct Options<'a> {
 
 impl Options<'_> {
     fn omits(&self, kind: &Kind, field: &str) -> bool {
-        self.omit.iter().any(|(name, other)| *name == kind.name && other == field)
+        self.omit.iter().any(|(name, other)| (*name == kind.name || name == "*") && other == field)
     }
 }
 

@@ -64,7 +64,8 @@ impl Writer<'_> {
         let mut metadata = vec![Member::of("name", Node::text(handle))];
         if self.needs_id(index, live, &spec.declared) {
             let id = Node::text(live.id.clone());
-            metadata.push(Member::of("annotations", Node::pair("plumb.dev/external-id", id)));
+            let remark = Some("it shares its key with others".to_owned());
+            metadata.push(Member { remark, ..Member::of("annotations", Node::pair("plumb.dev/external-id", id)) });
         }
         let first = Member {
             comments: remarks(live).into_iter().map(Comment::Words).collect(),
@@ -145,15 +146,15 @@ impl Writer<'_> {
         let shown = live.fields.get(name);
         let known = !field.write_only && !field.on_get_only;
         let there = shown.is_some_and(|value| !is_empty(value));
-        if !field.required && !there && (known || live.detailed && !field.write_only) {
+        let asked = live.detailed && live.kind.spec.get.without_secrets.is_empty();
+        if !field.required && !there && (known || asked && !field.write_only) {
             return;
         }
         let seldom = field.seldom && !field.required && !there;
         let stub = self.stubs.add(path, seldom);
         if seldom {
             let line = super::yaml::document(&[Member::of(name, stub)]).trim_end().to_owned();
-            let words = "Most have none, and the API does not show it. Where there is one:".to_owned();
-            let comments = vec![Comment::Words(words), Comment::Code(line)];
+            let comments = vec![Comment::Code(format!("{line}  # the API does not show whether there is one"))];
             out.members.push(Member { comments, ..Member::comment("") });
             return;
         }

@@ -18,8 +18,10 @@ pub(super) fn document(members: &[Member]) -> String {
     for member in members {
         match &member.value {
             // Fields stand below each other, however few they are: they will become more.
-            Some(Node::Map(fields)) if member.key == "spec" && !fields.is_empty() => {
-                out.push_str("spec:\n");
+            Some(Node::Map(fields))
+                if member.key == "spec" && !fields.is_empty() || member.key == "metadata" && fields.len() > 1 =>
+            {
+                let _ = writeln!(out, "{}:", member.key);
                 write_members(fields, 2, &mut out);
             }
             _ => write_members(std::slice::from_ref(member), 0, &mut out),

@@ -237,6 +237,9 @@ impl Observer<'_> {
                 match answers.one {
                     Some((row, more)) => {
                         let Some(parent_kind) = remote.api.kind(parent_kind).cloned() else { return };
+                        if self.options.survey {
+                            self.note_whole(&connection, &parent_kind, parent, &row);
+                        }
                         self.add_children(&connection, &parent_kind, parent, &row, &index_included(&more), true);
                     }
                     None => {

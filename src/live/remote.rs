@@ -42,6 +42,8 @@ pub struct Remote {
     pub client: Client,
     /// The API.
     pub api: Arc<Api>,
+    /// Whether reads of one object ask for its secrets.
+    pub secrets: bool,
 }
 
 /// A whole list: nothing is missing from it.
@@ -296,7 +298,11 @@ impl Remote {
         let template = item_path(kind, kind.spec.get.path.as_deref());
         let path = fill_path(&template, vars).unwrap_or(template);
         let mut call = Call::get(path);
-        call.query.extend(kind.spec.get.query.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let spec = &kind.spec.get;
+        call.query.extend(spec.query.iter().map(|(name, value)| {
+            let other = spec.without_secrets.get(name).filter(|_| !self.secrets);
+            (name.clone(), other.unwrap_or(value).clone())
+        }));
         if !include.is_empty() {
             call.query.push(("include".into(), include.join(",")));
         }

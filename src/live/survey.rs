@@ -45,11 +45,22 @@ type Read = (usize, Result<Option<(Value, Vec<Value>)>, HttpError>);
 
 /// How much of each object a survey reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
+pub enum Depth<'a> {
     /// What tells it from others.
     Names,
     /// Every field that the API shows but for secrets, the entries inside it, and the names of what it refers to.
-    Whole,
+    Whole {
+        /// Kinds (`*` for all) and fields of entries that are not read.
+        omit: &'a [(String, String)],
+    },
+}
+
+impl Depth<'_> {
+    fn omits(self, parent: &str, child: &Kind) -> bool {
+        let Self::Whole { omit } = self else { return true };
+        let field = child.inside().map(|inside| inside.field.as_str());
+        omit.iter().any(|(kind, other)| (kind == parent || kind == "*") && Some(other.as_str()) == field)
+    }
 }
 
 /// A kind of a connection.
@@ -57,7 +68,7 @@ pub type Place = (String, String);
 
 impl Observer<'_> {
     /// Lists kinds whole, each once, and finds the live objects of what is declared among them.
-    pub async fn survey(mut self, asked: &BTreeSet<Place>, depth: Depth) -> Surveyed {
+    pub async fn survey(mut self, asked: &BTreeSet<Place>, depth: Depth<'_>) -> Surveyed {
         self.options.survey = true;
         let mut out = Surveyed::default();
         let asked: Vec<(Arc<str>, Arc<Kind>)> = asked
@@ -72,12 +83,13 @@ impl Observer<'_> {
                 out.unlisted.push((connection.clone(), kind.name.clone()));
             }
         }
-        if depth == Depth::Whole {
+        let whole = depth != Depth::Names;
+        if whole {
             self.wanted.clear();
-            self.bring_along(&asked);
+            self.bring_along(&asked, depth);
         }
         while self.fetch(self.survey_needs(&asked, depth), true).await {}
-        if depth == Depth::Whole {
+        if whole {
             out.refined = self.read_all(&asked).await;
         }
         self.rounds().await;
@@ -108,11 +120,11 @@ impl Observer<'_> {
     }
 
     /// Entries that lists of their parents can bring.
-    fn bring_along(&mut self, asked: &[(Arc<str>, Arc<Kind>)]) {
+    fn bring_along(&mut self, asked: &[(Arc<str>, Arc<Kind>)], depth: Depth<'_>) {
         let mut used: BTreeSet<(Arc<str>, String, String)> = BTreeSet::new();
         for (connection, kind) in asked {
             let Some(remote) = self.remotes.get(&**connection) else { continue };
-            for child in remote.api.children(&kind.name) {
+            for child in remote.api.children(&kind.name).filter(|child| !depth.omits(&kind.name, child)) {
                 used.insert((connection.clone(), kind.name.clone(), child.name.clone()));
             }
             if let Some((source, child)) = definitions_of(kind) {
@@ -131,7 +143,7 @@ impl Observer<'_> {
     }
 
     /// What is still to be read of some kinds, as far as their parents are known.
-    fn survey_needs(&self, asked: &[(Arc<str>, Arc<Kind>)], depth: Depth) -> BTreeSet<Need> {
+    fn survey_needs(&self, asked: &[(Arc<str>, Arc<Kind>)], depth: Depth<'_>) -> BTreeSet<Need> {
         let mut needs = BTreeSet::new();
         for (connection, kind) in asked {
             self.list_needs(connection, kind, &mut needs, 0);
@@ -139,8 +151,9 @@ impl Observer<'_> {
                 continue;
             }
             let Some(remote) = self.remotes.get(&**connection) else { continue };
+            let children = remote.api.children(&kind.name).filter(|child| !depth.omits(&kind.name, child));
             let mut parents: Vec<(String, Arc<Kind>)> =
-                remote.api.children(&kind.name).map(|child| (kind.name.clone(), child.clone())).collect();
+                children.map(|child| (kind.name.clone(), child.clone())).collect();
             if let Some((source, child)) = definitions_of(kind)
                 && let Some(child) = remote.api.kind(&child)
             {
@@ -213,17 +226,11 @@ impl Observer<'_> {
             .await;
         results.sort_by_key(|(index, _)| *index);
         for (index, result) in results {
-            let seal = self.seal;
-            let Some(object) = self.out.objects.get_mut(index) else { continue };
+            let object = &self.out.objects[index];
             match result {
                 Ok(Some((row, _))) => {
-                    if let Some(decoded) = decode_row(&object.kind, &row, &seal) {
-                        object.fields.extend(decoded.fields);
-                        object.detailed = true;
-                        if object.raw.is_some() {
-                            object.raw = Some(row);
-                        }
-                    }
+                    let (connection, kind, id) = (object.connection.clone(), object.kind.clone(), object.id.clone());
+                    self.note_whole(&connection, &kind, &id, &row);
                 }
                 // It went while we looked.
                 Ok(None) => {}
@@ -233,6 +240,21 @@ impl Observer<'_> {
                     self.out.diagnostics.push(Diagnostic { message: format!("{about}: {}", told.message), ..told });
                     self.out.failed.push((object.connection.clone(), object.kind.name.clone()));
                 }
+            }
+        }
+    }
+
+    /// Takes every field from the read of one object.
+    pub(super) fn note_whole(&mut self, connection: &Arc<str>, kind: &Kind, id: &str, row: &Value) {
+        let seal = self.seal;
+        let slot = (connection.clone(), kind.name.clone(), id.to_owned());
+        if let Some(object) = self.out.by_id.get(&slot).and_then(|index| self.out.objects.get_mut(*index))
+            && let Some(decoded) = decode_row(kind, row, &seal)
+        {
+            object.fields.extend(decoded.fields);
+            object.detailed = true;
+            if object.raw.is_some() {
+                object.raw = Some(row.clone());
             }
         }
     }
@@ -371,12 +393,13 @@ fn lacks_fields(live: &LiveObject) -> bool {
     if kind.spec.list.partial && fields().any(|(name, _)| !live.fields.contains_key(name)) {
         return true;
     }
-    let shows_secrets = fields().any(|(_, field)| field.on_get_only && field.always_sensitive());
+    let shows_secrets = kind.spec.get.without_secrets.is_empty()
+        && fields().any(|(_, field)| field.on_get_only && field.always_sensitive());
     let cut = |name: &str, field: &FieldSpec| {
         let length = live.fields.get(name).and_then(Value::as_str).map_or(0, |words| words.chars().count());
         field.list_cuts_at.is_some_and(|limit| length >= limit as usize)
     };
     fields().any(|(name, field)| {
-        (field.on_get_only && !shows_secrets && !live.fields.contains_key(name)) || cut(name, field)
+        (field.on_get_only && !shows_secrets && !field.always_sensitive() && !live.fields.contains_key(name)) || cut(name, field)
     })
 }

@@ -159,7 +159,7 @@ fn client(
         diagnostics.push(Diagnostic::warning("PL0326", message).hint(hint));
     }
     let client = Client::new(&spec).map_err(Box::new)?;
-    Ok(Some(Remote { client, api }))
+    Ok(Some(Remote { client, api, secrets: true }))
 }
 
 /// The time-outs that connection and description ask for, in this order.

@@ -71,14 +71,17 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
     let names = chosen(&loaded, asked)?;
     let places = places(&loaded, &names, &asked.wanted)?;
     check_omitted(&loaded, &asked.omit)?;
-    let connected =
+    let mut connected =
         connect_to(names.iter().map(String::as_str).collect(), &loaded, &vault, options, &mut diagnostics).await?;
+    // An export writes no secret, and so it asks for none.
+    connected.remotes.values_mut().for_each(|remote| remote.secrets = false);
     let state = match asked.unmanaged {
         true => loaded.open_inventory(options).await?.state().clone(),
         false => State::default(),
     };
+    let depth = Depth::Whole { omit: &asked.omit };
     let surveyed =
-        survey(&loaded, &state, &connected.remotes, &vault, options, &places, Depth::Whole, &mut diagnostics).await;
+        survey(&loaded, &state, &connected.remotes, &vault, options, &places, depth, &mut diagnostics).await;
     diagnostics.extend(surveyed.observed.diagnostics.iter().cloned());
     diagnostics.extend(told(&surveyed));
     let apis: HashMap<String, Arc<Api>> =
@@ -248,7 +251,8 @@ fn check_omitted(loaded: &Loaded, omit: &[(String, String)]) -> Result<(), Failu
     for (kind, field) in omit {
         let kinds = || loaded.manifests.catalog.apis.values().flat_map(|api| api.kinds.values().map(move |kind| (api, kind)));
         let has = |(api, known): &(&Arc<Api>, &Arc<Kind>)| {
-            known.name == *kind && (known.field(field).is_some() || api.inside(kind, field).is_some())
+            (known.name == *kind || kind == "*")
+                && (known.field(field).is_some() || api.inside(&known.name, field).is_some())
         };
         if kinds().any(|one| has(&one)) {
             continue;
@@ -272,7 +276,7 @@ pub(super) async fn survey(
     vault: &Arc<Vault>,
     options: &Options,
     places: &BTreeSet<Place>,
-    depth: Depth,
+    depth: Depth<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Surveyed {
     let (graph, wrong) = crate::graph::build(&loaded.manifests, &loaded.snapshot.sources);

@@ -15,6 +15,7 @@ mod conformance;
 mod custom_api;
 mod docs;
 mod examples;
+mod export;
 mod flow;
 mod http;
 mod inventory;

@@ -7,7 +7,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use plumb::sandbox::{Sandbox, SandboxOptions};
+use plumb::sandbox::{Sandbox, SandboxOptions, parse_seed};
+use serde_json::Value;
 
 use crate::support::example::repository;
 
@@ -45,10 +46,22 @@ fn script(block: &str) -> String {
     script
 }
 
+/// The objects that the page's sandboxes have from the start, of all APIs.
+fn seed(page: &str) -> Option<Value> {
+    let files = page.lines().filter(|line| line.starts_with("plumb sandbox")).filter_map(|line| line.split_once("--seed "));
+    let seeds = files.map(|(_, file)| parse_seed(&fs::read_to_string(repository(file.trim())).unwrap()).unwrap());
+    seeds.reduce(|mut all, seed| {
+        all.as_object_mut().unwrap().extend(seed.as_object().unwrap().clone());
+        all
+    })
+}
+
 /// Runs all blocks in a folder. Variables that one block sets are there for the next.
 async fn follow(page: &str) {
-    let sandbox = Sandbox::start(plumb::apis::builtin(), SandboxOptions::default()).await.unwrap();
-    let text = fs::read_to_string(repository(page)).unwrap().replace("http://127.0.0.1:8700", sandbox.address());
+    let text = fs::read_to_string(repository(page)).unwrap();
+    let options = SandboxOptions { seed: seed(&text), ..SandboxOptions::default() };
+    let sandbox = Sandbox::start(plumb::apis::builtin(), options).await.unwrap();
+    let text = text.replace("http://127.0.0.1:8700", sandbox.address());
     let folder = tempfile::tempdir().unwrap();
     let bin = Path::new(env!("CARGO_BIN_EXE_plumb")).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
@@ -61,8 +74,12 @@ async fn follow(page: &str) {
                 fs::write(folder.path().join(name), block.text).unwrap();
             }
             "sh" => {
-                let run =
-                    format!("test ! -e .variables || . ./.variables\n{}export -p > .variables\n", script(block.text));
+                // The next block goes on in the same folder, with the same variables.
+                let run = format!(
+                    "root=$PWD; test ! -e .variables || . ./.variables; test ! -e .place || cd \"$(cat .place)\"\n{}\
+                     export -p > \"$root/.variables\"; pwd > \"$root/.place\"\n",
+                    script(block.text)
+                );
                 let mut command = Command::new("bash");
                 command.args(["-c", &run]).current_dir(folder.path()).env("PATH", &path).stdin(Stdio::null());
                 for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLUMB_")) {
@@ -96,4 +113,9 @@ async fn the_it_glue_tutorial_works() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rest_tutorial_works() {
     follow("docs/tutorial-rest.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tutorial_of_an_existing_account_works() {
+    follow("docs/tutorial-existing-account.md").await;
 }

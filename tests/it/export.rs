@@ -1,0 +1,280 @@
+//! `plumb export` and `plumb unmanaged` as people type them, against accounts that are odd in the ways accounts are.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use plumb::sandbox::{Sandbox, SandboxOptions, parse_seed};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::example::plumb;
+
+/// An account of an API, a folder, and the program.
+struct Account {
+    sandbox: Sandbox,
+    folder: TempDir,
+    api: &'static str,
+}
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Account {
+    async fn of(api: &'static str, seed: &str) -> Self {
+        let seed = Some(parse_seed(seed).unwrap());
+        let options = SandboxOptions { seed, ..SandboxOptions::default() };
+        let sandbox = Sandbox::start(plumb::apis::builtin(), options).await.unwrap();
+        Self { sandbox, folder: TempDir::new().unwrap(), api }
+    }
+
+    /// Runs the program with no variable set but the credential's.
+    fn run(&self, args: &[&str]) -> Ran {
+        let mut command = plumb();
+        command.args(args).current_dir(self.folder.path());
+        command.env("ITGLUE_API_KEY", "practice-key").env("REST_TOKEN", "practice-key");
+        command.env("PLUMB_CONNECTION", format!("{}={}", self.api, self.sandbox.url(self.api)));
+        if let Ok(variables) = fs::read_to_string(self.folder.path().join(".env.example")) {
+            let names = variables.lines().filter_map(|line| line.strip_suffix('=').filter(|name| !name.contains(' ')));
+            command.envs(names.map(|name| (name, "correct-horse-battery")));
+        }
+        let output = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    fn expect(&self, code: i32, args: &[&str]) -> Ran {
+        let ran = self.run(args);
+        assert_eq!(ran.code, code, "plumb {args:?}\n{}\n{}", ran.out, ran.err);
+        ran
+    }
+
+    /// Exports, imports and plans; nothing may be left to do, and nothing may have been written.
+    fn law(&self) {
+        self.expect(0, &["export", "--api", self.api, "--to", "."]);
+        self.expect(0, &["import"]);
+        let planned = self.expect(0, &["plan", "--detailed-exitcode"]);
+        assert!(planned.err.is_empty(), "{}", planned.err);
+        let writes: Vec<_> = self.sandbox.log().into_iter().filter(|entry| entry.method != "GET").collect();
+        assert!(writes.is_empty(), "{writes:#?}");
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.folder.path().join(path)).unwrap()
+    }
+}
+
+fn documents(text: &str) -> Vec<Value> {
+    text.split("---\n").map(|text| serde_saphyr::from_str(text).unwrap()).collect()
+}
+
+fn names(text: &str) -> Vec<String> {
+    documents(text).iter().map(|one| one["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+}
+
+const ODD: &str = r#"
+rest:
+  Resource:
+    - {id: res_1, name: "1.10", description: "true", type: "0012"}
+    - {id: res_2, name: "true", description: " leading", type: "no"}
+    - {id: res_3, name: "Müller & Söhne", description: "one\n  two\n\nthree\n", metadata: {"a: b": "x #y", "on": [1.5, null, "2026-01-01"]}}
+    - {id: res_4, name: "muller-sohne ", description: "tab\tand \u202e turned"}
+    - {id: res_5, name: "日本", description: "- not a list"}
+    - {id: res_6, name: "Same", description: "|"}
+    - {id: res_7, name: "Same", description: "quote \" and ' and \\"}
+    - {id: res_8, name: "same", metadata: {empty: "", deep: {file: x}, value: 1}}
+    - {id: res_9, name: "{{ template }}", description: "a: b", metadata: {ref: "id:3"}}
+  Organization:
+    - {id: org_1, name: Acme, slug: acme, members: [{user: jane, role: owner}]}
+  Webhook:
+    - {id: whk_1, url: "https://chat.example.com/in?a=b&c=d", events: [b, a], secret: correct-horse-battery}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_texts_and_names_go_out_and_come_back() {
+    let account = Account::of("rest", ODD).await;
+    account.law();
+    let resources = account.read("resources.yaml");
+    let names = names(&resources);
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+    for name in ["1-10", "true", "mueller-and-soehne", "muller-sohne", "resource-res-5", "same", "same-res-7", "same-res-8"] {
+        assert!(names.iter().any(|other| other == name), "{name} in {names:?}");
+    }
+    // Only those that share a key need their ids.
+    let with_id: Vec<Value> =
+        documents(&resources).into_iter().filter(|one| one["metadata"].get("annotations").is_some()).collect();
+    assert_eq!(with_id.len(), 2, "{resources}");
+    assert!(!resources.contains('\u{202e}') && resources.contains("\\u202e"), "{resources}");
+    assert!(account.read("webhooks.yaml").contains("events: [a, b]"), "{}", account.read("webhooks.yaml"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_is_not_overwritten_and_a_second_export_is_the_same() {
+    let account = Account::of("rest", ODD).await;
+    let first = account.expect(0, &["export", "--api", "rest", "--to", "out"]);
+    assert!(first.out.contains("wrote out/resources.yaml"), "{}", first.out);
+    let again = account.expect(0, &["export", "--api", "rest", "--to", "out"]);
+    assert_eq!(again.out, "", "nothing is written twice");
+    let path = account.folder.path().join("out/resources.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, "mine\n").unwrap();
+    fs::remove_file(account.folder.path().join("out/webhooks.yaml")).unwrap();
+    let refused = account.expect(1, &["export", "--api", "rest", "--to", "out"]);
+    assert!(refused.err.contains("`out/resources.yaml`") && refused.err.contains("--force"), "{}", refused.err);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "mine\n");
+    assert!(!account.folder.path().join("out/webhooks.yaml").exists(), "all or nothing is written");
+    account.expect(0, &["export", "--api", "rest", "--to", "out", "--force"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    let streamed = account.expect(0, &["export", "Resource", "--api", "rest"]).out;
+    assert!(streamed.ends_with(&text), "{streamed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_connection_it_says_what_to_write() {
+    let account = Account::of("rest", ODD).await;
+    let output = plumb().args(["export"]).current_dir(account.folder.path()).output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err.contains("--api NAME") && err.contains("kind: Connection"), "{err}");
+    let hinted = plumb().args(["export"]).env("REST_TOKEN", "x").current_dir(account.folder.path()).output().unwrap();
+    let err = String::from_utf8(hinted.stderr).unwrap();
+    assert!(err.contains("plumb export --api rest"), "{err}");
+    for (args, hint) in [
+        (["Resouce"], "Did you mean `Resource`?"),
+        (["User"], "only referred to"),
+        (["OrganizationMember"], "`Organization`"),
+        (["--omit=Resource.descripton"], "`Resource.description`"),
+        (["--from=rst"], "`rest`"),
+        (["--omit=x"], "KIND.FIELD"),
+    ] {
+        let ran = account.expect(1, &[&["export", "--api", "rest"][..], &args[..]].concat());
+        assert!(ran.err.contains(hint), "{args:?}: {}", ran.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kinds_and_patterns_choose_and_the_rest_is_named_as_it_is_live() {
+    let account = Account::of("itglue", &fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/accounts/itglue.seed")).unwrap()).await;
+    let ran = account.expect(0, &["export", "--api", "itglue", "Configuration/*EXCH*", "Contact/quiet-heron*"]);
+    let all = documents(&ran.out);
+    let exported: Vec<(&str, &str)> =
+        all[1..].iter().map(|one| (one["kind"].as_str().unwrap(), one["metadata"]["name"].as_str().unwrap())).collect();
+    assert_eq!(
+        exported,
+        [
+            ("Contact", "quiet-heron-hotels-ann-lee"),
+            ("Contact", "quiet-heron-hotels-ann-lee-3006"),
+            ("Configuration", "happy-frog-hf-exch01"),
+        ]
+    );
+    let configuration = &all[3]["spec"];
+    assert_eq!(configuration["organization"], "Happy Frog");
+    assert_eq!(configuration["configurationType"], "Managed Server");
+    let omitted = account.expect(0, &["export", "--api", "itglue", "Configuration", "--omit", "*.relatedItems"]);
+    let items = account.sandbox.log().iter().filter(|entry| entry.query.contains("related_items")).count();
+    account.sandbox.clear_log();
+    account.expect(0, &["export", "--api", "itglue", "Configuration", "--omit", "*.relatedItems"]);
+    let after = account.sandbox.log().iter().filter(|entry| entry.query.contains("related_items")).count();
+    assert!(items > 0 && after == 0 && !omitted.out.contains("relatedItems"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_asked_for_or_written() {
+    let account = Account::of("itglue", &fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/accounts/itglue.seed")).unwrap()).await;
+    let ran = account.expect(0, &["export", "--api", "itglue", "--to", "out"]);
+    let asked: Vec<_> = account.sandbox.log().into_iter().filter(|entry| entry.query.contains("show_password=true")).collect();
+    assert!(asked.is_empty(), "{asked:#?}");
+    let variable = "PLUMB_PASSWORD_HAPPY_FROG_OFFICE_365_ADMIN_PASSWORD";
+    assert!(ran.err.contains(variable), "{}", ran.err);
+    assert!(account.read("out/.env.example").contains(&format!("{variable}=\n")));
+    for entry in fs::read_dir(account.folder.path().join("out")).unwrap().map(Result::unwrap) {
+        assert!(!fs::read_to_string(entry.path()).unwrap().contains("correct-horse"), "{:?}", entry.path());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_fails_leaves_its_kind_out_and_says_so() {
+    let account = Account::of("rest", ODD).await;
+    account.sandbox.set_faults("403@GET:/webhooks=100%".parse().unwrap());
+    let ran = account.expect(1, &["export", "--api", "rest", "--to", "."]);
+    assert!(ran.err.contains("PL0423") && ran.err.contains("Webhook"), "{}", ran.err);
+    assert!(!account.folder.path().join("webhooks.yaml").exists());
+    assert_eq!(names(&account.read("organizations.yaml")), ["acme"]);
+}
+
+const CIRCLE: &str = r"
+itglue:
+  Organization:
+    - {id: 1001, name: Happy Frog}
+  FlexibleAssetType:
+    - id: 5001
+      name: Site
+      fields:
+        - {name: Title, kind: Text, order: 1, required: true, useForTitle: true, showInList: true}
+        - {name: Backup of, kind: Tag, order: 2, tagType: FlexibleAssetType/Site}
+        - {name: Door code, kind: Password, order: 3}
+  FlexibleAsset:
+    - {id: 6001, organization: Happy Frog, flexibleAssetType: Site, traits: {title: North, backup-of: [6002]}}
+    - {id: 6002, organization: Happy Frog, flexibleAssetType: Site, traits: {title: South, backup-of: [6001]}}
+    - {id: 6003, organization: Happy Frog, flexibleAssetType: Site, traits: {title: West, backup-of: [6003]}}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn circles_of_references_are_cut_by_an_id() {
+    let account = Account::of("itglue", CIRCLE).await;
+    account.law();
+    let assets = account.read("flexible-assets.yaml");
+    assert_eq!(assets.matches("id:600").count(), 2, "{assets}");
+    assert!(assets.contains("happy-frog-site-south") && assets.contains("id:6003"), "{assets}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_manifest_declares_is_listed_and_exported_beside_the_rest() {
+    let account = Account::of("rest", ODD).await;
+    account.law();
+    let nothing = account.expect(0, &["unmanaged"]);
+    assert!(nothing.out.is_empty() && nothing.err.contains("0 objects in no manifest"), "{}{}", nothing.out, nothing.err);
+    let made = serde_json::json!({"name": "By hand", "type": "standard"});
+    account.sandbox.add("rest", "Resource", &made).unwrap();
+    let twin = serde_json::json!({"name": "Acme Two", "slug": "acme-2", "members": [{"user": "jane", "role": "owner"}]});
+    account.sandbox.add("rest", "Organization", &twin).unwrap();
+    let listed: Value = serde_json::from_str(&account.expect(0, &["unmanaged", "-o", "json"]).out).unwrap();
+    let keys: Vec<&str> = listed["objects"].as_array().unwrap().iter().map(|one| one["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["acme-2", "By hand"]);
+    let some = account.expect(0, &["unmanaged", "Resource/by*"]);
+    assert!(some.out.contains("By hand") && !some.out.contains("acme"), "{}", some.out);
+    account.expect(0, &["export", "--unmanaged", "--to", "new"]);
+    assert_eq!(names(&account.read("new/resources.yaml")), ["by-hand"]);
+    assert_eq!(names(&account.read("new/organizations.yaml")), ["acme-2"]);
+    assert!(!account.folder.path().join("new/webhooks.yaml").exists());
+    account.expect(0, &["import"]);
+    account.expect(0, &["plan", "--detailed-exitcode"]);
+    // An object whose manifest goes is in no manifest again, and still owned.
+    fs::remove_file(account.folder.path().join("new/resources.yaml")).unwrap();
+    let gone = account.expect(0, &["unmanaged"]);
+    assert!(gone.out.contains("owned as rest/Resource/by-hand"), "{}", gone.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn import_takes_what_matches_and_names_what_it_cannot() {
+    let account = Account::of("rest", ODD).await;
+    account.expect(0, &["export", "--api", "rest", "--to", "."]);
+    let variables = account.read(".env.example");
+    fs::remove_file(account.folder.path().join(".env.example")).unwrap();
+    let without = account.expect(1, &["import"]);
+    assert!(without.err.contains("Not imported") && without.err.contains("rest/Webhook/"), "{}", without.err);
+    assert!(without.out.contains("imported `rest/Organization/acme`"), "{}", without.out);
+    assert!(without.out.contains("imported `rest/Organization/acme#members/jane@example.com`"), "{}", without.out);
+    fs::write(account.folder.path().join(".env.example"), variables).unwrap();
+    fs::remove_dir_all(account.folder.path().join(".plumb")).unwrap();
+    let some = account.expect(0, &["import", "rest/Organization/*"]);
+    assert!(some.out.contains("rest/Organization/acme#members/") && !some.out.contains("Resource"), "{}", some.out);
+    let one = account.expect(0, &["import", "rest/Resource/true"]);
+    assert!(one.out.contains("imported `rest/Resource/true`"), "{}", one.out);
+    let none = account.expect(0, &["import", "rest/Resource/true"]);
+    assert!(none.err.contains("Nothing of `rest/Resource/true`"), "{}", none.err);
+    account.expect(1, &["import", "nonsense"]);
+    let rest = account.expect(0, &["inventory", "rebuild", "-o", "json"]);
+    assert!(rest.err.contains("The plan is empty"), "{}", rest.err);
+}
