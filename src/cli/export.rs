@@ -93,6 +93,10 @@ pub(super) async fn run(global: &Global, args: &ExportArgs, console: &mut Consol
     };
     let export = console.interrupt().or(Box::pin(pipeline::export(&options, &asked))).await?;
     show::diagnostics(&export.diagnostics, &export.sources, console);
+    let failed = export.diagnostics.iter().any(Diagnostic::is_error);
+    if failed && export.exported.documents.is_empty() {
+        return Ok(Exit::Error);
+    }
     match &args.to {
         Some(folder) => {
             let layout = match args.layout {
@@ -104,7 +108,6 @@ pub(super) async fn run(global: &Global, args: &ExportArgs, console: &mut Consol
         None => print(&export, console),
     }
     tell_stubs(&export.exported.stubs, args.to.as_deref(), console);
-    let failed = export.diagnostics.iter().any(Diagnostic::is_error);
     Ok(if failed { Exit::Error } else { Exit::Done })
 }
 

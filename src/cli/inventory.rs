@@ -225,11 +225,19 @@ async fn rebuild(
 ) -> Result<Exit, Failure> {
     let rebuilt = console.interrupt().or(Box::pin(pipeline::rebuild(options, as_created, &|_| true))).await?;
     show::diagnostics(&rebuilt.diagnostics, &rebuilt.sources, console);
+    let wrong = rebuilt.diagnostics.iter().any(Diagnostic::is_error);
+    // Where nothing is left to do, the record is what it was.
+    let left = if wrong {
+        None
+    } else {
+        let planned = console.interrupt().or(Box::pin(pipeline::plan(options, Mode::Plan))).await?;
+        Some(planned.document.actions.len())
+    };
     match format {
         TextOrJson::Json => {
             let list: Vec<Value> =
                 rebuilt.recorded.iter().map(|found| json!({ "address": found.address, "id": found.id })).collect();
-            console.print_json(&json!({ "recorded": list, "asCreated": as_created }))?;
+            console.print_json(&json!({ "recorded": list, "asCreated": as_created, "actionsLeft": left }))?;
         }
         TextOrJson::Text => {
             let rows: Vec<Vec<String>> = rebuilt
@@ -243,27 +251,17 @@ async fn rebuild(
             }
         }
     }
-    if rebuilt.diagnostics.iter().any(Diagnostic::is_error) {
-        return Ok(Exit::Error);
+    match left {
+        None => console.say("Mend the errors and try again: the record may lack what they concern."),
+        Some(0) => console.say("The plan is empty: the record is whole."),
+        Some(left) => {
+            let plural = if left == 1 { "" } else { "s" };
+            console.say(format_args!(
+                "The plan has {left} action{plural}; `plumb plan` shows what differs, or is not live any more."
+            ));
+        }
     }
-    prove(options, console).await
-}
-
-/// Plans again: where nothing is left to do, the record is what it was.
-async fn prove(options: &Options, console: &mut Console) -> Result<Exit, Failure> {
-    let planned = console.interrupt().or(Box::pin(pipeline::plan(options, Mode::Plan))).await?;
-    let left = planned.document.actions.len();
-    if planned.has_errors() {
-        show::diagnostics(&planned.diagnostics, &planned.sources, console);
-        return Ok(Exit::Error);
-    }
-    if left == 0 {
-        console.say("The plan is empty: the record is whole.");
-    } else {
-        let plural = if left == 1 { "" } else { "s" };
-        console.say(format_args!("The plan has {left} action{plural}: see `plumb plan`. What is not live was lost, or never made."));
-    }
-    Ok(Exit::Done)
+    Ok(if wrong { Exit::Error } else { Exit::Done })
 }
 
 async fn unlock(options: &Options, console: &mut Console) -> Result<Exit, Failure> {

@@ -1,11 +1,14 @@
 //! Manifests → files: one a kind, or one a kind in each folder of a tree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use indexmap::IndexMap;
 
 use super::{Document, names::apart};
 use crate::description::{Kind, compiled::plural};
+
+/// Bytes of a file at most, as far as manifests go: larger ones are no pleasure, and far larger ones are not read.
+const LARGEST: usize = 4 * 1024 * 1024;
 
 /// How manifests are laid out in files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,6 +39,7 @@ pub fn files(documents: &[Document], layout: Layout) -> Vec<File> {
     let connections: BTreeSet<&str> = documents.iter().map(|document| document.connection.as_str()).collect();
     let several = connections.len() > 1;
     let mut out: IndexMap<String, String> = IndexMap::new();
+    let mut parts: HashMap<String, usize> = HashMap::new();
     for document in documents {
         let mut path = String::new();
         if several {
@@ -43,13 +47,26 @@ pub fn files(documents: &[Document], layout: Layout) -> Vec<File> {
             path.push('/');
         }
         path.push_str(&place(document, layout));
-        let text = out.entry(path).or_default();
+        let part = parts.entry(path.clone()).or_insert(1);
+        let full = |text: &String| text.len() + document.text.len() > LARGEST;
+        if out.get(&numbered(&path, *part)).is_some_and(full) {
+            *part += 1;
+        }
+        let text = out.entry(numbered(&path, *part)).or_default();
         if !text.is_empty() {
             text.push_str("---\n");
         }
         text.push_str(&document.text);
     }
     out.into_iter().map(|(path, text)| File { path, text }).collect()
+}
+
+/// The path of a part of what goes to a path: `passwords.yaml`, `passwords-2.yaml`.
+fn numbered(path: &str, part: usize) -> String {
+    match path.strip_suffix(".yaml") {
+        Some(stem) if part > 1 => format!("{stem}-{part}.yaml"),
+        _ => path.to_owned(),
+    }
 }
 
 fn place(document: &Document, layout: Layout) -> String {

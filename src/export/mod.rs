@@ -99,7 +99,7 @@ pub fn export(
     options: &Options<'_>,
 ) -> Exported {
     let stems = names::stems(surveyed);
-    let mut world = World::new(surveyed, stems);
+    let mut world = World::new(surveyed, apis, stems);
     let mut chosen: Vec<usize> = surveyed
         .observed
         .objects

@@ -7,7 +7,7 @@ use std::{
 
 use super::names;
 use crate::{
-    description::{Kind, Specs, hook, plain},
+    description::{Api, Kind, Specs, format::FieldSpec, hook, plain},
     live::{KeyIndex, LiveObject, Surveyed, each_reference, natural_key},
     value::{Fields, Target, as_reference, text},
 };
@@ -27,6 +27,8 @@ pub(super) struct World<'a> {
     /// Names of exported objects, by API and kind: plain references to them mean those.
     declared: HashSet<(String, String, String)>,
     by_name: HashMap<Named, Vec<usize>>,
+    /// Fields that references name objects by on the wire, by API and kind.
+    named_by: HashMap<(String, String), HashSet<String>>,
     by_field: HashMap<(Arc<str>, String, String, String), usize>,
     children: HashMap<(Arc<str>, String, String, String), Vec<usize>>,
     keys: KeyIndex,
@@ -38,7 +40,7 @@ pub(super) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(surveyed: &'a Surveyed, stems: Vec<String>) -> Self {
+    pub(super) fn new(surveyed: &'a Surveyed, apis: &HashMap<String, Arc<Api>>, stems: Vec<String>) -> Self {
         let mut world = Self {
             surveyed,
             stems,
@@ -46,6 +48,7 @@ impl<'a> World<'a> {
             taken: HashSet::new(),
             declared: HashSet::new(),
             by_name: HashMap::new(),
+            named_by: named_by(apis),
             by_field: HashMap::new(),
             children: HashMap::new(),
             keys: KeyIndex::default(),
@@ -93,8 +96,9 @@ impl<'a> World<'a> {
                 }
             }
         }
-        for (name, value) in &live.fields {
-            if let Some(words) = text(value) {
+        let named_by = self.named_by.get(&(kind.api.clone(), kind.name.clone())).cloned().unwrap_or_default();
+        for name in &named_by {
+            if let Some(words) = live.fields.get(name).and_then(text) {
                 let slot = (live.connection.clone(), kind.name.clone(), name.clone(), words);
                 self.by_field.entry(slot).or_insert(index);
             }
@@ -200,4 +204,25 @@ impl<'a> World<'a> {
         let mut names = whole.chain(live.kind.spec.key.last()).filter_map(|field| live.fields.get(field));
         names.find_map(text).filter(|name| !name.is_empty())
     }
+}
+
+/// Fields that references name objects by on the wire, by API and kind.
+fn named_by(apis: &HashMap<String, Arc<Api>>) -> HashMap<(String, String), HashSet<String>> {
+    fn collect(api: &str, field: &FieldSpec, out: &mut HashMap<(String, String), HashSet<String>>) {
+        if let Some(reference) = &field.reference
+            && let Some(by) = &reference.by
+        {
+            for kind in reference.kind.iter().chain(reference.kinds.values()) {
+                out.entry((api.to_owned(), kind.clone())).or_default().insert(by.clone());
+            }
+        }
+        field.items.iter().for_each(|items| collect(api, items, out));
+        field.fields.values().for_each(|member| collect(api, member, out));
+    }
+    let mut out = HashMap::new();
+    for api in apis.values() {
+        let fields = api.kinds.values().flat_map(|kind| kind.spec.fields.values());
+        fields.for_each(|field| collect(&api.name, field, &mut out));
+    }
+    out
 }

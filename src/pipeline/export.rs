@@ -9,7 +9,7 @@ use super::{Options, connect::connect_to, load::Loaded};
 use crate::{
     description::{Api, Kind},
     diagnostic::{Diagnostic, Sources, nearest},
-    export::{self, Exported, Wanted, stream},
+    export::{self, Exported, Layout, Wanted, files},
     failure::Failure,
     inventory::{HashKey, State},
     live::{Depth, ObserveOptions, Observer, Place, Remote, Standing, Surveyed},
@@ -341,8 +341,8 @@ fn read_back(loaded: &Loaded, exported: &Exported) -> Vec<Diagnostic> {
             crate::description::compiled::CORE_VERSION, connection.name, connection.api
         ));
     }
-    let texts = [("connections", text), ("export", stream(&exported.documents))];
-    let mut snapshot = Snapshot::of(texts);
+    let files = files(&exported.documents, Layout::Kind).into_iter().map(|file| (file.path, file.text));
+    let mut snapshot = Snapshot::of(std::iter::once(("connections".to_owned(), text)).chain(files));
     let manifests = manifest::load(&mut snapshot, &loaded.manifests.catalog, &LoadOptions::default());
     let (_, wrong) = crate::graph::build(&manifests, &snapshot.sources);
     manifests

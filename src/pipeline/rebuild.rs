@@ -1,6 +1,8 @@
 //! Ownership of many objects at once: what the manifests declare and the API has by natural key is recorded as owned,
 //! to take an account over or to find a lost inventory again.
 
+use std::collections::HashSet;
+
 use super::{
     Options,
     account::{Adopted, inventory_failure, record},
@@ -10,6 +12,7 @@ use crate::{
     diagnostic::{Diagnostic, Sources},
     failure::Failure,
     inventory::Edit,
+    manifest::Manifest,
     plan::{ActionKind, Mode},
     value::has_unresolved,
 };
@@ -20,7 +23,7 @@ pub struct Rebuilt {
     pub recorded: Vec<Adopted>,
     /// What is declared and neither live nor owned: an apply would make it.
     pub absent: Vec<String>,
-    /// What is live and was not recorded, because a secret of its manifest is not known.
+    /// What was not recorded, because a secret of its manifest is not known.
     pub unknown: Vec<String>,
     /// Everything that there is to tell.
     pub diagnostics: Vec<Diagnostic>,
@@ -38,9 +41,18 @@ pub async fn rebuild(
     let options = Options { keep_key: true, ..options.clone() };
     let planned = plan(&options, Mode::Plan).await?;
     let mut edits = Vec::new();
-    let (mut recorded, mut absent, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut recorded, mut absent) = (Vec::new(), Vec::new());
+    // The hash of a value that nobody knows would be taken for what was written.
+    let unresolved = |object: &&Manifest| object.spec.values().any(has_unresolved);
+    let open = planned.manifests.objects.iter().filter(unresolved).map(|object| object.address.to_string());
+    let unknown: Vec<String> =
+        open.filter(|address| wanted(address) && !planned.state.objects.contains_key(address)).collect();
+    let is_open: HashSet<&str> = unknown.iter().map(String::as_str).collect();
     for step in planned.plan.steps.iter().filter(|step| wanted(&step.action.address)) {
         let address = step.action.address.clone();
+        if is_open.contains(address.as_str()) {
+            continue;
+        }
         match step.action.action {
             ActionKind::Adopt => {}
             ActionKind::Create => {
@@ -52,11 +64,6 @@ pub async fn rebuild(
         let Some((index, live)) = step.object.and_then(|index| Some((index, planned.observed.live(index)?))) else {
             continue;
         };
-        // The hash of a value that nobody knows would be taken for what was written.
-        if planned.observed.canonical.get(index).is_some_and(|fields| fields.values().any(has_unresolved)) {
-            unknown.push(address);
-            continue;
-        }
         let Some(mut record) = record(&planned, index, live.id.clone(), &live.fields, live.parent.clone()) else {
             continue;
         };

@@ -196,14 +196,14 @@ async fn no_secret_is_asked_for_or_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_fails_leaves_its_kind_out_and_says_so() {
     let account = Account::of("rest", ODD).await;
-    account.sandbox.set_faults("403@GET:/webhooks=100%".parse().unwrap());
+    account.sandbox.set_faults("403@GET:/v1/webhooks=100%".parse().unwrap());
     let ran = account.expect(1, &["export", "--api", "rest", "--to", "."]);
     assert!(ran.err.contains("PL0423") && ran.err.contains("Webhook"), "{}", ran.err);
     assert!(!account.folder.path().join("webhooks.yaml").exists());
     assert_eq!(names(&account.read("organizations.yaml")), ["acme"]);
 }
 
-const CIRCLE: &str = r"
+const CIRCLE: &str = r#"
 itglue:
   Organization:
     - {id: 1001, name: Happy Frog}
@@ -212,13 +212,13 @@ itglue:
       name: Site
       fields:
         - {name: Title, kind: Text, order: 1, required: true, useForTitle: true, showInList: true}
-        - {name: Backup of, kind: Tag, order: 2, tagType: FlexibleAssetType/Site}
+        - {name: Backup of, kind: Tag, order: 2, tagType: "FlexibleAssetType: 5001"}
         - {name: Door code, kind: Password, order: 3}
   FlexibleAsset:
     - {id: 6001, organization: Happy Frog, flexibleAssetType: Site, traits: {title: North, backup-of: [6002]}}
     - {id: 6002, organization: Happy Frog, flexibleAssetType: Site, traits: {title: South, backup-of: [6001]}}
     - {id: 6003, organization: Happy Frog, flexibleAssetType: Site, traits: {title: West, backup-of: [6003]}}
-";
+"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn circles_of_references_are_cut_by_an_id() {
