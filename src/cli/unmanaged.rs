@@ -59,10 +59,11 @@ pub(super) async fn run(global: &Global, args: &UnmanagedArgs, console: &mut Con
 }
 
 fn row(stray: &Stray) -> Vec<String> {
-    let note = match (&stray.owned, &stray.synced) {
-        (Some(address), _) => format!("owned as {address}, whose manifest is gone"),
-        (None, Some(by)) => format!("kept by {by}"),
-        (None, None) => String::new(),
+    let note = match (&stray.inside, &stray.owned, &stray.synced) {
+        (Some(address), ..) => format!("inside {address}"),
+        (None, Some(address), _) => format!("owned as {address}, whose manifest is gone"),
+        (None, None, Some(by)) => format!("kept by {by}"),
+        (None, None, None) => String::new(),
     };
     vec![stray.connection.clone(), stray.kind.clone(), one_line(&stray.id).into_owned(), one_line(&stray.key).into_owned(), note]
 }
@@ -99,6 +100,7 @@ fn document(found: &Unmanaged) -> Value {
                 "key": stray.key,
                 "synced": stray.synced.is_some(),
                 "owned": stray.owned,
+                "inside": stray.inside,
             })
         })
         .collect();

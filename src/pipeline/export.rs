@@ -69,7 +69,8 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
     diagnostics.extend(secrets.into_iter().filter(|diagnostic| diagnostic.address.is_none()));
     diagnostics.retain(Diagnostic::is_error);
     let names = chosen(&loaded, asked)?;
-    let places = places(&loaded, &names, &asked.wanted)?;
+    let wanted = spelled(&loaded, &names, &asked.wanted);
+    let places = places(&loaded, &names, &wanted)?;
     check_omitted(&loaded, &asked.omit)?;
     let mut connected =
         connect_to(names.iter().map(String::as_str).collect(), &loaded, &vault, options, &mut diagnostics).await?;
@@ -94,7 +95,7 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
         &apis,
         &places,
         &export::Options {
-            wanted: &asked.wanted,
+            wanted: &wanted,
             defaults: &defaults,
             is_secret: &is_secret,
             redact: asked.redact,
@@ -196,6 +197,26 @@ fn several(loaded: &Loaded) -> BTreeSet<String> {
         *count.entry(&connection.api).or_default() += 1;
     }
     count.into_iter().filter(|(_, count)| *count > 1).map(|(api, _)| api.to_owned()).collect()
+}
+
+/// What is asked for, with kinds spelled as their APIs do: plurals, short names and other letter case are understood.
+fn spelled(loaded: &Loaded, names: &BTreeSet<String>, wanted: &[Wanted]) -> Vec<Wanted> {
+    let apis = names.iter().filter_map(|name| {
+        let connection = loaded.manifests.connections.get(name)?;
+        loaded.manifests.catalog.api(&connection.api)
+    });
+    let kinds: Vec<&Arc<Kind>> = apis.flat_map(|api| api.kinds.values()).collect();
+    wanted
+        .iter()
+        .map(|one| {
+            let word = one.kind.to_lowercase().replace(['-', '_'], "");
+            let is = |kind: &&&Arc<Kind>| {
+                kind.name.to_lowercase() == word || kind.plural() == word || kind.spec.short_names.contains(&word)
+            };
+            let kind = if kinds.iter().any(|kind| kind.name == one.kind) { None } else { kinds.iter().find(is) };
+            Wanted { kind: kind.map_or_else(|| one.kind.clone(), |kind| kind.name.clone()), ..one.clone() }
+        })
+        .collect()
 }
 
 /// The kinds of each connection that are asked for.
@@ -301,7 +322,7 @@ pub(super) async fn survey(
 }
 
 /// The live objects that have manifests, and what those are called.
-pub(super) fn declared(loaded: &Loaded, surveyed: &Surveyed) -> HashMap<usize, String> {
+fn declared(loaded: &Loaded, surveyed: &Surveyed) -> HashMap<usize, String> {
     let standing = surveyed.observed.standing.iter().enumerate();
     standing
         .filter_map(|(index, standing)| match standing {

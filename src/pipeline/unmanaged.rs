@@ -1,23 +1,18 @@
 //! What is live in the kinds that a stack uses and that no manifest declares. Nothing of it is touched.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
-use super::{
-    Options,
-    connect::connect_to,
-    export::{declared, survey},
-    load::Loaded,
-};
+use super::{Options, connect::connect_to, export::survey, load::Loaded};
 use crate::{
     address::Address,
     diagnostic::{Diagnostic, Sources},
     export::{Wanted, matches},
     failure::Failure,
     inventory::{HashKey, State},
-    live::{Depth, Place, shown_key},
+    live::{Depth, LiveObject, Observed, Place, Standing, Surveyed, shown_key},
     progress::ProgressEvent,
     secret::Vault,
     value::Target,
@@ -40,6 +35,8 @@ pub struct Stray {
     pub synced: Option<String>,
     /// The address under which the inventory has it: its manifest is gone.
     pub owned: Option<String>,
+    /// Address of the manifest of the object that it is inside.
+    pub inside: Option<String>,
 }
 
 /// What no manifest declares.
@@ -82,35 +79,26 @@ pub async fn unmanaged(options: &Options, wanted: &[Wanted]) -> Result<Unmanaged
     options.progress.event(&ProgressEvent::Finished);
     diagnostics.extend(surveyed.observed.diagnostics.iter().cloned());
     super::mask(&mut diagnostics, &vault);
-    let managed = declared(&loaded, &surveyed);
+    let managed = Managed::of(&loaded, &surveyed);
     let owners = owners(&state);
-    let titles = Titles { observed: &surveyed.observed };
     let mut objects: Vec<Stray> = surveyed
         .observed
         .objects
         .iter()
         .enumerate()
-        .filter(|(index, live)| {
-            !managed.contains_key(index)
-                && live.kind.inside().is_none()
-                && places.contains(&(live.connection.to_string(), live.kind.name.clone()))
-        })
-        .map(|(_, live)| Stray {
-            connection: live.connection.to_string(),
-            api: live.kind.api.clone(),
-            kind: live.kind.name.clone(),
-            id: live.id.clone(),
-            key: shown_key(&live.kind, &live.fields, &|kind, target| titles.of(&live.connection, kind, target)),
-            synced: live.synced.then(|| {
-                let by = live.kind.spec.synced.as_ref().and_then(|synced| synced.by.clone());
-                by.unwrap_or_else(|| "another system".into())
-            }),
-            owned: owners.get(&(live.connection.to_string(), live.kind.name.clone(), live.id.clone())).cloned(),
+        .filter(|(index, _)| !managed.live.contains(index))
+        .filter_map(|(_, live)| {
+            let inside = match live.kind.inside() {
+                // What is inside an object that no manifest declares goes with it.
+                Some(_) => Some(managed.parent(live)?.to_owned()),
+                None if places.contains(&(live.connection.to_string(), live.kind.name.clone())) => None,
+                None => return None,
+            };
+            Some(stray(&surveyed.observed, live, inside, &owners))
         })
         .filter(|stray| {
-            wanted.is_empty() || wanted.iter().any(|one| {
-                one.kind == stray.kind && one.pattern.as_ref().is_none_or(|pattern| matches(pattern, &stray.key))
-            })
+            let fits = |one: &Wanted| one.pattern.as_ref().is_none_or(|pattern| matches(pattern, &stray.key));
+            wanted.is_empty() || wanted.iter().any(|one| one.kind == stray.kind && fits(one))
         })
         .collect();
     objects.sort_by(|a, b| (&a.connection, &a.kind, &a.key, &a.id).cmp(&(&b.connection, &b.kind, &b.key, &b.id)));
@@ -156,16 +144,60 @@ fn owners(state: &State) -> HashMap<(String, String, String), String> {
         .collect()
 }
 
-/// Names of objects that keys refer to.
-struct Titles<'o> {
-    observed: &'o crate::live::Observed,
+/// The live objects that manifests declare.
+struct Managed {
+    /// Objects and entries, by live object.
+    live: HashSet<usize>,
+    /// Addresses of manifests, by connection, kind and id.
+    addresses: HashMap<(Arc<str>, String, String), String>,
 }
 
-impl Titles<'_> {
-    fn of(&self, connection: &Arc<str>, kind: &str, target: &Target) -> Option<String> {
+impl Managed {
+    fn of(loaded: &Loaded, surveyed: &Surveyed) -> Self {
+        let mut out = Self { live: HashSet::new(), addresses: HashMap::new() };
+        for (index, standing) in surveyed.observed.standing.iter().enumerate() {
+            let Standing::Known(Some(found)) = standing else { continue };
+            let (Some(object), Some(live)) = (loaded.manifests.objects.get(index), surveyed.observed.objects.get(*found))
+            else {
+                continue;
+            };
+            out.live.insert(*found);
+            if object.parent.is_none() {
+                let slot = (live.connection.clone(), live.kind.name.clone(), live.id.clone());
+                out.addresses.insert(slot, object.address.to_string());
+            }
+        }
+        out
+    }
+
+    /// The manifest of the object that an entry is inside.
+    fn parent(&self, entry: &LiveObject) -> Option<&str> {
+        let kind = entry.parent_kind.as_ref()?.to_string();
+        self.addresses.get(&(entry.connection.clone(), kind, entry.parent.clone()?)).map(String::as_str)
+    }
+}
+
+fn stray(
+    observed: &Observed,
+    live: &LiveObject,
+    inside: Option<String>,
+    owners: &HashMap<(String, String, String), String>,
+) -> Stray {
+    let named = |kind: &str, target: &Target| {
         let Target::Id(id) = target else { return None };
-        let live = self.observed.by_id(connection, kind, id)?;
-        let key = shown_key(&live.kind, &live.fields, &|_, _| None);
-        (!key.is_empty()).then_some(key)
+        let live = observed.by_id(&live.connection, kind, id)?;
+        Some(shown_key(&live.kind, &live.fields, &|_, _| None)).filter(|key| !key.is_empty())
+    };
+    let by = || live.kind.spec.synced.as_ref().and_then(|synced| synced.by.clone());
+    let slot = (live.connection.to_string(), live.kind.name.clone(), live.id.clone());
+    Stray {
+        connection: live.connection.to_string(),
+        api: live.kind.api.clone(),
+        kind: live.kind.name.clone(),
+        id: live.id.clone(),
+        key: shown_key(&live.kind, &live.fields, &named),
+        synced: live.synced.then(|| by().unwrap_or_else(|| "another system".into())),
+        owned: owners.get(&slot).filter(|_| inside.is_none()).cloned(),
+        inside,
     }
 }

@@ -126,8 +126,10 @@ async fn what_is_there_is_not_overwritten_and_a_second_export_is_the_same() {
     assert!(!account.folder.path().join("out/webhooks.yaml").exists(), "all or nothing is written");
     account.expect(0, &["export", "--api", "rest", "--to", "out", "--force"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
-    let streamed = account.expect(0, &["export", "Resource", "--api", "rest"]).out;
-    assert!(streamed.ends_with(&text), "{streamed}");
+    for kind in ["Resource", "resources", "restres"] {
+        let streamed = account.expect(0, &["export", kind, "--api", "rest"]).out;
+        assert!(streamed.ends_with(&text), "{streamed}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,6 +144,7 @@ async fn without_a_connection_it_says_what_to_write() {
     assert!(err.contains("plumb export --api rest"), "{err}");
     for (args, hint) in [
         (["Resouce"], "Did you mean `Resource`?"),
+        (["usr"], "no kind `usr`"),
         (["User"], "only referred to"),
         (["OrganizationMember"], "`Organization`"),
         (["--omit=Resource.descripton"], "`Resource.description`"),
@@ -250,6 +253,11 @@ async fn what_no_manifest_declares_is_listed_and_exported_beside_the_rest() {
     assert!(!account.folder.path().join("new/webhooks.yaml").exists());
     account.expect(0, &["import"]);
     account.expect(0, &["plan", "--detailed-exitcode"]);
+    // Entries of an object whose entries are managed count too.
+    let member = serde_json::json!({"user": "ops", "role": "member", "parent": "Organization/org_1"});
+    account.sandbox.add("rest", "OrganizationMember", &member).unwrap();
+    let inside: Value = serde_json::from_str(&account.expect(0, &["unmanaged", "-o", "json"]).out).unwrap();
+    assert_eq!(inside["objects"][0]["inside"], "rest/Organization/acme", "{inside}");
     // An object whose manifest goes is in no manifest again, and still owned.
     fs::remove_file(account.folder.path().join("new/resources.yaml")).unwrap();
     let gone = account.expect(0, &["unmanaged"]);
