@@ -6,9 +6,9 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error
 
 use super::{
     apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, demo::DemoArgs, destroy::DestroyArgs,
-    doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs, export::ExportArgs, forget::ForgetArgs, generate::GenerateArgs,
-    graph::GraphArgs, import::ImportArgs, inventory::InventoryArgs, man::ManArgs, output, plan::PlanArgs,
-    sandbox::SandboxArgs, schema::SchemaArgs, unmanaged::UnmanagedArgs, validate::ValidateArgs,
+    doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs, export::ExportArgs, forget::ForgetArgs,
+    generate::GenerateArgs, graph::GraphArgs, import::ImportArgs, inventory::InventoryArgs, man::ManArgs, output,
+    plan::PlanArgs, sandbox::SandboxArgs, schema::SchemaArgs, unmanaged::UnmanagedArgs, validate::ValidateArgs,
 };
 
 /// The arguments of the program.

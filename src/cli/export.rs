@@ -133,7 +133,8 @@ pub(super) fn wanted(text: &str) -> Result<Wanted, Failure> {
 fn omitted(text: &str) -> Result<(String, String), Failure> {
     match text.split_once('.') {
         Some((kind, field)) if !kind.is_empty() && !field.is_empty() => Ok((kind.to_owned(), field.to_owned())),
-        _ => Err(Failure::user(format!("`--omit {text}` names no field.")).hint("Write `--omit KIND.FIELD`, such as `--omit Password.notes`.")),
+        _ => Err(Failure::user(format!("`--omit {text}` names no field."))
+            .hint("Write `--omit KIND.FIELD`, such as `--omit Password.notes`.")),
     }
 }
 
@@ -175,9 +176,8 @@ fn write(folder: &Path, layout: Layout, force: bool, export: &Export, console: &
     if !export.exported.stubs.is_empty() {
         all.push(File { path: VARIABLES.into(), text: variables(&export.exported.stubs) });
     }
-    let unwritable = |path: &Path, error: &io::Error| {
-        Failure::config(format!("`{}` cannot be written: {error}.", path.display()))
-    };
+    let unwritable =
+        |path: &Path, error: &io::Error| Failure::config(format!("`{}` cannot be written: {error}.", path.display()));
     let mut changed = Vec::new();
     let mut others = Vec::new();
     for file in &all {

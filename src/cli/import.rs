@@ -88,10 +88,7 @@ fn tell(rebuilt: &Rebuilt, wanted: Option<&str>, console: &mut Console) {
         console.say(format_args!("Nothing{of} that the manifests declare was found live and not yet owned."));
     }
     if !rebuilt.unknown.is_empty() {
-        console.say(format_args!(
-            "Not imported, because a secret is not known: {}.",
-            listed(&rebuilt.unknown)
-        ));
+        console.say(format_args!("Not imported, because a secret is not known: {}.", listed(&rebuilt.unknown)));
     }
     if !rebuilt.absent.is_empty() {
         console.say(format_args!("Not live, so that an apply would make it: {}.", listed(&rebuilt.absent)));

@@ -65,7 +65,13 @@ fn row(stray: &Stray) -> Vec<String> {
         (None, None, Some(by)) => format!("kept by {by}"),
         (None, None, None) => String::new(),
     };
-    vec![stray.connection.clone(), stray.kind.clone(), one_line(&stray.id).into_owned(), one_line(&stray.key).into_owned(), note]
+    vec![
+        stray.connection.clone(),
+        stray.kind.clone(),
+        one_line(&stray.id).into_owned(),
+        one_line(&stray.key).into_owned(),
+        note,
+    ]
 }
 
 fn summary(found: &Unmanaged) -> String {
@@ -83,11 +89,8 @@ fn summary(found: &Unmanaged) -> String {
 }
 
 fn document(found: &Unmanaged) -> Value {
-    let kinds: Vec<Value> = found
-        .places
-        .iter()
-        .map(|(connection, kind)| json!({ "connection": connection, "kind": kind }))
-        .collect();
+    let kinds: Vec<Value> =
+        found.places.iter().map(|(connection, kind)| json!({ "connection": connection, "kind": kind })).collect();
     let objects: Vec<Value> = found
         .objects
         .iter()

@@ -78,7 +78,7 @@ fn place(document: &Document, layout: Layout) -> String {
     for (kind, name) in &document.within {
         // Names say what they are in, and so does the folder.
         let own = above.and_then(|above| name.strip_prefix(above)?.strip_prefix('-')).unwrap_or(name);
-        path.push_str(&format!("{}/{own}/", folder(kind)));
+        path.extend([folder(kind).as_str(), "/", own, "/"]);
         above = Some(name);
     }
     let itself = document.within.last().is_some_and(|(kind, name)| *kind == document.kind && *name == document.handle);

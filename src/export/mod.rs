@@ -30,6 +30,9 @@ use crate::{
     manifest::Fitting,
 };
 
+/// The APIs of connections, by the connections' names.
+pub type Apis = HashMap<String, Arc<Api>>;
+
 /// Objects of a kind that are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -92,12 +95,7 @@ pub struct Exported {
 }
 
 /// Writes the manifests of what is live.
-pub fn export(
-    surveyed: &Surveyed,
-    apis: &HashMap<String, Arc<Api>>,
-    places: &BTreeSet<Place>,
-    options: &Options<'_>,
-) -> Exported {
+pub fn export(surveyed: &Surveyed, apis: &Apis, places: &BTreeSet<Place>, options: &Options<'_>) -> Exported {
     let stems = names::stems(surveyed);
     let mut world = World::new(surveyed, apis, stems);
     let mut chosen: Vec<usize> = surveyed
@@ -122,8 +120,7 @@ pub fn export(
     };
     chosen.sort_by_cached_key(order);
     let cut = circles(&world, apis, options, &chosen);
-    let mut writer =
-        Writer { world: &world, options, cut: &cut, fitting: Fitting::default(), stubs: Stubs::default() };
+    let mut writer = Writer { world: &world, options, cut: &cut, fitting: Fitting::default(), stubs: Stubs::default() };
     let mut documents = Vec::with_capacity(chosen.len());
     for index in chosen {
         let live = world.object(index);
@@ -142,12 +139,7 @@ pub fn export(
 }
 
 /// References that would make a circle of manifests.
-fn circles(
-    world: &World<'_>,
-    apis: &HashMap<String, Arc<Api>>,
-    options: &Options<'_>,
-    chosen: &[usize],
-) -> HashSet<cycle::Edge> {
+fn circles(world: &World<'_>, apis: &Apis, options: &Options<'_>, chosen: &[usize]) -> HashSet<cycle::Edge> {
     let mut nodes = Vec::new();
     for index in chosen {
         nodes.push(*index);
@@ -168,9 +160,8 @@ fn circles(
 /// Whether an object is asked for.
 fn is_wanted(world: &World<'_>, index: usize, wanted: &[Wanted]) -> bool {
     let live = world.object(index);
-    let of_kind = |one: &&Wanted| {
-        one.kind == live.kind.name && one.api.as_ref().is_none_or(|api| *api == live.kind.api)
-    };
+    let of_kind =
+        |one: &&Wanted| one.kind == live.kind.name && one.api.as_ref().is_none_or(|api| *api == live.kind.api);
     let fits = |one: &Wanted| {
         one.pattern.as_ref().is_none_or(|pattern| {
             matches(pattern, &world.stems[index]) || world.title(index).is_some_and(|title| matches(pattern, &title))

@@ -39,7 +39,9 @@ fn latin(letter: char) -> &'static str {
         'ö' | 'Ö' | 'œ' | 'Œ' => "oe",
         'ü' | 'Ü' => "ue",
         'ß' | 'ẞ' => "ss",
-        'à' | 'á' | 'â' | 'ã' | 'å' | 'ā' | 'ă' | 'ą' | 'À' | 'Á' | 'Â' | 'Ã' | 'Å' | 'Ā' | 'Ă' | 'Ą' => "a",
+        'à' | 'á' | 'â' | 'ã' | 'å' | 'ā' | 'ă' | 'ą' | 'À' | 'Á' | 'Â' | 'Ã' | 'Å' | 'Ā' | 'Ă' | 'Ą' => {
+            "a"
+        }
         'ç' | 'ć' | 'č' | 'Ç' | 'Ć' | 'Č' => "c",
         'ď' | 'đ' | 'ð' | 'Ď' | 'Đ' | 'Ð' => "d",
         'è' | 'é' | 'ê' | 'ë' | 'ē' | 'ę' | 'ě' | 'È' | 'É' | 'Ê' | 'Ë' | 'Ē' | 'Ę' | 'Ě' => "e",
@@ -112,7 +114,7 @@ fn stem(surveyed: &Surveyed, index: usize, known: &mut [Option<String>], depth: 
     };
     let words: Vec<&str> = parts
         .iter()
-        .filter(|(words, reference)| !words.is_empty() && !(*reference && said(words)))
+        .filter(|(words, reference)| !(words.is_empty() || *reference && said(words)))
         .map(|(words, _)| words.as_str())
         .collect();
     // A name of its own has to be left: that of its parent alone would be taken for the parent's.

@@ -86,10 +86,9 @@ impl Node {
         match self {
             Self::Scalar(value) => value.clone(),
             Self::List(items) => items.iter().filter_map(|item| item.value.as_ref()).map(Self::value).collect(),
-            Self::Map(members) => members
-                .iter()
-                .filter_map(|member| Some((member.key.clone(), member.value.as_ref()?.value())))
-                .collect(),
+            Self::Map(members) => {
+                members.iter().filter_map(|member| Some((member.key.clone(), member.value.as_ref()?.value()))).collect()
+            }
         }
     }
 

@@ -211,9 +211,8 @@ impl Writer<'_> {
             }
             let mut indices: Vec<usize> = self.world.children(live, &child).to_vec();
             // A place of its own orders them better than ids do.
-            let place = inside.unique.iter().find(|name| {
-                child.field(name).is_some_and(|field| field.ty == FieldType::Integer)
-            });
+            let place =
+                inside.unique.iter().find(|name| child.field(name).is_some_and(|field| field.ty == FieldType::Integer));
             if let Some(place) = place {
                 indices.sort_by_key(|index| self.world.object(*index).fields.get(place).and_then(Value::as_i64));
             }
@@ -234,12 +233,16 @@ impl Writer<'_> {
                 }
                 let Some(key) = entry_key(&child, &written.members) else {
                     self.stubs.list.truncate(told);
-                    items.push(Item::comment(format!("`{title}` is left out: it has nothing that tells it from the others.")));
+                    items.push(Item::comment(format!(
+                        "`{title}` is left out: it has nothing that tells it from the others."
+                    )));
                     continue;
                 };
                 if !keys.insert(key.clone()) {
                     self.stubs.list.truncate(told);
-                    items.push(Item::comment(format!("A further `{key}` is left out: the key of an entry is to be its own.")));
+                    items.push(Item::comment(format!(
+                        "A further `{key}` is left out: the key of an entry is to be its own."
+                    )));
                     continue;
                 }
                 for conflict in live.kind.spec.conflicts.iter().filter(|conflict| conflict.with == inside.field) {

@@ -51,7 +51,9 @@ impl Values<'_, '_> {
         }
         if let Some((kind, target)) = as_reference(value) {
             let written = self.world.reference(spec, kind, &target, &self.site);
-            return Ok(written.map_or(Written::Nothing, |written| Written::As(Node::text(written.text), written.remark)));
+            return Ok(
+                written.map_or(Written::Nothing, |written| Written::As(Node::text(written.text), written.remark))
+            );
         }
         if file(value).is_some() {
             return Ok(Written::Nothing);
@@ -243,9 +245,8 @@ fn finished(members: Vec<Member>) -> Result<Written, Why> {
 /// Refuses maps of one member that manifests take for something else.
 fn refuse_marks(only: &str, sensitive: Option<Sensitivity>) -> Result<(), Why> {
     let means_more = match only {
-        "$secret" | "$valueFrom" | "$ref" | "$file" | "valueFrom" => true,
+        "$secret" | "$valueFrom" | "$ref" | "$file" | "valueFrom" | "file" => true,
         "value" => sensitive.is_some(),
-        "file" => true,
         _ => false,
     };
     if means_more {

@@ -5,9 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use super::names;
+use super::{Apis, names};
 use crate::{
-    description::{Api, Kind, Specs, format::FieldSpec, hook, plain},
+    description::{Kind, Specs, format::FieldSpec, hook, plain},
     live::{KeyIndex, LiveObject, Surveyed, each_reference, natural_key},
     value::{Fields, Target, as_reference, text},
 };
@@ -40,7 +40,7 @@ pub(super) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(surveyed: &'a Surveyed, apis: &HashMap<String, Arc<Api>>, stems: Vec<String>) -> Self {
+    pub(super) fn new(surveyed: &'a Surveyed, apis: &Apis, stems: Vec<String>) -> Self {
         let mut world = Self {
             surveyed,
             stems,
@@ -164,7 +164,8 @@ impl<'a> World<'a> {
 
     /// The objects of a kind that a plain text names.
     pub(super) fn named(&self, connection: &Arc<str>, kind: &Kind, words: &str) -> &[usize] {
-        let words = plain(&kind.spec.key.last().and_then(|field| kind.field(field)).cloned().unwrap_or_default(), words);
+        let words =
+            plain(&kind.spec.key.last().and_then(|field| kind.field(field)).cloned().unwrap_or_default(), words);
         self.by_name.get(&(connection.clone(), kind.name.clone(), words)).map_or(&[], Vec::as_slice)
     }
 
@@ -207,7 +208,7 @@ impl<'a> World<'a> {
 }
 
 /// Fields that references name objects by on the wire, by API and kind.
-fn named_by(apis: &HashMap<String, Arc<Api>>) -> HashMap<(String, String), HashSet<String>> {
+fn named_by(apis: &Apis) -> HashMap<(String, String), HashSet<String>> {
     fn collect(api: &str, field: &FieldSpec, out: &mut HashMap<(String, String), HashSet<String>>) {
         if let Some(reference) = &field.reference
             && let Some(by) = &reference.by

@@ -163,7 +163,9 @@ fn flow(value: &Node, room: usize) -> Option<String> {
 
 fn flow_at(value: &Node, depth: usize) -> Option<String> {
     match value {
-        Node::Scalar(Value::String(text)) => (!is_block(text) || depth > 0 && !text.contains('\n')).then(|| scalar(text, depth > 0)),
+        Node::Scalar(Value::String(text)) => {
+            (!is_block(text) || depth > 0 && !text.contains('\n')).then(|| scalar(text, depth > 0))
+        }
         Node::Scalar(other) => Some(other.to_string()),
         Node::List(items) => {
             if items.iter().any(|item| !item.comments.is_empty() || item.remark.is_some()) {
@@ -266,7 +268,8 @@ fn is_bare(text: &str, in_flow: bool) -> bool {
     let dotted = text.bytes().filter(|byte| *byte == b'.').count() > 1;
     let words = first.is_alphabetic()
         || first == '/' && !in_flow
-        || first.is_ascii_digit() && (has_word(text) || dotted && text.bytes().all(|b| b == b'.' || b.is_ascii_digit()));
+        || first.is_ascii_digit()
+            && (has_word(text) || dotted && text.bytes().all(|b| b == b'.' || b.is_ascii_digit()));
     let reserved = matches!(
         text.to_ascii_lowercase().as_str(),
         "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n" | "nan" | "inf"

@@ -132,7 +132,9 @@ impl Observer<'_> {
             }
         }
         for (connection, parent, child) in used {
-            let Some(child) = self.remotes.get(&*connection).and_then(|remote| remote.api.kind(&child)) else { continue };
+            let Some(child) = self.remotes.get(&*connection).and_then(|remote| remote.api.kind(&child)) else {
+                continue;
+            };
             if child.inside().is_some_and(|inside| inside.include.is_some()) {
                 let list = self.along.entry((connection, parent)).or_default();
                 if !list.contains(child) {
@@ -160,7 +162,12 @@ impl Observer<'_> {
                 parents.push((source, child.clone()));
             }
             for (parent_kind, child) in parents {
-                for live in self.out.objects.iter().filter(|live| live.connection == *connection && live.kind.name == parent_kind) {
+                for live in self
+                    .out
+                    .objects
+                    .iter()
+                    .filter(|live| live.connection == *connection && live.kind.name == parent_kind)
+                {
                     let collection = children_of(connection, &child.name, &parent_kind, &live.id);
                     if !self.read.contains_key(&collection) {
                         needs.insert(Need::Children(
@@ -190,9 +197,7 @@ impl Observer<'_> {
             return;
         };
         let below = kind.field(&scope.field).and_then(|field| field.ref_spec()?.kind.clone());
-        let Some(below) =
-            below.and_then(|below| self.remotes.get(&**connection)?.api.kind(&below).cloned())
-        else {
+        let Some(below) = below.and_then(|below| self.remotes.get(&**connection)?.api.kind(&below).cloned()) else {
             return;
         };
         self.list_needs(connection, &below, needs, depth + 1);
@@ -203,7 +208,8 @@ impl Observer<'_> {
 
     /// Reads object by object what lists leave out or cut, but for secrets.
     async fn read_whole(&mut self, asked: &[(Arc<str>, Arc<Kind>)]) {
-        let kinds: HashSet<(&str, &str)> = asked.iter().map(|(connection, kind)| (&**connection, &*kind.name)).collect();
+        let kinds: HashSet<(&str, &str)> =
+            asked.iter().map(|(connection, kind)| (&**connection, &*kind.name)).collect();
         let wanted: Vec<usize> = self
             .out
             .objects
@@ -328,11 +334,7 @@ impl Observer<'_> {
     }
 
     /// Kinds that objects refer to which came since last time. Of those that were not asked for, only the key counts.
-    fn referred(
-        &self,
-        seen: &mut usize,
-        asked: &HashSet<(Arc<str>, String)>,
-    ) -> HashSet<(Arc<str>, String)> {
+    fn referred(&self, seen: &mut usize, asked: &HashSet<(Arc<str>, String)>) -> HashSet<(Arc<str>, String)> {
         let mut out = HashSet::new();
         for live in self.out.objects.iter().skip(*seen) {
             let parent = live.kind.inside().is_some();
@@ -400,6 +402,7 @@ fn lacks_fields(live: &LiveObject) -> bool {
         field.list_cuts_at.is_some_and(|limit| length >= limit as usize)
     };
     fields().any(|(name, field)| {
-        (field.on_get_only && !shows_secrets && !field.always_sensitive() && !live.fields.contains_key(name)) || cut(name, field)
+        (field.on_get_only && !shows_secrets && !field.always_sensitive() && !live.fields.contains_key(name))
+            || cut(name, field)
     })
 }

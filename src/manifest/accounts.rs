@@ -157,9 +157,7 @@ fn unknown_connection<'n>(
 /// A manifest of a connection to an API, whose credential comes from the usual variable.
 pub fn connection_example(name: &str, api: Option<&Arc<Api>>) -> String {
     let auth = auth_example(api);
-    format!(
-        "apiVersion: plumb.dev/{VERSION}\nkind: Connection\nmetadata: {{name: {name}}}\nspec:\n  api: {name}{auth}"
-    )
+    format!("apiVersion: plumb.dev/{VERSION}\nkind: Connection\nmetadata: {{name: {name}}}\nspec:\n  api: {name}{auth}")
 }
 
 fn auth_example(api: Option<&Arc<Api>>) -> String {

@@ -35,10 +35,12 @@ impl Fitting {
     pub fn misfit(&mut self, name: &str, value: &Value, field: &FieldSpec) -> Option<String> {
         let fits = match (field.ty, value) {
             (FieldType::Integer, Value::Number(number)) => number.is_i64() || number.is_u64(),
-            (FieldType::Boolean, Value::Bool(_)) | (FieldType::Number, Value::Number(_)) | (FieldType::Any, _) => true,
+            (FieldType::Boolean, Value::Bool(_))
+            | (FieldType::Number, Value::Number(_))
+            | (FieldType::String | FieldType::Ref, Value::String(_))
+            | (FieldType::Any, _) => true,
             (FieldType::Date, Value::String(text)) => text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok(),
             (FieldType::Datetime, Value::String(text)) => text.parse::<jiff::Timestamp>().is_ok(),
-            (FieldType::String | FieldType::Ref, Value::String(_)) => true,
             _ => false,
         };
         if !fits {

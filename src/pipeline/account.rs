@@ -124,18 +124,20 @@ fn as_shown(spec: &FieldSpec, declared: &Value, live: &Value) -> Value {
     let free = FieldSpec::default();
     match (declared, live) {
         _ if spec.write_only => declared.clone(),
-        (Value::Object(members), Value::Object(there)) if matches!(spec.ty, FieldType::Object | FieldType::Map) => members
-            .iter()
-            .filter_map(|(name, value)| {
-                let member = spec.fields.get(name).or(spec.items.as_deref()).unwrap_or(&free);
-                let value = match there.get(name) {
-                    Some(live) => as_shown(member, value, live),
-                    None if member.write_only => value.clone(),
-                    None => return None,
-                };
-                Some((name.clone(), value))
-            })
-            .collect(),
+        (Value::Object(members), Value::Object(there)) if matches!(spec.ty, FieldType::Object | FieldType::Map) => {
+            members
+                .iter()
+                .filter_map(|(name, value)| {
+                    let member = spec.fields.get(name).or(spec.items.as_deref()).unwrap_or(&free);
+                    let value = match there.get(name) {
+                        Some(live) => as_shown(member, value, live),
+                        None if member.write_only => value.clone(),
+                        None => return None,
+                    };
+                    Some((name.clone(), value))
+                })
+                .collect()
+        }
         (Value::Array(entries), Value::Array(there)) if spec.keyed_by.is_some() => {
             let items = spec.items.as_deref().unwrap_or(&free);
             let entry = |entry: &Value| {

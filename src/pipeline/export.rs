@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    fmt::Write as _,
     sync::Arc,
 };
 
 use super::{Options, connect::connect_to, load::Loaded};
 use crate::{
-    description::{Api, Kind},
+    description::{Api, Kind, compiled::CORE_VERSION},
     diagnostic::{Diagnostic, Sources, nearest},
     export::{self, Exported, Layout, Wanted, files},
     failure::Failure,
@@ -76,13 +77,9 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
         connect_to(names.iter().map(String::as_str).collect(), &loaded, &vault, options, &mut diagnostics).await?;
     // An export writes no secret, and so it asks for none.
     connected.remotes.values_mut().for_each(|remote| remote.secrets = false);
-    let state = match asked.unmanaged {
-        true => loaded.open_inventory(options).await?.state().clone(),
-        false => State::default(),
-    };
+    let state = if asked.unmanaged { loaded.open_inventory(options).await?.state().clone() } else { State::default() };
     let depth = Depth::Whole { omit: &asked.omit };
-    let surveyed =
-        survey(&loaded, &state, &connected.remotes, &vault, options, &places, depth, &mut diagnostics).await;
+    let surveyed = survey(&loaded, &state, &connected.remotes, &vault, options, &places, depth, &mut diagnostics).await;
     diagnostics.extend(surveyed.observed.diagnostics.iter().cloned());
     diagnostics.extend(told(&surveyed));
     let apis: HashMap<String, Arc<Api>> =
@@ -107,13 +104,7 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
     options.progress.event(&ProgressEvent::Finished);
     diagnostics.extend(read_back(&loaded, &exported));
     super::mask(&mut diagnostics, &vault);
-    Ok(Export {
-        exported,
-        connection,
-        requests: connected.sent(),
-        diagnostics,
-        sources: loaded.snapshot.sources,
-    })
+    Ok(Export { exported, connection, requests: connected.sent(), diagnostics, sources: loaded.snapshot.sources })
 }
 
 /// Loads the manifests, and makes a connection where there is none and an API is named.
@@ -157,16 +148,29 @@ fn no_connection(options: &Options, loaded: &Loaded) -> Failure {
             Some((name, variable.to_owned()))
         })
         .collect();
-    let failure =
-        Failure::user(format!("There is no connection in `{}`, so that there is no account to export.", options.inputs.join("`, `")));
+    let failure = Failure::user(format!(
+        "There is no connection in `{}`, so that there is no account to export.",
+        options.inputs.join("`, `")
+    ));
     let Some((name, variable)) = set.first() else {
         let names: Vec<String> = apis.keys().map(|name| format!("`{name}`")).collect();
-        let example = apis.get_key_value("itglue").or_else(|| apis.first()).map(|(name, api)| connection_example(name, Some(api)));
+        let example = apis
+            .get_key_value("itglue")
+            .or_else(|| apis.first())
+            .map(|(name, api)| connection_example(name, Some(api)));
         return failure
-            .hint(format!("Name the API with `--api NAME`, one of {}: it says which variable it takes the credential from.", names.join(", ")))
-            .hint(format!("Or write a connection, and set the variable that it names:\n{}", example.unwrap_or_default()));
+            .hint(format!(
+                "Name the API with `--api NAME`, one of {}: it says which variable it takes the credential from.",
+                names.join(", ")
+            ))
+            .hint(format!(
+                "Or write a connection, and set the variable that it names:\n{}",
+                example.unwrap_or_default()
+            ));
     };
-    failure.hint(format!("`{variable}` is set: `plumb export --api {name}` reads that account, and writes its connection too."))
+    failure.hint(format!(
+        "`{variable}` is set: `plumb export --api {name}` reads that account, and writes its connection too."
+    ))
 }
 
 /// The connections to read.
@@ -237,7 +241,12 @@ fn places(loaded: &Loaded, names: &BTreeSet<String>, wanted: &[Wanted]) -> Resul
         }
         return Err(match found.first() {
             Some(kind) if kind.inside().is_some() => {
-                let parents: Vec<String> = kind.inside().into_iter().flat_map(|inside| inside.parents.keys()).map(|parent| format!("`{parent}`")).collect();
+                let parents: Vec<String> = kind
+                    .inside()
+                    .into_iter()
+                    .flat_map(|inside| inside.parents.keys())
+                    .map(|parent| format!("`{parent}`"))
+                    .collect();
                 Failure::user(format!("Objects of kind `{}` are written inside others.", one.kind))
                     .hint(format!("They come along with {}.", parents.join(", ")))
             }
@@ -255,9 +264,7 @@ fn places(loaded: &Loaded, names: &BTreeSet<String>, wanted: &[Wanted]) -> Resul
     }
     let is_wanted = |api: &Api, kind: &Kind| {
         wanted.is_empty()
-            || wanted
-                .iter()
-                .any(|one| one.kind == kind.name && one.api.as_ref().is_none_or(|name| *name == api.name))
+            || wanted.iter().any(|one| one.kind == kind.name && one.api.as_ref().is_none_or(|name| *name == api.name))
     };
     Ok(apis
         .iter()
@@ -270,7 +277,8 @@ fn places(loaded: &Loaded, names: &BTreeSet<String>, wanted: &[Wanted]) -> Resul
 /// Refuses to leave out what is not there.
 fn check_omitted(loaded: &Loaded, omit: &[(String, String)]) -> Result<(), Failure> {
     for (kind, field) in omit {
-        let kinds = || loaded.manifests.catalog.apis.values().flat_map(|api| api.kinds.values().map(move |kind| (api, kind)));
+        let kinds =
+            || loaded.manifests.catalog.apis.values().flat_map(|api| api.kinds.values().map(move |kind| (api, kind)));
         let has = |(api, known): &(&Arc<Api>, &Arc<Kind>)| {
             (known.name == *kind || kind == "*")
                 && (known.field(field).is_some() || api.inside(&known.name, field).is_some())
@@ -337,7 +345,8 @@ fn declared(loaded: &Loaded, surveyed: &Surveyed) -> HashMap<usize, String> {
 /// What was not exported, and why.
 fn told(surveyed: &Surveyed) -> Vec<Diagnostic> {
     let unlisted = surveyed.unlisted.iter().map(|(connection, kind)| {
-        let message = format!("Objects of kind {kind} of connection `{connection}` are not exported: the API cannot list them.");
+        let message =
+            format!("Objects of kind {kind} of connection `{connection}` are not exported: the API cannot list them.");
         Diagnostic::warning("PL0710", message).hint("Write their manifests, and `plumb import` each by its id.")
     });
     let foreign = surveyed.foreign.iter().map(|(connection, kind, count)| {
@@ -357,10 +366,12 @@ fn read_back(loaded: &Loaded, exported: &Exported) -> Vec<Diagnostic> {
     let mut text = String::new();
     for connection in loaded.manifests.connections.values() {
         // Only the name and the API matter: nothing is sent by it.
-        text.push_str(&format!(
-            "apiVersion: {}\nkind: Connection\nmetadata: {{name: {}}}\nspec: {{api: {}, url: \"https://localhost\"}}\n---\n",
-            crate::description::compiled::CORE_VERSION, connection.name, connection.api
-        ));
+        let _ = write!(
+            text,
+            "apiVersion: {CORE_VERSION}\nkind: Connection\nmetadata: {{name: {}}}\n\
+             spec: {{api: {}, url: \"https://localhost\"}}\n---\n",
+            connection.name, connection.api
+        );
     }
     let files = files(&exported.documents, Layout::Kind).into_iter().map(|file| (file.path, file.text));
     let mut snapshot = Snapshot::of(std::iter::once(("connections".to_owned(), text)).chain(files));
@@ -373,7 +384,8 @@ fn read_back(loaded: &Loaded, exported: &Exported) -> Vec<Diagnostic> {
         .filter(|diagnostic| diagnostic.is_error())
         .map(|diagnostic| {
             let whose = diagnostic.address.as_ref().map(ToString::to_string).unwrap_or_default();
-            let message = format!("The manifest of `{whose}` needs a hand before it can be planned: {}", diagnostic.message);
+            let message =
+                format!("The manifest of `{whose}` needs a hand before it can be planned: {}", diagnostic.message);
             Diagnostic { hints: diagnostic.hints.clone(), ..Diagnostic::warning("PL0711", message) }
         })
         .collect()

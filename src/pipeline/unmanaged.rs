@@ -115,7 +115,8 @@ pub async fn unmanaged(options: &Options, wanted: &[Wanted]) -> Result<Unmanaged
 /// The kinds that manifests declare or the inventory has objects of.
 fn used(loaded: &Loaded, state: &State, wanted: &[Wanted]) -> BTreeSet<Place> {
     let declared = loaded.manifests.objects.iter().filter(|object| object.parent.is_none());
-    let declared = declared.map(|object| (object.connection.clone(), object.kind.api.clone(), object.kind.name.clone()));
+    let declared =
+        declared.map(|object| (object.connection.clone(), object.kind.api.clone(), object.kind.name.clone()));
     let owned = state.objects.iter().filter_map(|(address, record)| {
         let address: Address = address.parse().ok().filter(|address: &Address| address.entry.is_none())?;
         Some((record.connection.clone(), address.api.to_string(), address.kind.to_string()))
@@ -157,7 +158,8 @@ impl Managed {
         let mut out = Self { live: HashSet::new(), addresses: HashMap::new() };
         for (index, standing) in surveyed.observed.standing.iter().enumerate() {
             let Standing::Known(Some(found)) = standing else { continue };
-            let (Some(object), Some(live)) = (loaded.manifests.objects.get(index), surveyed.observed.objects.get(*found))
+            let (Some(object), Some(live)) =
+                (loaded.manifests.objects.get(index), surveyed.observed.objects.get(*found))
             else {
                 continue;
             };

@@ -98,7 +98,9 @@ async fn odd_texts_and_names_go_out_and_come_back() {
     let resources = account.read("resources.yaml");
     let names = names(&resources);
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
-    for name in ["1-10", "true", "mueller-and-soehne", "muller-sohne", "resource-res-5", "same", "same-res-7", "same-res-8"] {
+    for name in
+        ["1-10", "true", "mueller-and-soehne", "muller-sohne", "resource-res-5", "same", "same-res-7", "same-res-8"]
+    {
         assert!(names.iter().any(|other| other == name), "{name} in {names:?}");
     }
     // Only those that share a key need their ids.
@@ -158,7 +160,11 @@ async fn without_a_connection_it_says_what_to_write() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kinds_and_patterns_choose_and_the_rest_is_named_as_it_is_live() {
-    let account = Account::of("itglue", &fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/accounts/itglue.seed")).unwrap()).await;
+    let account = Account::of(
+        "itglue",
+        &fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/accounts/itglue.seed")).unwrap(),
+    )
+    .await;
     let ran = account.expect(0, &["export", "--api", "itglue", "Configuration/*EXCH*", "Contact/quiet-heron*"]);
     let all = documents(&ran.out);
     let exported: Vec<(&str, &str)> =
@@ -184,9 +190,14 @@ async fn kinds_and_patterns_choose_and_the_rest_is_named_as_it_is_live() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_asked_for_or_written() {
-    let account = Account::of("itglue", &fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/accounts/itglue.seed")).unwrap()).await;
+    let account = Account::of(
+        "itglue",
+        &fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/accounts/itglue.seed")).unwrap(),
+    )
+    .await;
     let ran = account.expect(0, &["export", "--api", "itglue", "--to", "out"]);
-    let asked: Vec<_> = account.sandbox.log().into_iter().filter(|entry| entry.query.contains("show_password=true")).collect();
+    let asked: Vec<_> =
+        account.sandbox.log().into_iter().filter(|entry| entry.query.contains("show_password=true")).collect();
     assert!(asked.is_empty(), "{asked:#?}");
     let variable = "PLUMB_PASSWORD_HAPPY_FROG_OFFICE_365_ADMIN_PASSWORD";
     assert!(ran.err.contains(variable), "{}", ran.err);
@@ -237,13 +248,20 @@ async fn what_no_manifest_declares_is_listed_and_exported_beside_the_rest() {
     let account = Account::of("rest", ODD).await;
     account.law();
     let nothing = account.expect(0, &["unmanaged"]);
-    assert!(nothing.out.is_empty() && nothing.err.contains("0 objects in no manifest"), "{}{}", nothing.out, nothing.err);
+    assert!(
+        nothing.out.is_empty() && nothing.err.contains("0 objects in no manifest"),
+        "{}{}",
+        nothing.out,
+        nothing.err
+    );
     let made = serde_json::json!({"name": "By hand", "type": "standard"});
     account.sandbox.add("rest", "Resource", &made).unwrap();
-    let twin = serde_json::json!({"name": "Acme Two", "slug": "acme-2", "members": [{"user": "jane", "role": "owner"}]});
+    let twin =
+        serde_json::json!({"name": "Acme Two", "slug": "acme-2", "members": [{"user": "jane", "role": "owner"}]});
     account.sandbox.add("rest", "Organization", &twin).unwrap();
     let listed: Value = serde_json::from_str(&account.expect(0, &["unmanaged", "-o", "json"]).out).unwrap();
-    let keys: Vec<&str> = listed["objects"].as_array().unwrap().iter().map(|one| one["key"].as_str().unwrap()).collect();
+    let keys: Vec<&str> =
+        listed["objects"].as_array().unwrap().iter().map(|one| one["key"].as_str().unwrap()).collect();
     assert_eq!(keys, ["acme-2", "By hand"]);
     let some = account.expect(0, &["unmanaged", "Resource/by*"]);
     assert!(some.out.contains("By hand") && !some.out.contains("acme"), "{}", some.out);

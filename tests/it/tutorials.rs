@@ -48,7 +48,8 @@ fn script(block: &str) -> String {
 
 /// The objects that the page's sandboxes have from the start, of all APIs.
 fn seed(page: &str) -> Option<Value> {
-    let files = page.lines().filter(|line| line.starts_with("plumb sandbox")).filter_map(|line| line.split_once("--seed "));
+    let files =
+        page.lines().filter(|line| line.starts_with("plumb sandbox")).filter_map(|line| line.split_once("--seed "));
     let seeds = files.map(|(_, file)| parse_seed(&fs::read_to_string(repository(file.trim())).unwrap()).unwrap());
     seeds.reduce(|mut all, seed| {
         all.as_object_mut().unwrap().extend(seed.as_object().unwrap().clone());

@@ -73,11 +73,8 @@ async fn round_trip(stage: &Stage, layout: Layout) -> Check {
     for (name, content) in FILES {
         put(name, content);
     }
-    let options = Options {
-        inputs: vec![folder.path().display().to_string()],
-        keep_key: true,
-        ..stage.stack.options.clone()
-    };
+    let options =
+        Options { inputs: vec![folder.path().display().to_string()], keep_key: true, ..stage.stack.options.clone() };
     let rebuilt = pipeline::rebuild(&options, false, &|_| true).await.map_err(|failure| failure.to_string())?;
     let wrong = told(&rebuilt.diagnostics);
     if !wrong.is_empty() || !rebuilt.absent.is_empty() || !rebuilt.unknown.is_empty() {
@@ -102,7 +99,8 @@ async fn exported(stage: &Stage) -> Check<Export> {
 fn listed_once(stage: &Stage) -> Check {
     let mut reads: BTreeMap<String, usize> = BTreeMap::new();
     for entry in stage.stack.sandbox.log().into_iter().filter(|entry| !entry.path.contains("/auth/")) {
-        if entry.method != "GET" && entry.status < 400 && !entry.path.contains("login") && !entry.path.contains("token") {
+        if entry.method != "GET" && entry.status < 400 && !entry.path.contains("login") && !entry.path.contains("token")
+        {
             return Err(format!("it sent {} {}", entry.method, entry.path));
         }
         *reads.entry(format!("{} {}?{}", entry.method, entry.path, entry.query)).or_default() += 1;
@@ -154,9 +152,17 @@ async fn complete(stage: &Stage, document: &Value) -> Check {
         };
         let default = field.default.as_ref().is_some_and(|default| plumb::description::equal(field, value, default));
         let hidden = field.write_only || field.not_sent || field.ty == FieldType::File || !field.moved_by.is_empty();
-        let unasked = field.on_get_only && kind.spec.fields.values().any(|field| field.on_get_only && field.always_sensitive());
+        let unasked =
+            field.on_get_only && kind.spec.fields.values().any(|field| field.on_get_only && field.always_sensitive());
         let twice = parent_conflicts(stage, name);
-        if default || hidden || unasked || twice || is_forced(field, &stage.variant().fixed) || value.is_null() || !stage.shows(&row, &leaf) {
+        if default
+            || hidden
+            || unasked
+            || twice
+            || is_forced(field, &stage.variant().fixed)
+            || value.is_null()
+            || !stage.shows(&row, &leaf)
+        {
             continue;
         }
         if spec.get(name).is_none() && !(field.always_sensitive()) {
@@ -223,12 +229,18 @@ async fn edited(stage: &Stage, options: &Options, folder: &Path, document: Value
     let name = document["metadata"]["name"].as_str().unwrap().to_owned();
     let mut changed = 0;
     for entry in walk(folder) {
-        if !entry.extension().is_some_and(|ending| ending == "yaml") || entry.ends_with("connections.yaml") || entry.ends_with("api.yaml") {
+        if !entry.extension().is_some_and(|ending| ending == "yaml")
+            || entry.ends_with("connections.yaml")
+            || entry.ends_with("api.yaml")
+        {
             continue;
         }
         let file = std::fs::read_to_string(&entry).unwrap();
-        let mut documents: Vec<Value> =
-            file.split("---\n").filter(|text| !text.trim().is_empty()).map(|text| serde_saphyr::from_str(text).unwrap()).collect();
+        let mut documents: Vec<Value> = file
+            .split("---\n")
+            .filter(|text| !text.trim().is_empty())
+            .map(|text| serde_saphyr::from_str(text).unwrap())
+            .collect();
         for one in &mut documents {
             if one["kind"] == kind.name.as_str() && one["metadata"]["name"] == name.as_str() {
                 one["spec"][&leaf.field] = other.clone();
