@@ -74,7 +74,6 @@ fn world(count: usize) -> World {
             fields: fields.clone(),
             raw: None,
             parent: None,
-            parent_kind: None,
             synced: false,
             never_delete: false,
             detailed: false,

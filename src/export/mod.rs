@@ -33,6 +33,9 @@ use crate::{
 /// The APIs of connections, by the connections' names.
 pub type Apis = HashMap<String, Arc<Api>>;
 
+/// Fields that connections give to all of their objects, by connection.
+pub type Defaults = HashMap<String, IndexMap<String, Value>>;
+
 /// Objects of a kind that are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -49,7 +52,7 @@ pub struct Options<'a> {
     /// Objects that are asked for; all, where there are none.
     pub wanted: &'a [Wanted],
     /// Fields that connections give to all of their objects, by connection.
-    pub defaults: &'a HashMap<String, IndexMap<String, Value>>,
+    pub defaults: &'a Defaults,
     /// Whether a text has a secret in it.
     pub is_secret: &'a dyn Fn(&str) -> bool,
     /// What may be sensitive becomes a stub too.
@@ -96,7 +99,7 @@ pub struct Exported {
 
 /// Writes the manifests of what is live.
 pub fn export(surveyed: &Surveyed, apis: &Apis, places: &BTreeSet<Place>, options: &Options<'_>) -> Exported {
-    let stems = names::stems(surveyed);
+    let stems = names::stems(surveyed, options.defaults);
     let mut world = World::new(surveyed, apis, stems);
     let mut chosen: Vec<usize> = surveyed
         .observed

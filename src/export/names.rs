@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::{Defaults, object::is_given};
 use crate::{
     description::hook,
     live::{LiveObject, Surveyed},
@@ -77,27 +78,32 @@ pub(super) fn apart(name: &str, between: char) -> String {
 }
 
 /// What each object would be called if nothing else were called so, by live object.
-pub(super) fn stems(surveyed: &Surveyed) -> Vec<String> {
+pub(super) fn stems(surveyed: &Surveyed, defaults: &Defaults) -> Vec<String> {
     let mut known = vec![None; surveyed.observed.objects.len()];
     for index in 0..known.len() {
-        stem(surveyed, index, &mut known, 0);
+        stem(surveyed, defaults, index, &mut known, 0);
     }
     known.into_iter().map(Option::unwrap_or_default).collect()
 }
 
-fn stem(surveyed: &Surveyed, index: usize, known: &mut [Option<String>], depth: usize) -> String {
+fn stem(surveyed: &Surveyed, defaults: &Defaults, index: usize, known: &mut [Option<String>], depth: usize) -> String {
     if let Some(stem) = known.get(index).and_then(Option::as_ref) {
         return stem.clone();
     }
     let Some(live) = surveyed.observed.objects.get(index) else { return String::new() };
     let mut parts: Vec<(String, bool)> = Vec::new();
+    let given = defaults.get(&*live.connection);
     for name in key_of(live) {
+        // What all objects of a connection have in common tells none from another.
+        if given.and_then(|given| given.get(name)).is_some_and(|given| is_given(live, name, given)) {
+            continue;
+        }
         let value = live.fields.get(name).filter(|value| !is_empty(value));
         match value.and_then(as_reference) {
             Some((kind, Target::Id(id))) => {
                 let slot = (live.connection.clone(), kind.to_owned(), id.clone());
                 let target = surveyed.observed.by_id.get(&slot).filter(|target| **target != index && depth < DEEPEST);
-                let words = target.map_or_else(|| slug(&id), |target| stem(surveyed, *target, known, depth + 1));
+                let words = target.map_or_else(|| slug(&id), |target| stem(surveyed, defaults, *target, known, depth + 1));
                 parts.push((words, true));
             }
             Some((_, target)) => parts.push((slug(&target_words(&target)), true)),
@@ -122,7 +128,8 @@ fn stem(surveyed: &Surveyed, index: usize, known: &mut [Option<String>], depth: 
         || !live.kind.spec.key.iter().any(|name| live.kind.field(name).is_some_and(|field| field.reference.is_none()));
     let mut out = words.join("-");
     if live.kind.spec.singleton {
-        out = apart(&live.kind.name, '-');
+        let kind = apart(&live.kind.name, '-');
+        out = if out.is_empty() { kind } else { format!("{out}-{kind}") };
     } else if out.is_empty() || !own {
         let id = slug(&live.id);
         let base = if out.is_empty() { apart(&live.kind.name, '-') } else { out };

@@ -23,7 +23,7 @@ use crate::{
     diff::holds,
     live::LiveObject,
     manifest::Fitting,
-    value::{Fields, is_empty, text},
+    value::{Fields, Target, as_reference, is_empty, text},
 };
 
 /// What writing an object takes.
@@ -97,6 +97,11 @@ impl Writer<'_> {
             if field.read_only || field.not_sent || !field.moved_by.is_empty() || self.options.omits(kind, name) {
                 continue;
             }
+            // Two fields may be two ways to say one thing: the first says it.
+            let said = |other: &String| specs.get(other).is_some_and(|other| other.wire == field.wire && other.when.is_none());
+            if field.when.is_none() && field.wire.is_some() && out.declared.keys().any(said) {
+                continue;
+            }
             if field.when.as_ref().is_some_and(|condition| !holds(specs, condition, &live.fields, &live.fields)) {
                 continue;
             }
@@ -121,11 +126,11 @@ impl Writer<'_> {
             };
             match values.value(field, value, &below) {
                 Ok(Written::As(node, remark)) => {
+                    out.declared.insert(name.clone(), value.clone());
                     // What the connection gives to all of its objects need not be said.
-                    if given.is_some_and(|given| *given == node.value()) {
+                    if given.is_some_and(|given| *given == node.value() || is_given(live, name, given)) {
                         continue;
                     }
-                    out.declared.insert(name.clone(), value.clone());
                     out.members.push(Member { remark, ..Member::of(name, node) });
                 }
                 Ok(Written::Nothing) if given.is_some_and(|given| !is_empty(given)) => {
@@ -269,6 +274,16 @@ impl Writer<'_> {
         }
         out
     }
+}
+
+/// Whether a connection gives an object just the target that a field refers to.
+pub(super) fn is_given(live: &LiveObject, name: &str, given: &Value) -> bool {
+    let target = live.fields.get(name).and_then(as_reference).map(|(_, target)| target);
+    let words = target.and_then(|target| match target {
+        Target::Id(words) | Target::Field(_, words) => Some(words),
+        Target::New(_) => None,
+    });
+    words.is_some() && words == text(given)
 }
 
 /// Whether a field has to be written although it has the value that the server would give it: it is a part of the key.

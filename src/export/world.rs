@@ -82,7 +82,7 @@ impl<'a> World<'a> {
 
     fn add(&mut self, index: usize, live: &LiveObject) {
         let kind = &live.kind;
-        if let (Some(parent), Some(parent_kind)) = (&live.parent, &live.parent_kind) {
+        if let (Some(parent), Some(parent_kind)) = (&live.parent, self.surveyed.observed.parent_kinds.get(&index)) {
             let slot = (live.connection.clone(), kind.name.clone(), parent_kind.to_string(), parent.clone());
             self.children.entry(slot).or_default().push(index);
             return;

@@ -47,8 +47,6 @@ pub struct LiveObject {
     pub raw: Option<Value>,
     /// Id of the parent that the list was limited to, or that the object is inside.
     pub parent: Option<String>,
-    /// Kind of the parent that it is inside.
-    pub parent_kind: Option<Arc<str>>,
     /// Another system owns it.
     pub synced: bool,
     /// It must never be deleted, whoever asks.
@@ -86,6 +84,8 @@ pub struct Observed {
     pub objects: Vec<LiveObject>,
     /// Live objects by connection, kind and id.
     pub by_id: HashMap<(Arc<str>, String, String), usize>,
+    /// Kind of the parent that each live entry is inside, by live object.
+    pub parent_kinds: HashMap<usize, Arc<str>>,
     /// What became of each declared object, by index.
     pub standing: Vec<Standing>,
     /// How each found its live object.

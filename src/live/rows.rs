@@ -100,7 +100,6 @@ impl Observer<'_> {
             id: decoded.id,
             raw: keeps_raw(kind).then(|| row.clone()),
             parent: parent.map(str::to_owned).or_else(|| Self::scope_id(kind, &decoded.fields)),
-            parent_kind: None,
             synced: kind.spec.synced.as_ref().is_some_and(|synced| {
                 synced.detect.iter().any(|condition| dialect::wire_condition(kind, row, condition))
             }),
@@ -121,8 +120,8 @@ impl Observer<'_> {
 
     /// Notes the kind of the parent that an entry is inside.
     pub(super) fn note_parent(&mut self, entry: Option<usize>, parent_kind: &str) {
-        if let Some(object) = entry.and_then(|entry| self.out.objects.get_mut(entry)) {
-            object.parent_kind = Some(Arc::from(parent_kind));
+        if let Some(entry) = entry.filter(|_| self.options.survey) {
+            self.out.parent_kinds.insert(entry, Arc::from(parent_kind));
         }
     }
 

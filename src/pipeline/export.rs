@@ -369,8 +369,10 @@ fn read_back(loaded: &Loaded, exported: &Exported) -> Vec<Diagnostic> {
         let _ = write!(
             text,
             "apiVersion: {CORE_VERSION}\nkind: Connection\nmetadata: {{name: {}}}\n\
-             spec: {{api: {}, url: \"https://localhost\"}}\n---\n",
-            connection.name, connection.api
+             spec: {{api: {}, url: \"https://localhost\", defaults: {}}}\n---\n",
+            connection.name,
+            connection.api,
+            serde_json::json!(connection.defaults)
         );
     }
     let files = files(&exported.documents, Layout::Kind).into_iter().map(|file| (file.path, file.text));

@@ -87,10 +87,10 @@ pub async fn unmanaged(options: &Options, wanted: &[Wanted]) -> Result<Unmanaged
         .iter()
         .enumerate()
         .filter(|(index, _)| !managed.live.contains(index))
-        .filter_map(|(_, live)| {
+        .filter_map(|(index, live)| {
             let inside = match live.kind.inside() {
                 // What is inside an object that no manifest declares goes with it.
-                Some(_) => Some(managed.parent(live)?.to_owned()),
+                Some(_) => Some(managed.parent(live, surveyed.observed.parent_kinds.get(&index)?)?.to_owned()),
                 None if places.contains(&(live.connection.to_string(), live.kind.name.clone())) => None,
                 None => return None,
             };
@@ -173,9 +173,8 @@ impl Managed {
     }
 
     /// The manifest of the object that an entry is inside.
-    fn parent(&self, entry: &LiveObject) -> Option<&str> {
-        let kind = entry.parent_kind.as_ref()?.to_string();
-        self.addresses.get(&(entry.connection.clone(), kind, entry.parent.clone()?)).map(String::as_str)
+    fn parent(&self, entry: &LiveObject, kind: &str) -> Option<&str> {
+        self.addresses.get(&(entry.connection.clone(), kind.to_owned(), entry.parent.clone()?)).map(String::as_str)
     }
 }
 
