@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     description::Kind,
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, Severity},
     http::HttpError,
     value::{Target, as_reference},
 };
@@ -203,9 +203,17 @@ impl Observer<'_> {
             Err(error) => {
                 self.read.insert(collection, Err(()));
                 self.out.failed.push((connection, job.kind().to_owned()));
+                let remote = self.remotes.get(&**job.connection());
+                let offered = !error.status().is_some_and(|status| {
+                    remote.is_some_and(|remote| remote.api.spec.errors.absent.contains(&status))
+                });
                 let mut diagnostic: Diagnostic = error.into();
+                if self.options.survey && !offered {
+                    diagnostic.severity = Severity::Warning;
+                }
                 diagnostic = diagnostic.hint(if self.options.survey {
-                    format!("Objects of kind {} are left out, or named by their ids.", job.kind())
+                    let why = if offered { "" } else { "The server does not offer them: " };
+                    format!("{why}Objects of kind {} are left out, or named by their ids.", job.kind())
                 } else {
                     format!(
                         "Nothing that depends on {} objects of this connection is planned: a read that failed is not taken for absence.",
