@@ -152,7 +152,7 @@ fn print(export: &Export, console: &mut Console) {
 }
 
 fn summary(export: &Export) -> String {
-    let documents = &export.exported.documents;
+    let documents: Vec<_> = export.exported.manifests().collect();
     let kinds: BTreeSet<(&str, &str)> =
         documents.iter().map(|one| (one.kind.api.as_str(), one.kind.name.as_str())).collect();
     let plural = |count: usize| if count == 1 { "" } else { "s" };

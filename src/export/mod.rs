@@ -25,9 +25,13 @@ pub use self::{
 };
 use self::{object::Writer, stub::Stubs, world::World};
 use crate::{
-    description::{Api, Kind, contained_by},
+    description::{
+        Api, Kind, contained_by,
+        format::{FieldSpec, FieldType},
+    },
     live::{Place, Surveyed},
     manifest::Fitting,
+    value::{is_empty, text},
 };
 
 /// The APIs of connections, by the connections' names.
@@ -78,7 +82,7 @@ pub struct Document {
     pub connection: String,
     /// The kind.
     pub kind: Arc<Kind>,
-    /// `metadata.name`.
+    /// `metadata.name`; empty where the object cannot be managed, and the text is a comment that says why.
     pub handle: String,
     /// Id of the live object.
     pub id: String,
@@ -95,6 +99,15 @@ pub struct Exported {
     pub documents: Vec<Document>,
     /// What people have to fill in.
     pub stubs: Vec<Stub>,
+    /// Objects that no manifest can stand for: kind, id, and why.
+    pub left_out: Vec<(Arc<Kind>, String, String)>,
+}
+
+impl Exported {
+    /// The manifests that stand for objects.
+    pub fn manifests(&self) -> impl Iterator<Item = &Document> {
+        self.documents.iter().filter(|document| !document.handle.is_empty())
+    }
 }
 
 /// Writes the manifests of what is live.
@@ -114,31 +127,99 @@ pub fn export(surveyed: &Surveyed, apis: &Apis, places: &BTreeSet<Place>, option
         })
         .map(|(index, _)| index)
         .collect();
-    let handles = names::handles(surveyed, &world.stems, &chosen, options.declared);
+    let mut fitting = Fitting::default();
+    let nameless: HashMap<usize, String> =
+        chosen.iter().filter_map(|index| Some((*index, nameless(&world, *index, options, &mut fitting)?))).collect();
+    let named: Vec<usize> = chosen.iter().copied().filter(|index| !nameless.contains_key(index)).collect();
+    let handles = names::handles(surveyed, &world.stems, &named, options.declared);
     world.name(handles);
     let order = |index: &usize| {
         let live = world.object(*index);
         let place = apis.get(&*live.connection).and_then(|api| api.kinds.get_index_of(&live.kind.name));
-        (live.connection.clone(), place, world.handles.get(index).cloned())
+        (live.connection.clone(), place, world.handles.get(index).cloned(), live.id.clone())
     };
     chosen.sort_by_cached_key(order);
-    let cut = circles(&world, apis, options, &chosen);
-    let mut writer = Writer { world: &world, options, cut: &cut, fitting: Fitting::default(), stubs: Stubs::default() };
+    let named: Vec<usize> = chosen.iter().copied().filter(|index| !nameless.contains_key(index)).collect();
+    let cut = circles(&world, apis, options, &named);
+    let mut writer = Writer { world: &world, options, cut: &cut, fitting, stubs: Stubs::default() };
+    let mut left_out = Vec::new();
     let mut documents = Vec::with_capacity(chosen.len());
     for index in chosen {
         let live = world.object(index);
         let Some(api) = apis.get(&*live.connection) else { continue };
-        let members = writer.object(api, index, options.several.contains(&api.name));
+        let text = if let Some(why) = nameless.get(&index) {
+            left_out.push((live.kind.clone(), live.id.clone(), why.clone()));
+            yaml::remark(&format!("The {} `{}` cannot be managed: {why}.", live.kind.name, live.id))
+        } else {
+            yaml::document(&writer.object(api, index, options.several.contains(&api.name)))
+        };
         documents.push(Document {
             connection: live.connection.to_string(),
             kind: live.kind.clone(),
             handle: world.handles.get(&index).cloned().unwrap_or_default(),
             id: live.id.clone(),
             within: within(&world, api, index),
-            text: yaml::document(&members),
+            text,
         });
     }
-    Exported { documents, stubs: writer.stubs.list }
+    Exported { documents, stubs: writer.stubs.list, left_out }
+}
+
+/// Why no manifest could name an object: what tells it from others is not there, or no manifest can have it.
+fn nameless(world: &World<'_>, index: usize, options: &Options<'_>, fitting: &mut Fitting) -> Option<String> {
+    let live = world.object(index);
+    let spec = &live.kind.spec;
+    if spec.singleton {
+        return None;
+    }
+    let given = options.defaults.get(&*live.connection);
+    let mut why = None;
+    let mut whole = |names: &Vec<String>| {
+        let mut told = false;
+        for name in names {
+            let Some(field) = live.kind.field(name).filter(|field| !field.read_only) else {
+                told = true;
+                continue;
+            };
+            let value = live.fields.get(name).filter(|value| !is_empty(value));
+            let plain = field.reference.is_none();
+            match value {
+                Some(Value::String(words)) if plain && (options.is_secret)(words) => {
+                    why = Some(format!("its `{name}` has a secret in it"));
+                    return false;
+                }
+                Some(value) if plain && field.encode.is_none() && !value.is_object() && !value.is_array() => {
+                    if let Some(misfit) = fitting.misfit(name, &as_written(field, value), field) {
+                        why = Some(misfit.trim_end_matches('.').to_owned());
+                        return false;
+                    }
+                    told = true;
+                }
+                Some(_) => told |= plain,
+                None if spec.key_optional.contains(name)
+                    || field.default.is_some()
+                    || given.is_some_and(|given| given.contains_key(name)) => {}
+                None => {
+                    why = why.take().or_else(|| Some(format!("it has no `{name}`")));
+                    return false;
+                }
+            }
+        }
+        // References alone may do, where there is nothing else.
+        told || !names.iter().any(|name| live.kind.field(name).is_some_and(|field| field.reference.is_none()))
+    };
+    if std::iter::once(&spec.key).chain(&spec.key_fallbacks).any(|names| whole(names)) {
+        return None;
+    }
+    Some(why.unwrap_or_else(|| "it has nothing that tells it from others".to_owned()))
+}
+
+/// A scalar as a manifest has it: a text field takes other scalars as their texts.
+fn as_written(field: &FieldSpec, value: &Value) -> Value {
+    match field.ty {
+        FieldType::String => text(value).map_or_else(|| value.clone(), Value::String),
+        _ => value.clone(),
+    }
 }
 
 /// References that would make a circle of manifests.

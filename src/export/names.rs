@@ -103,7 +103,8 @@ fn stem(surveyed: &Surveyed, defaults: &Defaults, index: usize, known: &mut [Opt
             Some((kind, Target::Id(id))) => {
                 let slot = (live.connection.clone(), kind.to_owned(), id.clone());
                 let target = surveyed.observed.by_id.get(&slot).filter(|target| **target != index && depth < DEEPEST);
-                let words = target.map_or_else(|| slug(&id), |target| stem(surveyed, defaults, *target, known, depth + 1));
+                let words =
+                    target.map_or_else(|| slug(&id), |target| stem(surveyed, defaults, *target, known, depth + 1));
                 parts.push((words, true));
             }
             Some((_, target)) => parts.push((slug(&target_words(&target)), true)),

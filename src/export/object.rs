@@ -64,7 +64,7 @@ impl Writer<'_> {
         let mut metadata = vec![Member::of("name", Node::text(handle))];
         if self.needs_id(index, live, &spec.declared) {
             let id = Node::text(live.id.clone());
-            let remark = Some("it shares its key with others".to_owned());
+            let remark = Some("its key is not its own".to_owned());
             metadata.push(Member { remark, ..Member::of("annotations", Node::pair("plumb.dev/external-id", id)) });
         }
         let first = Member {
@@ -98,7 +98,8 @@ impl Writer<'_> {
                 continue;
             }
             // Two fields may be two ways to say one thing: the first says it.
-            let said = |other: &String| specs.get(other).is_some_and(|other| other.wire == field.wire && other.when.is_none());
+            let said =
+                |other: &String| specs.get(other).is_some_and(|other| other.wire == field.wire && other.when.is_none());
             if field.when.is_none() && field.wire.is_some() && out.declared.keys().any(said) {
                 continue;
             }

@@ -85,7 +85,7 @@ impl Values<'_, '_> {
             value = Value::String(format!("{words}Z"));
         }
         if let Some(why) = self.fitting.misfit(path.last().unwrap_or(&""), &value, spec) {
-            return Err(format!("has a value that a manifest cannot have: {why}"));
+            return Err(format!("has a value that a manifest cannot have: {}", why.trim_end_matches('.')));
         }
         self.refuse_secrets(&value)?;
         Ok(Written::As(Node::Scalar(value), None))

@@ -30,6 +30,13 @@ pub(super) fn document(members: &[Member]) -> String {
     out
 }
 
+/// Writes a document that is nothing but a comment.
+pub(super) fn remark(text: &str) -> String {
+    let mut out = String::new();
+    comment(&Comment::Words(text.to_owned()), 0, &mut out);
+    out
+}
+
 /// Writes a comment, a `#` before each line, words broken into lines.
 fn comment(comment: &Comment, indent: usize, out: &mut String) {
     let text = match comment {

@@ -204,9 +204,9 @@ impl Observer<'_> {
                 self.read.insert(collection, Err(()));
                 self.out.failed.push((connection, job.kind().to_owned()));
                 let remote = self.remotes.get(&**job.connection());
-                let offered = !error.status().is_some_and(|status| {
-                    remote.is_some_and(|remote| remote.api.spec.errors.absent.contains(&status))
-                });
+                let offered = !error
+                    .status()
+                    .is_some_and(|status| remote.is_some_and(|remote| remote.api.spec.errors.absent.contains(&status)));
                 let mut diagnostic: Diagnostic = error.into();
                 if self.options.survey && !offered {
                     diagnostic.severity = Severity::Warning;

@@ -102,6 +102,10 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
         },
     );
     options.progress.event(&ProgressEvent::Finished);
+    diagnostics.extend(exported.left_out.iter().map(|(kind, id, why)| {
+        Diagnostic::warning("PL0713", format!("The {} `{id}` cannot be managed: {why}.", kind.name))
+            .hint("A comment stands in its place, and references name it by its id.")
+    }));
     diagnostics.extend(read_back(&loaded, &exported));
     super::mask(&mut diagnostics, &vault);
     Ok(Export { exported, connection, requests: connected.sent(), diagnostics, sources: loaded.snapshot.sources })

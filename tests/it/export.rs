@@ -304,3 +304,75 @@ async fn import_takes_what_matches_and_names_what_it_cannot() {
     let rest = account.expect(0, &["inventory", "rebuild", "-o", "json"]);
     assert!(rest.err.contains("The plan is empty"), "{}", rest.err);
 }
+
+const BOXES: &str = r"
+apiVersion: plumb.dev/v1alpha1
+kind: Api
+metadata: {name: boxes}
+spec:
+  url: https://boxes.example
+  auth: [{bearer: {}}]
+  kinds:
+    - kind: Box
+      path: /boxes
+      key: [name]
+      fields:
+        name: {required: true}
+        token: {sensitive: allowed}
+        vars: {type: map, sensitive: allowed, whole: true}
+        lines: {type: list, items: {type: string}, encode: lines}
+        ticks: {type: datetime, encode: epochSeconds}
+        flag: {type: boolean, encode: boolString, default: true}
+        port: {type: integer, pattern: '[0-9]+', maximum: 65535}
+        shelf: {type: ref, ref: {kind: Shelf, by: code}, wire: shelf}
+        pin: {sensitive: always, writeOnly: true, seldom: true}
+    - kind: Shelf
+      path: /shelves
+      key: [code]
+      contains: true
+      lacks: [delete]
+      fields:
+        code: {required: true, maxLength: 4}
+        above: {type: ref, ref: {kind: Shelf}, nullable: true}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn natural_forms_are_written_and_what_may_be_sensitive_is_hidden_on_request() {
+    let document: Value = serde_saphyr::from_str(BOXES).unwrap();
+    let spec = serde_json::from_value(document["spec"].clone()).unwrap();
+    let mut catalog = plumb::description::Catalog::default();
+    catalog.insert(std::sync::Arc::new(plumb::description::Api::compile("boxes", spec).unwrap()));
+    let seed = parse_seed(
+        r#"
+boxes:
+  Shelf:
+    - {id: s1, code: A-1}
+    - {id: s2, code: "too long", above: id:s1}
+  Box:
+    - {id: b1, name: One, token: plain-token-text, shelf: A-1, port: 70000, lines: [a, b], ticks: "2026-01-01T00:00:00Z",
+       flag: true, vars: {url: "https://x.example", sandbox: sandbox-credential, depth: 3, "on": true}}
+    - {id: b2, name: Two, flag: false, shelf: s9}
+"#
+        .replace("shelf: s9", "shelf: id:s2")
+        .as_str(),
+    );
+    let options = SandboxOptions { seed: Some(seed.unwrap()), ..SandboxOptions::default() };
+    let stack = crate::support::stack::Stack::of(&catalog, &["boxes"], options).await;
+    stack.write("api.yaml", BOXES);
+    let export = |redact: bool| {
+        let asked = plumb::pipeline::ExportOptions { redact, ..Default::default() };
+        let options = stack.options.clone();
+        async move { plumb::pipeline::export(&options, &asked).await.unwrap() }
+    };
+    let plain = export(false).await;
+    let told: Vec<&str> = plain.diagnostics.iter().map(|told| &*told.code).collect();
+    assert_eq!(told, ["PL0713"], "the shelf whose code is too long, and nothing else");
+    insta::assert_snapshot!("natural", plumb::export::stream(&plain.exported.documents));
+    assert_eq!(plain.exported.stubs.iter().filter(|stub| !stub.optional).count(), 0);
+    let redacted = export(true).await;
+    let text = plumb::export::stream(&redacted.exported.documents);
+    assert!(!text.contains("plain-token-text") && !text.contains("x.example"), "{text}");
+    let variables: Vec<&str> =
+        redacted.exported.stubs.iter().filter(|stub| !stub.optional).map(|stub| stub.variable.as_str()).collect();
+    assert_eq!(variables, ["PLUMB_BOX_ONE_TOKEN", "PLUMB_BOX_ONE_VARS_SANDBOX", "PLUMB_BOX_ONE_VARS_URL"]);
+}

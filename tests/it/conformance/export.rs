@@ -229,7 +229,7 @@ async fn edited(stage: &Stage, options: &Options, folder: &Path, document: Value
     let name = document["metadata"]["name"].as_str().unwrap().to_owned();
     let mut changed = 0;
     for entry in walk(folder) {
-        if !entry.extension().is_some_and(|ending| ending == "yaml")
+        if entry.extension().is_none_or(|ending| ending != "yaml")
             || entry.ends_with("connections.yaml")
             || entry.ends_with("api.yaml")
         {
