@@ -376,3 +376,38 @@ boxes:
         redacted.exported.stubs.iter().filter(|stub| !stub.optional).map(|stub| stub.variable.as_str()).collect();
     assert_eq!(variables, ["PLUMB_BOX_ONE_TOKEN", "PLUMB_BOX_ONE_VARS_SANDBOX", "PLUMB_BOX_ONE_VARS_URL"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_accounts_of_one_api_are_told_apart() {
+    let (one, other) = (Account::of("rest", ODD).await, Account::of("rest", ODD).await);
+    let connection = |name: &str, account: &Account| {
+        format!(
+            "apiVersion: plumb.dev/v1alpha1\nkind: Connection\nmetadata: {{name: {name}}}\nspec: {{api: rest, url: \"{}\", auth: \
+             {{bearer: {{valueFrom: {{env: REST_TOKEN}}}}}}}}\n---\n",
+            account.sandbox.url("rest")
+        )
+    };
+    let text = connection("first", &one) + &connection("second", &other);
+    fs::write(one.folder.path().join("connections.yaml"), text).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = plumb();
+        command.args(args).current_dir(one.folder.path()).env("REST_TOKEN", "practice-key");
+        if let Ok(variables) = fs::read_to_string(one.folder.path().join(".env.example")) {
+            let names = variables.lines().filter_map(|line| line.strip_suffix('='));
+            command.envs(names.map(|name| (name, "correct-horse-battery")));
+        }
+        let output = command.output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "plumb {args:?}\n{told}");
+        (String::from_utf8(output.stdout).unwrap(), told)
+    };
+    run(&["export", "--to", "."]);
+    let (first, second) = (one.read("first/organizations.yaml"), one.read("second/organizations.yaml"));
+    assert!(first.contains("connection: first") && names(&first) == ["acme"], "{first}");
+    assert!(second.contains("connection: second") && names(&second) == ["acme-org-1"], "{second}");
+    run(&["import"]);
+    let (_, told) = run(&["plan", "--detailed-exitcode"]);
+    assert!(told.is_empty(), "{told}");
+    let (out, _) = run(&["export", "--from", "second", "Organization"]);
+    assert!(names(&out) == ["acme"] && out.contains("connection: second"), "{out}");
+}
