@@ -10,6 +10,7 @@ use crate::{
     failure::{Class, Failure},
     inventory::{Edit, InventoryError, Record},
     plan::Mode,
+    value::{has_secret, secret_hash, text},
 };
 
 /// What an import took over.
@@ -99,9 +100,10 @@ pub(super) fn record(
     let declared = planned.observed.canonical.get(index)?;
     let specs = planned.observed.specs(index, &object.kind);
     let free = FieldSpec::default();
+    let seal = |text: &str| planned.vault.seal(text);
     let shown = |(name, value): (&String, &Value)| {
         let spec = specs.get(name).unwrap_or(&free);
-        (name.clone(), fields.get(name).map_or_else(|| value.clone(), |live| as_shown(spec, value, live)))
+        (name.clone(), fields.get(name).map_or_else(|| value.clone(), |live| as_shown(spec, value, live, &seal)))
     };
     let inside = object.parent.and_then(|parent| planned.manifests.objects.get(parent));
     Some(Record {
@@ -119,18 +121,24 @@ pub(super) fn record(
     })
 }
 
-/// What counts as applied of a declared value: what the API shows of it, and what it never shows as it is declared.
-fn as_shown(spec: &FieldSpec, declared: &Value, live: &Value) -> Value {
+/// What counts as applied of a declared value: what the API shows of it, by its hash where a secret is declared, and what
+/// it never shows as it is declared.
+fn as_shown(spec: &FieldSpec, declared: &Value, live: &Value, seal: &dyn Fn(&str) -> Value) -> Value {
     let free = FieldSpec::default();
     match (declared, live) {
         _ if spec.write_only => declared.clone(),
-        (Value::Object(members), Value::Object(there)) if matches!(spec.ty, FieldType::Object | FieldType::Map) => {
+        _ if secret_hash(declared).is_some() && secret_hash(live).is_none() => {
+            text(live).filter(|words| !words.is_empty()).map_or(Value::Null, |words| seal(&words))
+        }
+        (Value::Object(members), Value::Object(there))
+            if matches!(spec.ty, FieldType::Object | FieldType::Map) || has_secret(declared) =>
+        {
             members
                 .iter()
                 .filter_map(|(name, value)| {
                     let member = spec.fields.get(name).or(spec.items.as_deref()).unwrap_or(&free);
                     let value = match there.get(name) {
-                        Some(live) => as_shown(member, value, live),
+                        Some(live) => as_shown(member, value, live, seal),
                         None if member.write_only => value.clone(),
                         None => return None,
                     };
@@ -143,10 +151,16 @@ fn as_shown(spec: &FieldSpec, declared: &Value, live: &Value) -> Value {
             let entry = |entry: &Value| {
                 let key = entry_key(spec, entry)?;
                 let live = there.iter().find(|live| entry_key(spec, live).as_ref() == Some(&key))?;
-                Some(as_shown(items, entry, live))
+                Some(as_shown(items, entry, live, seal))
             };
             entries.iter().filter_map(entry).collect()
         }
+        (Value::Array(items), Value::Array(there)) if has_secret(declared) && items.len() == there.len() => {
+            let spec = spec.items.as_deref().unwrap_or(&free);
+            items.iter().zip(there).map(|(item, live)| as_shown(spec, item, live, seal)).collect()
+        }
+        // Where they are not alike, nobody can tell which is which: no secret goes into the record.
+        _ if has_secret(declared) => declared.clone(),
         _ => live.clone(),
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use plumb::sandbox::{Sandbox, SandboxOptions, parse_seed};
+use plumb::{
+    pipeline::Options,
+    sandbox::{Sandbox, SandboxOptions, parse_seed},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -375,6 +378,21 @@ boxes:
     let variables: Vec<&str> =
         redacted.exported.stubs.iter().filter(|stub| !stub.optional).map(|stub| stub.variable.as_str()).collect();
     assert_eq!(variables, ["PLUMB_BOX_ONE_TOKEN", "PLUMB_BOX_ONE_VARS_SANDBOX", "PLUMB_BOX_ONE_VARS_URL"]);
+    // Filled in and imported, they are owned; what the API shows in plain text is no text of the record.
+    let mut filled = text;
+    for (variable, secret) in variables.iter().zip(["plain-token-text", "sandbox-credential", "https://x.example"]) {
+        stack.write(variable, secret);
+        filled = filled.replace(&format!("{{env: {variable}}}"), &format!("{{file: {variable}}}"));
+    }
+    stack.write("boxes.yaml", &filled);
+    let options = Options { keep_key: true, ..stack.options.clone() };
+    let imported = plumb::pipeline::rebuild(&options, false, &|_| true).await.unwrap();
+    assert_eq!((imported.recorded.len(), &imported.absent[..], &imported.unknown[..]), (3, &[][..], &[][..]));
+    stack.assert_empty().await;
+    for entry in fs::read_dir(stack.path(".plumb")).unwrap().map(Result::unwrap) {
+        let bytes = String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned();
+        assert!(!bytes.contains("plain-token-text") && !bytes.contains("x.example"), "{:?}", entry.path());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
