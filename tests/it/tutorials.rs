@@ -18,6 +18,13 @@ struct Block<'a> {
     text: &'a str,
 }
 
+impl Block<'_> {
+    /// Whether it is typed in a terminal of its own, to serve the sandbox: this process has one.
+    fn serves(&self) -> bool {
+        self.text.lines().any(|line| line.starts_with("plumb sandbox"))
+    }
+}
+
 fn blocks(page: &str) -> Vec<Block<'_>> {
     page.split("\n```")
         .skip(1)
@@ -33,10 +40,6 @@ fn script(block: &str) -> String {
     for line in block.replace("\\\n", " ").lines() {
         let (command, comment) = line.split_once(" # ").unwrap_or((line, ""));
         let code = comment.strip_prefix("exit code ").unwrap_or("0");
-        // The sandbox is this process's.
-        if command.starts_with("plumb sandbox") {
-            continue;
-        }
         let yes =
             if command.starts_with("plumb apply") || command.starts_with("plumb destroy") { " --yes" } else { "" };
         script.push_str(&format!(
@@ -48,9 +51,12 @@ fn script(block: &str) -> String {
 
 /// The objects that the page's sandboxes have from the start, of all APIs.
 fn seed(page: &str) -> Option<Value> {
-    let files =
-        page.lines().filter(|line| line.starts_with("plumb sandbox")).filter_map(|line| line.split_once("--seed "));
-    let seeds = files.map(|(_, file)| parse_seed(&fs::read_to_string(repository(file.trim())).unwrap()).unwrap());
+    let files = blocks(page).into_iter().filter(Block::serves).filter_map(|block| {
+        let folder = block.text.lines().find_map(|line| line.strip_prefix("cd ")).unwrap_or_default();
+        let (_, file) = block.text.trim().rsplit_once("--seed ")?;
+        Some(format!("{folder}/{file}"))
+    });
+    let seeds = files.map(|file| parse_seed(&fs::read_to_string(repository(&file)).unwrap()).unwrap());
     seeds.reduce(|mut all, seed| {
         all.as_object_mut().unwrap().extend(seed.as_object().unwrap().clone());
         all
@@ -74,6 +80,7 @@ async fn follow(page: &str) {
                 let name = block.text.lines().next().unwrap().strip_prefix("# ").expect("a file's name comes first");
                 fs::write(folder.path().join(name), block.text).unwrap();
             }
+            "sh" if block.serves() => {}
             "sh" => {
                 // The next block goes on in the same folder, with the same variables.
                 let run = format!(
