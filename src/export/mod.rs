@@ -71,8 +71,17 @@ pub struct Options<'a> {
 
 impl Options<'_> {
     fn omits(&self, kind: &Kind, field: &str) -> bool {
-        self.omit.iter().any(|(name, other)| (*name == kind.name || name == "*") && other == field)
+        // What tells objects apart is in every manifest: it would be taken from `metadata.name` otherwise.
+        !is_key(kind, field)
+            && self.omit.iter().any(|(name, other)| (*name == kind.name || name == "*") && other == field)
     }
+}
+
+/// Whether a field is a part of what tells objects of a kind apart.
+pub fn is_key(kind: &Kind, field: &str) -> bool {
+    let spec = &kind.spec;
+    let keys = spec.key.iter().chain(spec.key_fallbacks.iter().flatten()).chain(&spec.name_field);
+    keys.into_iter().any(|name| name == field)
 }
 
 /// One manifest.

@@ -64,7 +64,7 @@ impl Writer<'_> {
         let mut metadata = vec![Member::of("name", Node::text(handle))];
         if self.needs_id(index, live, &spec.declared) {
             let id = Node::text(live.id.clone());
-            let remark = Some("its key is not its own".to_owned());
+            let remark = Some("told from others by its id".to_owned());
             metadata.push(Member { remark, ..Member::of("annotations", Node::pair("plumb.dev/external-id", id)) });
         }
         let first = Member {

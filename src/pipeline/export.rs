@@ -10,7 +10,7 @@ use super::{Options, connect::connect_to, load::Loaded};
 use crate::{
     description::{Api, Kind, compiled::CORE_VERSION},
     diagnostic::{Diagnostic, Sources, nearest},
-    export::{self, Exported, Layout, Wanted, files},
+    export::{self, Exported, Layout, Wanted, files, is_key},
     failure::Failure,
     inventory::{HashKey, State},
     live::{Depth, ObserveOptions, Observer, Place, Remote, Standing, Surveyed},
@@ -287,7 +287,13 @@ fn check_omitted(loaded: &Loaded, omit: &[(String, String)]) -> Result<(), Failu
             (known.name == *kind || kind == "*")
                 && (known.field(field).is_some() || api.inside(&known.name, field).is_some())
         };
-        if kinds().any(|one| has(&one)) {
+        let found: Vec<&Arc<Kind>> = kinds().filter(has).map(|(_, known)| known).collect();
+        if kind != "*" && !found.is_empty() && found.iter().all(|known| is_key(known, field)) {
+            return Err(Failure::user(format!(
+                "`{kind}.{field}` cannot be left out: it tells one object from another."
+            )));
+        }
+        if !found.is_empty() {
             continue;
         }
         let failure = Failure::user(format!("There is no field `{kind}.{field}` to leave out."));

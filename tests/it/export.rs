@@ -155,6 +155,7 @@ async fn without_a_connection_it_says_what_to_write() {
         (["--omit=Resource.descripton"], "`Resource.description`"),
         (["--from=rst"], "`rest`"),
         (["--omit=x"], "KIND.FIELD"),
+        (["--omit=Organization.slug"], "tells one object from another"),
     ] {
         let ran = account.expect(1, &[&["export", "--api", "rest"][..], &args[..]].concat());
         assert!(ran.err.contains(hint), "{args:?}: {}", ran.err);
@@ -183,6 +184,10 @@ async fn kinds_and_patterns_choose_and_the_rest_is_named_as_it_is_live() {
     let configuration = &all[3]["spec"];
     assert_eq!(configuration["organization"], "Happy Frog");
     assert_eq!(configuration["configurationType"], "Managed Server");
+    // What refers to live objects by their names plans clean too.
+    account.expect(0, &["export", "--api", "itglue", "Configuration", "Contact", "Password", "--to", "."]);
+    account.expect(0, &["import"]);
+    account.expect(0, &["plan", "--detailed-exitcode"]);
     let omitted = account.expect(0, &["export", "--api", "itglue", "Configuration", "--omit", "*.relatedItems"]);
     let items = account.sandbox.log().iter().filter(|entry| entry.query.contains("related_items")).count();
     account.sandbox.clear_log();
