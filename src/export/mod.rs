@@ -217,7 +217,7 @@ fn nameless(world: &World<'_>, index: usize, options: &Options<'_>, fitting: &mu
         // References alone may do, where there is nothing else.
         told || !names.iter().any(|name| live.kind.field(name).is_some_and(|field| field.reference.is_none()))
     };
-    if std::iter::once(&spec.key).chain(&spec.key_fallbacks).any(|names| whole(names)) {
+    if std::iter::once(&spec.key).chain(&spec.key_fallbacks).any(whole) {
         return None;
     }
     Some(why.unwrap_or_else(|| "it has nothing that tells it from others".to_owned()))

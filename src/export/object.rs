@@ -185,7 +185,7 @@ impl Writer<'_> {
                 (false, false) => {}
             }
         }
-        if more.iter().all(|member| member.value.is_none()) && self.world.hides(live) {
+        if !unseen.is_empty() && more.iter().all(|member| member.value.is_none()) && self.world.hides(live) {
             match unseen[..] {
                 [only] => more.push(Member::of(only, self.stubs.add(&[hook.field(), only], false))),
                 _ => more.push(Member::comment(format!(
