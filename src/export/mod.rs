@@ -183,7 +183,7 @@ fn nameless(world: &World<'_>, index: usize, options: &Options<'_>, fitting: &mu
     }
     let given = options.defaults.get(&*live.connection);
     let mut why = None;
-    let mut whole = |names: &Vec<String>| {
+    let whole = |names: &Vec<String>| {
         let mut told = false;
         for name in names {
             let Some(field) = live.kind.field(name).filter(|field| !field.read_only) else {
