@@ -3,6 +3,7 @@
 //! Declared objects are matched with live ones in rounds: what can be resolved is, what is missing is listed (each
 //! collection once), until nothing waits. A read that failed blocks what depends on it; it never means absence.
 
+mod along;
 mod detail;
 mod fetch;
 mod keys;

@@ -13,6 +13,7 @@ use super::{
     records::record_of,
     remote::{Remote, can_list},
     resolve::NameIndex,
+    survey::Noted,
 };
 use crate::{
     description::{
@@ -69,10 +70,7 @@ pub struct Observer<'a> {
     pub(super) scopes: Vec<Option<Value>>,
     pub(super) hook_keys: HashMap<(Arc<str>, String, Value), ByKey>,
     pub(super) entries: HashMap<usize, Vec<usize>>,
-    /// Rows that were no objects of their kind, by connection and kind.
-    pub(super) foreign: HashMap<(Arc<str>, String), usize>,
-    /// Objects that have a value which only rows of another kind's list tell of: connection, id and name.
-    pub(super) hidden: HashSet<(Arc<str>, Option<String>, Option<String>)>,
+    pub(super) noted: Noted,
     /// Types that a hook gave, shared by all objects that they are the same for.
     pub(super) typed: HashMap<TypedBy, Arc<Specs>>,
 }
@@ -154,45 +152,11 @@ impl<'a> Observer<'a> {
             scopes: vec![None; count],
             hook_keys: HashMap::new(),
             entries,
-            foreign: HashMap::new(),
-            hidden: HashSet::new(),
+            noted: Noted::default(),
             typed: HashMap::new(),
         };
         observer.find_along();
         observer
-    }
-
-    /// Child kinds in use, by the parents that bring them along.
-    pub(super) fn find_along(&mut self) {
-        let mut used: BTreeSet<(String, String, String)> = BTreeSet::new();
-        for object in &self.manifests.objects {
-            if let Some(parent) = object.parent.and_then(|parent| self.manifests.objects.get(parent)) {
-                used.insert((parent.connection.clone(), parent.kind.name.clone(), object.kind.name.clone()));
-            }
-            if let Some(hook) = object.kind.spec.hook.as_deref().and_then(hook::find) {
-                let (field, child) = hook.source();
-                let source = object.kind.field(field).and_then(|field| field.ref_spec()?.kind.clone());
-                used.insert((object.connection.clone(), source.unwrap_or_default(), child.to_owned()));
-            }
-        }
-        for (address, record) in &self.state.objects {
-            if record.inside.is_some()
-                && let Ok(address) = address.parse::<crate::address::Address>()
-                && let Some((field, _)) = &address.entry
-                && let Some(api) = self.manifests.catalog.api(&address.api)
-                && let Some(child) = api.inside(&address.kind, field)
-            {
-                used.insert((record.connection.clone(), address.kind.to_string(), child.name.clone()));
-            }
-        }
-        for (connection, parent, child) in used {
-            let Some(remote) = self.remotes.get(&connection) else { continue };
-            let Some(child) = remote.api.kind(&child) else { continue };
-            if child.inside().is_some_and(|inside| inside.include.is_some()) {
-                let connection = self.connection(&connection);
-                self.along.entry((connection, parent)).or_default().push(child.clone());
-            }
-        }
     }
 
     pub(super) fn connection(&self, name: &str) -> Arc<str> {

@@ -72,7 +72,7 @@ impl Observer<'_> {
         parent: Option<&str>,
     ) -> Option<usize> {
         if kind.spec.not_ours.iter().any(|condition| dialect::wire_condition(kind, row, condition)) {
-            *self.foreign.entry((connection.clone(), kind.name.clone())).or_default() += 1;
+            *self.noted.foreign.entry((connection.clone(), kind.name.clone())).or_default() += 1;
             if self.options.survey {
                 self.note_hidden(connection, kind, row);
             }

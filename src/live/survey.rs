@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{
     LiveObject, Observed,
+    along::definitions_of,
     observe::{Need, Observer, children_of, item_vars},
     remote::can_list,
 };
@@ -43,6 +44,15 @@ pub struct Surveyed {
 /// What reading one live object gave.
 type Read = (usize, Result<Option<(Value, Vec<Value>)>, HttpError>);
 
+/// What is noted of rows that are no objects.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    /// How many there are, by connection and kind.
+    pub(super) foreign: HashMap<(Arc<str>, String), usize>,
+    /// Objects that have a value which only such rows tell of: connection, id and name.
+    pub(super) hidden: HashSet<(Arc<str>, Option<String>, Option<String>)>,
+}
+
 /// How much of each object a survey reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth<'a> {
@@ -56,7 +66,7 @@ pub enum Depth<'a> {
 }
 
 impl Depth<'_> {
-    fn omits(self, parent: &str, child: &Kind) -> bool {
+    pub(super) fn omits(self, parent: &str, child: &Kind) -> bool {
         let Self::Whole { omit } = self else { return true };
         let field = child.inside().map(|inside| inside.field.as_str());
         omit.iter().any(|(kind, other)| (kind == parent || kind == "*") && Some(other.as_str()) == field)
@@ -93,10 +103,10 @@ impl Observer<'_> {
             out.refined = self.read_all(&asked).await;
         }
         self.rounds().await;
-        let foreign = self.foreign.iter();
+        let foreign = self.noted.foreign.iter();
         out.foreign = foreign.map(|((connection, kind), count)| (connection.clone(), kind.clone(), *count)).collect();
         out.foreign.sort();
-        out.hidden = std::mem::take(&mut self.hidden);
+        out.hidden = std::mem::take(&mut self.noted.hidden);
         out.observed = self.out;
         out
     }
@@ -115,31 +125,6 @@ impl Observer<'_> {
             let needs = self.name_needs(&named);
             if !self.fetch(needs, true).await && seen == self.out.objects.len() {
                 return refined;
-            }
-        }
-    }
-
-    /// Entries that lists of their parents can bring.
-    fn bring_along(&mut self, asked: &[(Arc<str>, Arc<Kind>)], depth: Depth<'_>) {
-        let mut used: BTreeSet<(Arc<str>, String, String)> = BTreeSet::new();
-        for (connection, kind) in asked {
-            let Some(remote) = self.remotes.get(&**connection) else { continue };
-            for child in remote.api.children(&kind.name).filter(|child| !depth.omits(&kind.name, child)) {
-                used.insert((connection.clone(), kind.name.clone(), child.name.clone()));
-            }
-            if let Some((source, child)) = definitions_of(kind) {
-                used.insert((connection.clone(), source, child));
-            }
-        }
-        for (connection, parent, child) in used {
-            let Some(child) = self.remotes.get(&*connection).and_then(|remote| remote.api.kind(&child)) else {
-                continue;
-            };
-            if child.inside().is_some_and(|inside| inside.include.is_some()) {
-                let list = self.along.entry((connection, parent)).or_default();
-                if !list.contains(child) {
-                    list.push(child.clone());
-                }
             }
         }
     }
@@ -328,7 +313,7 @@ impl Observer<'_> {
             let part = |wire: &str| attribute(kind, row, wire).as_ref().and_then(text);
             let plain = |word: &str| word.to_lowercase().replace(['-', '_', ' '], "");
             if part(hidden.marked.0).is_some_and(|mark| plain(&mark) == plain(hidden.marked.1)) {
-                self.hidden.insert((connection.clone(), part(hidden.id), part(hidden.name)));
+                self.noted.hidden.insert((connection.clone(), part(hidden.id), part(hidden.name)));
             }
         }
     }
@@ -362,13 +347,6 @@ impl Observer<'_> {
         }
         needs
     }
-}
-
-/// The kind whose entries define the fields of a kind with a hook, and the kind of those entries.
-fn definitions_of(kind: &Kind) -> Option<(String, String)> {
-    let hook = kind.spec.hook.as_deref().and_then(hook::find)?;
-    let (field, child) = hook.source();
-    Some((kind.field(field)?.ref_spec()?.kind.clone()?, child.to_owned()))
 }
 
 /// Calls for every reference in a value, with its kind and target.
