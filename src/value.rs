@@ -6,6 +6,7 @@
 //! - `{"$valueFrom": {…}}`: a sensitive value that is not resolved yet.
 //! - `{"$ref": "Kind/id:33"}`: a reference; also `Kind/new:ADDRESS` (made in this run) and `Kind/FIELD:VALUE`.
 //! - `{"$file": {"path", "name", "size", "sha256"}}`: a file to upload.
+//! - `{"$sink": {"file"}}`: where a value goes that the answer to a create has once.
 
 use std::fmt;
 
@@ -34,17 +35,23 @@ pub fn file(value: &Value) -> Option<&Value> {
     value.as_object().filter(|map| map.len() == 1)?.get("$file")
 }
 
+/// Where a value goes that the answer to a create has once.
+pub fn sink(value: &Value) -> Option<&Value> {
+    value.as_object().filter(|map| map.len() == 1)?.get("$sink")
+}
+
 /// A value without the places of files, which differ from one machine to another; their names and hashes stay.
 pub fn without_places(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
-            let is_file = file(value).is_some();
+            let is_file = file(value).is_some() || sink(value).is_some();
             Value::Object(
                 map.iter()
                     .map(|(name, inner)| {
                         let mut inner = without_places(inner);
                         if is_file && let Value::Object(upload) = &mut inner {
                             upload.shift_remove("path");
+                            upload.shift_remove("file");
                         }
                         (name.clone(), inner)
                     })

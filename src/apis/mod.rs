@@ -79,6 +79,36 @@ const EMBEDDED: &[Embedded] = &[
         "domain",
     ),
     embedded!("rest": "resource", "organization", "organization-member", "webhook", "user-profile", "user"),
+    embedded!(
+        "cycloid":
+        "organization",
+        "role",
+        "team",
+        "team-member",
+        "member",
+        "credential",
+        "config-repository",
+        "service-catalog-source",
+        "service-catalog",
+        "project",
+        "environment",
+        "component",
+        "pipeline",
+        "kpi",
+        "external-backend",
+        "resource-pool",
+        "quota",
+        "infra-policy",
+        "appearance",
+        "api-key",
+        "cloud-cost-management-account",
+        "cloud-cost-management-tag-mapping",
+        "inventory-resource",
+        "user",
+        "policy",
+        "cloud-provider",
+        "country",
+    ),
 ];
 
 /// Why a description cannot be used.
@@ -147,7 +177,7 @@ impl From<&Embedded> for Texts {
     }
 }
 
-/// Reads the descriptions of a folder: the kinds known here in their order, then new ones by name.
+/// Reads the descriptions of a folder: APIs and kinds that are known here in their order, then new ones by name.
 #[cfg(debug_assertions)]
 fn from_folder(folder: &std::path::Path) -> Vec<Texts> {
     use std::{fs, path::Path};
@@ -162,7 +192,11 @@ fn from_folder(folder: &std::path::Path) -> Vec<Texts> {
         names
     };
     let read = |path: &Path| Cow::Owned(fs::read_to_string(path).unwrap_or_default());
-    let apis = names(folder).into_iter().map(|name| (folder.join(&name), name));
+    let place = |name: &str| EMBEDDED.iter().position(|embedded| embedded.name == name).unwrap_or(usize::MAX);
+    let mut apis: Vec<(std::path::PathBuf, String)> =
+        names(folder).into_iter().map(|name| (folder.join(&name), name)).collect();
+    apis.sort_by_key(|(_, name)| place(name));
+    let apis = apis.into_iter();
     apis.filter(|(path, _)| path.join("api.yaml").is_file())
         .map(|(path, name)| {
             let known =

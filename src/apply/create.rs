@@ -1,6 +1,10 @@
 //! Creates, one or many at a time: what a lost or silent answer made is found before anything is sent again.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -9,13 +13,15 @@ use super::{
     find::{Shelf, types_of},
 };
 use crate::{
-    description::Kind,
+    description::{Kind, equal, format::FieldType},
     dialect::{self, Decoded, bulk_body, create_body, decode_row},
+    diff::holds,
     http::{Answer, Call, HttpError, Processed, Repeat},
     inventory::Edit,
-    live::Remote,
-    plan::{Operation, Outcome, Step, bulk_of, bulk_route, create_route},
-    value::Fields,
+    live::{ListQuery, Remote},
+    plan::{Operation, Outcome, Step, bulk_of, bulk_route, create_route, follows},
+    secret::sink::Sink,
+    value::{Fields, Target, as_reference, text},
 };
 
 /// How often an unanswered create is sent again once it is known not to have taken effect.
@@ -71,7 +77,7 @@ impl Shared<'_> {
             embedded.push((child, self.create_attributes(&self.plan.steps[child])?));
         }
         let _ = remote;
-        Ok(Parts { attributes, embedded })
+        Ok(Parts { attributes, embedded, sinks: Mutex::new(sinks(step)?) })
     }
 
     pub(super) fn embedded<'s>(&'s self, parts: &'s Parts) -> Vec<(&'s Kind, &'s str, Vec<Fields>)> {
@@ -170,7 +176,7 @@ impl Shared<'_> {
             } else {
                 // The answer has one row for each object, in the order of the request.
                 let row = rows.get(number).filter(|_| rows.len() == open.len());
-                row.and_then(|row| decode_row(&step.kind, row, &self.context.seal))
+                row.and_then(|row| self.decoded(step, row))
             };
             match one {
                 Some(decoded) => out.push((*index, Ok(Done::Present(Box::new(decoded))))),
@@ -185,6 +191,16 @@ impl Shared<'_> {
 
     pub(super) async fn create_one(&self, remote: &Remote, parts: &Parts, index: usize) -> Result<Done, Trouble> {
         let step = &self.plan.steps[index];
+        let done = self.create_alone(remote, parts, index).await?;
+        let fields = follows(step);
+        if fields.is_empty() {
+            return Ok(done);
+        }
+        self.follow(remote, step, done, fields).await
+    }
+
+    async fn create_alone(&self, remote: &Remote, parts: &Parts, index: usize) -> Result<Done, Trouble> {
+        let step = &self.plan.steps[index];
         let spec = &step.kind.spec.create;
         let bulk = bulk_of(&step.kind, Operation::Create).filter(|bulk| bulk.only);
         let ids = |address: &str| self.made.id(address);
@@ -192,15 +208,14 @@ impl Shared<'_> {
             Some(bulk) => (
                 bulk_route(step, bulk, Operation::Create, &ids),
                 bulk_body(&remote.api, &step.kind, vec![(None, parts.attributes.clone(), self.embedded(parts))]),
-                &bulk.query,
+                bulk.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             ),
             None => (
                 create_route(step, &ids),
                 create_body(&remote.api, &step.kind, parts.attributes.clone(), &self.embedded(parts)),
-                &spec.query,
+                self.create_query(step),
             ),
         };
-        let query: Vec<(String, String)> = query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let by_client = step.kind.spec.id.client.is_some();
         // The key lets the API tell a repeated create from a new one; it is looked for all the same before it is repeated.
         let keyed = remote.api.spec.limits.idempotency_header.as_ref();
@@ -217,15 +232,18 @@ impl Shared<'_> {
                 other => other,
             };
             match sent {
-                Ok(answer) => return self.created(remote, index, &answer).await,
+                Ok(answer) => {
+                    self.fill_sinks(remote, parts, step, &answer)?;
+                    return self.created(remote, index, &answer).await;
+                }
                 Err(error) if error.processed() == Processed::Maybe => {
                     if let Some(done) = self.found_one(index).await? {
-                        return Ok(done);
+                        return with_its_values(parts, done);
                     }
                     // The server may still be at it: give it a moment before absence counts.
                     tokio::time::sleep(patience(remote, attempt)).await;
                     if let Some(done) = self.found_one(index).await? {
-                        return Ok(done);
+                        return with_its_values(parts, done);
                     }
                     if !self.has_key(step) || self.stopped() || attempt == CREATE_TRIES {
                         return Err(Trouble::unknown(format!("{error}; {NOT_KNOWN}")));
@@ -239,11 +257,62 @@ impl Shared<'_> {
                         _ => false,
                     };
                     let hint = if conflict { "; it exists already: plan again to adopt it" } else { "" };
+                    if let Some(why) = self.waits(remote, step, &error).await {
+                        return Err(Trouble::waiting(why));
+                    }
                     return Err(Trouble::known(format!("{error}{hint}")));
                 }
             }
         }
         Err(Trouble::unknown(NOT_KNOWN.into()))
+    }
+
+    /// Why a refused create waits, where it waits for somebody: what it needs is there, and not ready yet.
+    async fn waits(&self, remote: &Remote, step: &Step, error: &HttpError) -> Option<String> {
+        let waits = step.kind.spec.create.waits.as_ref()?;
+        if !matches!(error, HttpError::Refused { .. }) {
+            return None;
+        }
+        let kind = remote.api.kind(&waits.kind)?;
+        let parent = self.parent_id(step)?;
+        let mut asked = ListQuery::default();
+        if let Some(scope) = &kind.spec.scope {
+            let known = |name: &str| (step.kind.chain.last().map(String::as_str) == Some(name)).then(|| parent.clone());
+            asked.vars.push((scope.field.clone(), step.kind.path_part(&scope.field, &known)?));
+        }
+        let rows = remote.list(kind, &asked).await.ok()?.rows;
+        let found = rows.iter().filter_map(|row| decode_row(kind, row, &self.context.seal)).any(|there| {
+            let same = |(own, theirs): (&String, &String)| {
+                let pair = step.desired.get(own).zip(there.fields.get(theirs)).zip(kind.field(theirs));
+                pair.is_some_and(|((own, theirs), spec)| match as_reference(own) {
+                    Some((_, Target::Field(_, words))) => equal(spec, &Value::String(words), theirs),
+                    _ => equal(spec, own, theirs),
+                })
+            };
+            waits.by.iter().any(same) && holds(&kind.spec.fields, &waits.condition, &Fields::new(), &there.fields)
+        });
+        found.then(|| waits.message.clone())
+    }
+
+    /// Puts what the answer to a create has once where the manifest says; it is known to be a secret from then on.
+    fn fill_sinks(&self, remote: &Remote, parts: &Parts, step: &Step, answer: &Answer) -> Result<(), Trouble> {
+        let sinks = std::mem::take(&mut *parts.sinks.lock().unwrap_or_else(PoisonError::into_inner));
+        if sinks.is_empty() {
+            return Ok(());
+        }
+        let row =
+            answer.json_if_any().ok().flatten().and_then(|body| dialect::one(&remote.api, &step.kind, &body).ok());
+        let lost = |why: String| Trouble::unknown(format!("it was made, and {why}; the next apply makes it anew"));
+        for (name, sink) in sinks {
+            let wire = step.kind.field(&name).map(crate::description::format::FieldSpec::wire_name).unwrap_or_default();
+            let value = row.as_ref().and_then(|row| text(&dialect::attribute(&step.kind, row, wire)?));
+            let Some(value) = value.filter(|value| !value.is_empty()) else {
+                return Err(lost(format!("the answer has no `{wire}`, which the API shows once")));
+            };
+            let _ = (self.context.seal)(&value);
+            sink.write(&value).map_err(|why| lost(format!("its `{wire}` is lost: {why}")))?;
+        }
+        Ok(())
     }
 
     pub(super) fn has_key(&self, step: &Step) -> bool {
@@ -258,7 +327,7 @@ impl Shared<'_> {
         if !step.kind.spec.create.answers_nothing
             && let Ok(Some(body)) = answer.json_if_any()
             && let Ok(row) = dialect::one(&remote.api, &step.kind, &body)
-            && let Some(decoded) = decode_row(&step.kind, &row, &self.context.seal)
+            && let Some(decoded) = self.decoded(step, &row)
         {
             return Ok(Done::Present(Box::new(decoded)));
         }
@@ -271,13 +340,14 @@ impl Shared<'_> {
             let path = location.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
             path.rsplit('/').next().filter(|id| !id.is_empty()).map(str::to_owned)
         }) {
+            let id = step.kind.full_id(self.parent_id(step).as_deref(), &id);
             return Ok(Done::Present(Box::new(Decoded { id, fields: Fields::new() })));
         }
         self.found_one(index).await?.ok_or_else(|| not_shown(answer))
     }
 
     /// Looks for a step's object by its natural key.
-    async fn found_one(&self, index: usize) -> Result<Option<Done>, Trouble> {
+    pub(super) async fn found_one(&self, index: usize) -> Result<Option<Done>, Trouble> {
         self.found(&[index]).await.remove(&index).unwrap_or(Ok(None))
     }
 
@@ -379,8 +449,28 @@ fn not_shown(answer: &Answer) -> Trouble {
     Trouble::unknown(format!("{error}, and its list does not have it either; {NOT_KNOWN}"))
 }
 
-/// Attributes of one create, and of the entries sent along.
+/// Attributes of one create, and of the entries sent along; where values go that its answer has once.
 pub(super) struct Parts {
     pub(super) attributes: Fields,
     pub(super) embedded: Vec<(usize, Fields)>,
+    sinks: Mutex<Vec<(String, Sink)>>,
+}
+
+/// The sinks of a step's object, each ready before anything is sent.
+fn sinks(step: &Step) -> Result<Vec<(String, Sink)>, String> {
+    let specs = step.kind.spec.fields.iter().filter(|(_, spec)| spec.ty == FieldType::Sink);
+    specs
+        .filter_map(|(name, _)| Some((name, step.desired.get(name).filter(|place| !place.is_null())?)))
+        .map(|(name, place)| Ok((name.clone(), Sink::open(place)?)))
+        .collect()
+}
+
+/// An object that was made, if nothing of it went down with the answer.
+fn with_its_values(parts: &Parts, done: Done) -> Result<Done, Trouble> {
+    match parts.sinks.lock().unwrap_or_else(PoisonError::into_inner).first() {
+        None => Ok(done),
+        Some((name, _)) => Err(Trouble::unknown(format!(
+            "it was made, and what goes to `{name}` was lost with the answer; the next apply makes it anew"
+        ))),
+    }
 }

@@ -11,6 +11,9 @@ use crate::{
 
 use super::write::{Done, Trouble};
 
+/// How often a deletion is sent that is refused because the object is in use.
+const BUSY_TRIES: u32 = 3;
+
 impl Shared<'_> {
     pub(super) async fn delete(
         &self,
@@ -61,7 +64,7 @@ impl Shared<'_> {
                 if ids.len() == 1 && self.is_gone(remote, &self.plan.steps[steps[0]]).await {
                     return Ok(());
                 }
-                Err(Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() })
+                Err(Trouble { unknown: error.processed() == Processed::Maybe, ..Trouble::known(error.to_string()) })
             }
         }
     }
@@ -87,25 +90,37 @@ impl Shared<'_> {
                 Ok(_) => Ok(()),
                 Err(error) if gone(remote, &error) => Ok(()),
                 Err(error) => {
-                    Err(Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() })
+                    Err(Trouble { unknown: error.processed() == Processed::Maybe, ..Trouble::known(error.to_string()) })
                 }
             };
         }
         let route = delete_route(step, &|address| self.made.id(address));
         let query = step.kind.spec.delete.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let spec = &step.kind.spec.delete;
-        let sent = match self.send(remote, &route, query, None, Repeat::Always, &spec.success).await {
-            Ok(answer) if spec.poll => remote.settled(&route.path, answer).await,
-            other => other,
+        let query: Vec<(String, String)> = query;
+        let mut tried = 1;
+        let sent = loop {
+            match self.send(remote, &route, query.clone(), None, Repeat::Always, &spec.success).await {
+                Ok(answer) if spec.poll => break remote.settled(&route.path, answer).await,
+                Err(error)
+                    if tried < BUSY_TRIES && error.status().is_some_and(|status| spec.busy.contains(&status)) =>
+                {
+                    tokio::time::sleep(remote.client.first_delay() * tried).await;
+                    tried += 1;
+                }
+                other => break other,
+            }
         };
         match sent {
             Ok(_) => Ok(()),
             Err(error) if gone(remote, &error) => Ok(()),
-            Err(error) => Err(Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() }),
+            Err(error) => {
+                Err(Trouble { unknown: error.processed() == Processed::Maybe, ..Trouble::known(error.to_string()) })
+            }
         }
     }
 }
 
 pub(super) fn gone(remote: &Remote, error: &HttpError) -> bool {
-    error.status().is_some_and(|status| remote.api.spec.errors.absent.contains(&status))
+    remote.is_absent(error)
 }

@@ -22,7 +22,8 @@ impl Shared<'_> {
         let mut fields = Fields::new();
         for (name, value) in &step.desired {
             // A null that nothing is there to clear is not sent.
-            if value.is_null() || in_path(&step.kind, name) {
+            let later = step.kind.field(name).is_some_and(|spec| spec.update_only);
+            if value.is_null() || later || in_path(&step.kind, name) {
                 continue;
             }
             fields.insert(name.clone(), value.clone());
@@ -100,7 +101,28 @@ impl Shared<'_> {
         Ok(out)
     }
 
-    fn encode(&self, specs: &Specs, fields: &Fields, creating: bool) -> Result<Fields, String> {
+    /// The query parameters that a create takes fields by.
+    pub(super) fn create_query(&self, step: &Step) -> Vec<(String, String)> {
+        let kind = &step.kind;
+        let mut out: Vec<(String, String)> =
+            kind.spec.create.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        for (name, spec) in &kind.spec.fields {
+            let (Some(query), Some(value)) = (&spec.query, step.desired.get(name).filter(|value| !value.is_null()))
+            else {
+                continue;
+            };
+            let one: Fields = [(name.clone(), value.clone())].into_iter().collect();
+            let plain = crate::description::format::FieldSpec { query: None, ..spec.clone() };
+            let specs: Specs = [(name.clone(), plain)].into_iter().collect();
+            let encoded = self.encode(&specs, &one, true).ok();
+            let sent =
+                encoded.and_then(|fields| text(&dialect::attribute(kind, &Value::Object(fields), spec.wire_name())?));
+            out.extend(sent.map(|sent| (query.clone(), sent)));
+        }
+        out
+    }
+
+    pub(super) fn encode(&self, specs: &Specs, fields: &Fields, creating: bool) -> Result<Fields, String> {
         let encoder =
             Encoder { id: &|address| self.made.id(address), open: self.context.open, read: self.context.read };
         encode_fields(specs, fields, creating, &encoder).map_err(|error| error.to_string())

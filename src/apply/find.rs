@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::Shared;
 use crate::{
-    description::{Kind, hook},
+    description::{Kind, format::Verb, hook},
     dialect::{Decoded, decode, decode_row, included},
     http::HttpError,
-    live::{ListQuery, Remote, can_list, natural_key},
+    live::{ListQuery, Remote, can_list, item_vars, natural_key, natural_keys, qualify},
     plan::Step,
     value::{Target, as_reference, get_path, text},
 };
@@ -63,6 +63,8 @@ impl Shared<'_> {
                 continue;
             }
             let Some(mut decoded) = decode_row(kind, row, &seal) else { continue };
+            decoded.id = kind.full_id(parent, &decoded.id);
+            qualify(kind, parent, &mut decoded.fields);
             if let Some((field, value)) = &scope
                 && decoded.fields.get(*field).is_none_or(Value::is_null)
             {
@@ -74,8 +76,8 @@ impl Shared<'_> {
             {
                 decoded.fields.insert(hook.field().to_owned(), decode(spec, &raw, &seal));
             }
-            if let Some(key) = natural_key(kind, step.specs(), parent, &decoded.fields) {
-                shelf.entry(key).or_default().push(decoded);
+            for key in natural_keys(kind, step.specs(), parent, &decoded.fields) {
+                shelf.entry(key).or_default().push(decoded.clone());
             }
         }
         shelf
@@ -117,7 +119,12 @@ impl Shared<'_> {
             return self.children(remote, kind, &step.action.kind, parent).await;
         }
         if !can_list(kind) {
-            return Ok(None);
+            // What cannot be listed is asked for by the id that its fields make.
+            let Some(id) = kind.id_by_fields(parent, &step.desired).filter(|_| kind.can(Verb::Get)) else {
+                return Ok(None);
+            };
+            let vars = item_vars(kind, &id, parent, None);
+            return Ok(remote.get(kind, &vars, &[]).await?.map(|(row, _)| vec![row]));
         }
         let mut asked = ListQuery::default();
         if let (Some(scope), Some(parent)) = (&kind.spec.scope, parent) {

@@ -10,6 +10,7 @@ mod find;
 mod record;
 mod run;
 mod update;
+mod whole;
 mod write;
 
 use std::{

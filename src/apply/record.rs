@@ -29,7 +29,13 @@ impl Shared<'_> {
                 }
             }
             edits.extend(self.old_intents.get(step.address()).into_iter().flatten().cloned().map(Edit::End));
-            out.push((*index, StepResult { outcome: Outcome::Done, error: None, id }));
+            let fields = step.live.as_ref().map(|live| live.fields.clone()).unwrap_or_default();
+            let there = Done::Present(Box::new(Decoded { id: id.clone().unwrap_or_default(), fields }));
+            let ended = match step.action.action {
+                ActionKind::Forget => StepResult { outcome: Outcome::Done, error: None, id },
+                _ => Self::ended(step, &there, id),
+            };
+            out.push((*index, ended));
         }
         if let Err(error) = self.context.inventory.commit(edits).await {
             let why = format!("it could not be recorded: {error}");

@@ -8,7 +8,7 @@ use crate::{
     dialect::{self, Decoded, bulk_body, decode_row, update_body},
     diff::{Sides, diff},
     http::{Call, HttpError, Processed, Repeat},
-    live::{Remote, item_vars},
+    live::{LiveObject, Remote, item_vars},
     plan::{Operation, Step, bulk_of, bulk_route, reads_before_update, update_route},
     value::Fields,
 };
@@ -42,9 +42,39 @@ impl Shared<'_> {
             return out;
         }
         for index in steps {
-            out.push((*index, self.update_one(remote, &self.plan.steps[*index], None).await));
+            let step = &self.plan.steps[*index];
+            let done = match step.live {
+                Some(_) => self.update_one(remote, step, None).await,
+                None => self.appeared(remote, *index).await,
+            };
+            out.push((*index, done));
         }
         out
+    }
+
+    /// Updates an object that was to appear through another one.
+    async fn appeared(&self, remote: &Remote, index: usize) -> Result<Done, Trouble> {
+        let step = &self.plan.steps[index];
+        let Some(Done::Present(found)) = self.found_one(index).await? else {
+            return Err(Trouble::known("it did not appear".into()));
+        };
+        let live = LiveObject {
+            kind: step.kind.clone(),
+            connection: std::sync::Arc::from(step.action.connection.as_str()),
+            id: found.id.clone(),
+            fields: found.fields.clone(),
+            raw: None,
+            parent: self.parent_id(step),
+            synced: false,
+            never_delete: false,
+            detailed: false,
+        };
+        let mut step = Step { live: Some(std::sync::Arc::new(live)), parent: self.parent_id(step), ..step.clone() };
+        step.action.id = Some(found.id.clone());
+        if self.is_as_declared(&step, &found.fields) {
+            return Ok(Done::Present(found));
+        }
+        self.update_one(remote, &step, None).await
     }
 
     pub(super) async fn update_bulk(
@@ -81,7 +111,8 @@ impl Shared<'_> {
             }
             Err(HttpError::Refused { .. }) => Err(Split),
             Err(error) => {
-                let trouble = Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() };
+                let trouble =
+                    Trouble { unknown: error.processed() == Processed::Maybe, ..Trouble::known(error.to_string()) };
                 Ok(ready.iter().map(|(index, _)| (*index, Err(trouble.clone()))).collect())
             }
         }
@@ -145,12 +176,23 @@ impl Shared<'_> {
         step: &Step,
         attributes: Option<Fields>,
     ) -> Result<Done, Trouble> {
+        match self.update_once(remote, step, attributes).await {
+            // What moved the lock may have nothing to do with what is declared: the object as it is now decides.
+            Err(trouble) if trouble.locked && step.kind.spec.update.lock_again => {
+                self.update_once(remote, step, None).await
+            }
+            other => other,
+        }
+    }
+
+    async fn update_once(&self, remote: &Remote, step: &Step, attributes: Option<Fields>) -> Result<Done, Trouble> {
         let ids = |address: &str| self.made.id(address);
         let route = update_route(step, &ids);
         let spec = &step.kind.spec.update;
         let query: Vec<(String, String)> =
             spec.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let mut headers = Vec::new();
+        let mut sent_lock = None;
         let attributes = match attributes {
             Some(attributes) => attributes,
             None if reads_before_update(&step.kind) => {
@@ -158,21 +200,34 @@ impl Shared<'_> {
                 let id = step.action.id.clone().unwrap_or_default();
                 let fields = live.map(|live| &live.fields);
                 let vars = item_vars(&step.kind, &id, step.parent.as_deref(), fields);
-                let (row, _, tag) = remote
-                    .get_tagged(&step.kind, &vars, &[])
-                    .await
+                let seen = live.and_then(|live| live.raw.clone());
+                let read = match (remote.get_tagged(&step.kind, &vars, &[]).await, seen) {
+                    // Who may list and write, and not read, goes by the list.
+                    (Err(error), Some(row)) if error.status() == Some(403) => Ok(Some((row, Vec::new(), None))),
+                    (read, _) => read,
+                };
+                let (row, _, tag) = read
                     .map_err(|error| Trouble::known(error.to_string()))?
                     .ok_or_else(|| Trouble::known("it is gone".into()))?;
                 if spec.lock.as_deref() == Some("etag") {
                     headers.extend(tag.map(|tag| ("if-match".to_owned(), tag)));
                 }
+                sent_lock = lock_value(&step.kind, &row);
                 if let (Some(now), Some(then)) =
-                    (lock_value(&step.kind, &row), live.and_then(|live| lock_value(&step.kind, live.raw.as_ref()?)))
-                    && now != then
+                    (&sent_lock, live.and_then(|live| lock_value(&step.kind, live.raw.as_ref()?)))
+                    && *now != then
+                    && !spec.lock_again
                 {
                     return Err(Trouble::known("it was changed by somebody else since the plan: plan again".into()));
                 }
-                if spec.style == UpdateStyle::Replace {
+                if spec.style == UpdateStyle::ReplaceFields {
+                    let fields = self.all_fields(remote, step, &row).await?;
+                    if self.is_as_declared(step, &fields) {
+                        let id = id.clone();
+                        return Ok(Done::Present(Box::new(Decoded { id, fields })));
+                    }
+                    self.described(step, &row, &fields).map_err(Trouble::known)?
+                } else if spec.style == UpdateStyle::Replace {
                     self.whole(step, &row).map_err(Trouble::known)?
                 } else {
                     self.update_attributes(step).map_err(Trouble::known)?
@@ -200,9 +255,18 @@ impl Shared<'_> {
             Err(error) => {
                 // A guarded update whose answer was lost is refused when it is repeated: look whether it was done.
                 let guarded = spec.lock.is_some() && matches!(error, HttpError::Refused { .. });
-                return match self.as_sent(remote, step).await.filter(|_| guarded) {
+                if !guarded {
+                    return Err(Trouble {
+                        unknown: error.processed() == Processed::Maybe,
+                        ..Trouble::known(error.to_string())
+                    });
+                }
+                let (now, done) = self.as_sent(remote, step).await;
+                return match done {
                     Some(done) => Ok(done),
-                    None => Err(Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() }),
+                    None => {
+                        Err(Trouble { locked: now.is_some() && now != sent_lock, ..Trouble::known(error.to_string()) })
+                    }
                 };
             }
         };
@@ -211,7 +275,7 @@ impl Shared<'_> {
             .ok()
             .flatten()
             .and_then(|body| dialect::one(&remote.api, &step.kind, &body).ok())
-            .and_then(|row| decode_row(&step.kind, &row, &self.context.seal))
+            .and_then(|row| self.decoded(step, &row))
             .filter(|decoded| Some(&decoded.id) == step.action.id.as_ref() || step.kind.spec.singleton);
         Ok(decoded.map_or(Done::Accepted, |mut decoded| {
             if let Some(id) = &step.action.id {
@@ -223,15 +287,19 @@ impl Shared<'_> {
 }
 
 impl Shared<'_> {
-    /// The object, if it is as an update was to make it.
-    async fn as_sent(&self, remote: &Remote, step: &Step) -> Option<Done> {
+    /// What the lock of an object is now, and the object, if it is as an update was to make it.
+    async fn as_sent(&self, remote: &Remote, step: &Step) -> (Option<String>, Option<Done>) {
         if !step.kind.can(Verb::Get) {
-            return None;
+            return (None, None);
         }
-        let id = step.action.id.clone()?;
+        let id = step.action.id.clone().unwrap_or_default();
         let vars = item_vars(&step.kind, &id, step.parent.as_deref(), step.live.as_ref().map(|live| &live.fields));
-        let (row, _) = remote.get(&step.kind, &vars, &[]).await.ok()??;
-        let decoded = decode_row(&step.kind, &row, &self.context.seal)?;
+        let Ok(Some((row, _))) = remote.get(&step.kind, &vars, &[]).await else { return (None, None) };
+        (lock_value(&step.kind, &row), self.if_as_sent(step, &row))
+    }
+
+    fn if_as_sent(&self, step: &Step, row: &Value) -> Option<Done> {
+        let decoded = self.decoded(step, row)?;
         let desired = self.made.resolve(&step.desired);
         let sent = desired.into_iter().filter(|(name, _)| step.send.contains(name)).collect();
         let sides = Sides {

@@ -6,10 +6,12 @@ use super::{Shared, StepResult};
 use crate::{
     description::Kind,
     dialect::Decoded,
+    diff::holds,
     http::{Answer, Call, HttpError, Method, Repeat},
     inventory::Edit,
     live::Remote,
-    plan::{Batch, Operation, Outcome, Route},
+    plan::{Batch, Operation, Outcome, Route, Step},
+    value::Fields,
 };
 
 /// What a call did to one step's object.
@@ -66,9 +68,13 @@ impl Shared<'_> {
                     if let Some(id) = &id {
                         embedded.push((index, id.clone()));
                     }
-                    out.push((index, StepResult { outcome: Outcome::Done, error: None, id }));
+                    out.push((index, Self::ended(step, &done, id)));
                 }
-                Err(Trouble { message, unknown }) => {
+                Err(Trouble { message, waiting: true, .. }) => {
+                    edits.push(Edit::End(self.intent_id(index)));
+                    out.push((index, StepResult { outcome: Outcome::Waiting, error: Some(message), id: None }));
+                }
+                Err(Trouble { message, unknown, .. }) => {
                     // What became of it is not known: the intent stays, and the next run looks.
                     if !unknown {
                         edits.push(Edit::End(self.intent_id(index)));
@@ -93,6 +99,19 @@ impl Shared<'_> {
         }
         out.extend(self.learn(&remote, embedded, &along).await);
         out
+    }
+
+    /// How a step that went well ended: it is done, or a person has to act.
+    pub(super) fn ended(step: &Step, done: &Done, id: Option<String>) -> StepResult {
+        let pending = step.kind.spec.pending.as_ref().filter(|pending| {
+            let Done::Present(decoded) = done else { return false };
+            step.operation != Operation::Delete
+                && holds(&step.kind.spec.fields, &pending.when, &Fields::new(), &decoded.fields)
+        });
+        match pending {
+            Some(pending) => StepResult { outcome: Outcome::Waiting, error: Some(pending.message.clone()), id },
+            None => StepResult { outcome: Outcome::Done, error: None, id },
+        }
     }
 
     /// Learns the ids of entries that were sent along: of one parent by its own list, of many by one list of the
@@ -184,15 +203,23 @@ pub(super) struct Trouble {
     pub(super) message: String,
     /// What became of the object is not known.
     pub(super) unknown: bool,
+    /// Somebody has to act first.
+    pub(super) waiting: bool,
+    /// The object moved since it was read.
+    pub(super) locked: bool,
 }
 
 impl Trouble {
     pub(super) fn known(message: String) -> Self {
-        Self { message, unknown: false }
+        Self { message, unknown: false, waiting: false, locked: false }
     }
 
     pub(super) fn unknown(message: String) -> Self {
-        Self { message, unknown: true }
+        Self { unknown: true, ..Self::known(message) }
+    }
+
+    pub(super) fn waiting(message: String) -> Self {
+        Self { waiting: true, ..Self::known(message) }
     }
 }
 

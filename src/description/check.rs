@@ -2,7 +2,7 @@
 
 use super::{
     compiled::Fault,
-    format::{ApiSpec, Condition, FieldSpec, FieldType, Inside, KindSpec},
+    format::{ApiSpec, Condition, FieldSpec, FieldType, Inside, KindSpec, Variants},
 };
 use crate::{address::escape, diagnostic::nearest};
 
@@ -29,7 +29,7 @@ fn check_kind(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, kinds: &[KindS
         fault(faults, at, format!("`{}` has no `key`: name the fields that tell one object from another", kind.kind));
     }
     check_names(faults, at, kind);
-    check_paths(faults, at, kind);
+    check_paths(faults, at, kind, kinds);
     if let Some(inside) = &kind.inside {
         check_inside(faults, &format!("{at}/inside"), inside, kind, kinds);
     }
@@ -87,7 +87,26 @@ fn check_names(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec) {
         need_fields(faults, &format!("{at}/atMostOne/per"), kind, &rule.per);
         check_condition(faults, &format!("{at}/atMostOne/where"), &rule.condition, kind);
     }
+    need_fields(faults, &format!("{at}/update/also"), kind, &kind.update.also);
+    check_conditions(faults, &format!("{at}/update/unless"), &kind.update.unless, kind);
+    for (index, instead) in kind.create.instead.iter().enumerate() {
+        check_condition(faults, &format!("{at}/create/instead/{index}/when"), &instead.when, kind);
+    }
+    if let Some(waits) = &kind.create.waits {
+        for name in waits.by.keys() {
+            need_field(faults, &format!("{at}/create/waits/by"), kind, name);
+        }
+    }
+    if let Some(pending) = &kind.pending {
+        check_condition(faults, &format!("{at}/pending/when"), &pending.when, kind);
+    }
+    if let Some(appears) = &kind.appears {
+        need_field(faults, &format!("{at}/appears/through"), kind, &appears.through);
+    }
     if let Some(lockout) = &kind.lockout {
+        if let Some(name) = &lockout.key_end {
+            need_field(faults, &format!("{at}/lockout/keyEnd"), kind, name);
+        }
         if let Some(name) = &lockout.caller {
             need_field(faults, &format!("{at}/lockout/caller"), kind, name);
         }
@@ -97,8 +116,9 @@ fn check_names(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec) {
     }
 }
 
-/// Every `{…}` of a path is `{id}`, the parent, or a field.
-fn check_paths(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec) {
+/// Every `{…}` of a path is `{id}`, a parent, or a field.
+fn check_paths(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, kinds: &[KindSpec]) {
+    let above = super::compiled::chain(kind, kinds, 0);
     let bulk = |call: &Option<super::format::BulkSpec>| call.as_ref().and_then(|call| call.path.clone());
     let paths = [
         ("path", Some(kind.path.clone())),
@@ -107,6 +127,7 @@ fn check_paths(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec) {
         ("create/path", kind.create.path.clone()),
         ("update/path", kind.update.path.clone()),
         ("delete/path", kind.delete.path.clone()),
+        ("scope/path", kind.scope.as_ref().and_then(|scope| scope.path.clone())),
         ("bulk/create/path", bulk(&kind.bulk.create)),
         ("bulk/update/path", bulk(&kind.bulk.update)),
         ("bulk/delete/path", bulk(&kind.bulk.delete)),
@@ -122,9 +143,11 @@ fn check_paths(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec) {
                 None => fault(faults, &at, "a `{` is not closed"),
                 Some(("id", _)) => {}
                 Some(("parent" | "parentPath", _)) if kind.inside.is_some() => {}
+                Some(("parent", _)) if kind.fields.contains_key("parent") => {}
                 Some(("parent" | "parentPath", _)) => {
                     fault(faults, &at, "`{parent}` means something only for a kind that is `inside` another");
                 }
+                Some((name, _)) if above.iter().any(|known| known == name) => {}
                 Some((name, _)) => need_field(faults, &at, kind, name),
             }
         }
@@ -200,6 +223,12 @@ fn check_field(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, kind: &Kind
     if field.file.is_some() && field.ty != FieldType::File {
         fault(faults, format!("{at}/file"), "only a field of type `file` has a `file`");
     }
+    if field.ty == FieldType::Sink && kind.bulk.create.is_some() {
+        fault(faults, at, "what a create shows once cannot be told apart in the answer of a bulk call");
+    }
+    if let Some(variants) = &field.variants {
+        check_variants(faults, &format!("{at}/variants"), variants, field, kind);
+    }
     if let Some(items) = &field.items {
         if let Some(key) = &field.keyed_by
             && !items.fields.contains_key(key)
@@ -210,6 +239,21 @@ fn check_field(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, kind: &Kind
     }
     for (name, member) in &field.fields {
         check_field(faults, &format!("{at}/fields/{}", escape(name)), member, kind, kinds);
+    }
+}
+
+fn check_variants(faults: &mut Vec<Fault>, at: &str, variants: &Variants, field: &FieldSpec, kind: &KindSpec) {
+    match (&variants.field, &variants.member) {
+        (Some(name), None) => need_field(faults, &format!("{at}/field"), kind, name),
+        (None, Some(name)) if field.fields.contains_key(name) => {}
+        (None, Some(name)) => fault(faults, format!("{at}/member"), format!("the object has no member `{name}`")),
+        _ => fault(faults, at, "variants are told by either a `field` or a `member`"),
+    }
+    for (word, variant) in &variants.of {
+        let names = variant.required.iter().chain(&variant.optional).chain(variant.one_of.iter().flatten());
+        for name in names.filter(|name| !field.fields.contains_key(*name)) {
+            fault(faults, format!("{at}/of/{}", escape(word)), format!("the object has no member `{name}`"));
+        }
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Kind {
     pub dialect: DialectName,
     /// Path that every request of its API starts with.
     pub version_path: String,
+    /// Names of the parents in paths, the nearest last, where ids are put together from them; else nothing.
+    pub chain: Vec<String>,
 }
 
 impl fmt::Debug for Kind {
@@ -100,7 +102,9 @@ impl Api {
             DialectName::Rest => Naming::Snake,
             DialectName::Jsonapi => Naming::Kebab,
         });
-        let ids: HashMap<String, IdWire> = spec.kinds.iter().map(|kind| (kind.kind.clone(), kind.id.wire)).collect();
+        let depth = |kind: &KindSpec| if kind.id.local { chain(kind, &spec.kinds, 0).len() } else { 0 };
+        let ids: HashMap<String, (IdWire, usize)> =
+            spec.kinds.iter().map(|kind| (kind.kind.clone(), (kind.id.wire, depth(kind)))).collect();
         for kind in &mut spec.kinds {
             fill_kind(kind, naming, spec.dialect);
             kind.fields.values_mut().for_each(|field| fill_refs(field, &ids));
@@ -110,15 +114,18 @@ impl Api {
             return Err(faults);
         }
         let version_path = spec.version_path.clone().unwrap_or_default().trim_end_matches('/').to_owned();
+        let chains: HashMap<String, Vec<String>> =
+            spec.kinds.iter().map(|kind| (kind.kind.clone(), chain(kind, &spec.kinds, 0))).collect();
         let mut kinds = IndexMap::new();
         let mut inside = HashMap::new();
         for kind in std::mem::take(&mut spec.kinds) {
             let kind = Arc::new(Kind {
                 api: name.to_owned(),
                 name: kind.kind.clone(),
-                spec: kind,
                 dialect: spec.dialect,
                 version_path: version_path.clone(),
+                chain: chains.get(&kind.kind).cloned().unwrap_or_default(),
+                spec: kind,
             });
             if let Some(place) = &kind.spec.inside {
                 for parent in place.parents.keys() {
@@ -183,6 +190,53 @@ impl Kind {
         !self.spec.lookup && self.spec.inside.is_none()
     }
 
+    /// The id that plumb knows an object by: its own, with the parent's before it where that is needed.
+    pub fn full_id(&self, parent: Option<&str>, own: &str) -> String {
+        match parent {
+            Some(parent) if self.spec.id.local => {
+                format!("{parent}/{}", own.replace('%', "%25").replace('/', "%2F"))
+            }
+            _ => own.to_owned(),
+        }
+    }
+
+    /// The id that an object has by its fields alone, where it goes by one of them below its parent.
+    pub fn id_by_fields(&self, parent: Option<&str>, fields: &crate::value::Fields) -> Option<String> {
+        let wire = self.spec.id.path.first().filter(|_| self.spec.id.local)?;
+        let (name, _) = self.spec.fields.iter().find(|(_, field)| field.wire_name() == wire && !field.read_only)?;
+        Some(self.full_id(Some(parent?), &crate::value::text(fields.get(name)?)?))
+    }
+
+    /// The parent's id in an object's, where it is there.
+    pub fn parent_in<'i>(&self, id: &'i str) -> Option<&'i str> {
+        if self.spec.id.local { id.rsplit_once('/').map(|(parent, _)| parent) } else { None }
+    }
+
+    /// An id as a user may write it, alone or with the parent's, as plumb knows it.
+    pub fn spoken_id(&self, parent: Option<&str>, id: &str) -> String {
+        if self.spec.id.local && id.split('/').count() <= self.chain.len() {
+            return self.full_id(parent, id);
+        }
+        id.to_owned()
+    }
+
+    /// The value of a path's template, where ids are put together from those of parents. `own` has the values that are
+    /// known: `id`, and that of the nearest parent under its name.
+    pub fn path_part(&self, name: &str, own: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+        let part = |id: &str, place: usize| {
+            let part = id.split('/').nth(place)?;
+            Some(part.replace("%2F", "/").replace("%25", "%"))
+        };
+        if name == "id" {
+            let id = own(name)?;
+            return if self.spec.id.local { part(&id, self.chain.len()).or(Some(id)) } else { Some(id) };
+        }
+        let Some(place) = self.chain.iter().position(|known| known == name) else { return own(name) };
+        let parent = self.chain.last().and_then(|parent| own(parent));
+        let found = parent.and_then(|id| part(&id, place));
+        found.or_else(|| if self.spec.id.local { part(&own("id")?, place) } else { None }).or_else(|| own(name))
+    }
+
     /// Plural name in lower case.
     pub fn plural(&self) -> String {
         self.spec.plural.clone().unwrap_or_else(|| plural(&self.name.to_lowercase()))
@@ -242,6 +296,26 @@ impl FieldSpec {
     }
 }
 
+/// The names that a kind's paths have for its parents, the nearest last, where an id of theirs or its own is local.
+pub(super) fn chain(kind: &KindSpec, kinds: &[KindSpec], depth: usize) -> Vec<String> {
+    let (link, parent) = match (&kind.inside, &kind.scope) {
+        (Some(inside), _) => ("parent", inside.parents.keys().next()),
+        (None, Some(scope)) => {
+            let target = kind.fields.get(&scope.field).and_then(|field| field.reference.as_ref()?.kind.as_ref());
+            (scope.field.as_str(), target)
+        }
+        (None, None) => return Vec::new(),
+    };
+    let parent = parent.and_then(|name| kinds.iter().find(|other| other.kind == *name));
+    let above = parent.filter(|parent| parent.id.local && depth < kinds.len());
+    if above.is_none() && !kind.id.local {
+        return Vec::new();
+    }
+    let mut names = above.map(|parent| chain(parent, kinds, depth + 1)).unwrap_or_default();
+    names.push(link.to_owned());
+    names
+}
+
 fn fill_api(spec: &mut ApiSpec) {
     if spec.paging.first.is_none() {
         spec.paging.first = Some(1);
@@ -293,6 +367,10 @@ fn fill_field(name: &str, field: &mut FieldSpec, naming: Naming) {
         }
         field.wire = Some(wire);
     }
+    if field.ty == FieldType::Sink {
+        field.not_sent = true;
+        field.write_only = true;
+    }
     if let Some(items) = &mut field.items {
         fill_field(name, items, naming);
     }
@@ -302,11 +380,11 @@ fn fill_field(name: &str, field: &mut FieldSpec, naming: Naming) {
 }
 
 /// Ids are written as the kind that they are of says, unless the reference itself does.
-fn fill_refs(field: &mut FieldSpec, ids: &HashMap<String, IdWire>) {
-    if let Some(reference) = &mut field.reference
-        && reference.wire.is_none()
-    {
-        reference.wire = reference.kind.iter().chain(reference.kinds.values()).find_map(|kind| ids.get(kind)).copied();
+fn fill_refs(field: &mut FieldSpec, ids: &HashMap<String, (IdWire, usize)>) {
+    if let Some(reference) = &mut field.reference {
+        let found = reference.kind.iter().chain(reference.kinds.values()).find_map(|kind| ids.get(kind)).copied();
+        reference.wire = reference.wire.or(found.map(|(wire, _)| wire));
+        reference.depth = found.map_or(0, |(_, depth)| depth);
     }
     if let Some(items) = &mut field.items {
         fill_refs(items, ids);
@@ -366,6 +444,41 @@ pub(crate) fn plural(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn local_ids_have_those_of_the_parents_before_them() {
+        let spec: ApiSpec = serde_saphyr::from_str(
+            "kinds:
+  - {kind: Org, path: /orgs, key: [name], fields: {name: {}}}
+  - kind: Team
+    path: /orgs/{org}/teams
+    id: {path: [name], local: true}
+    key: [org, name]
+    scope: {field: org, required: true}
+    fields: {name: {}, org: {type: ref, ref: {kind: Org}}}
+  - kind: Member
+    path: /orgs/{org}/teams/{parent}/members
+    id: {local: true}
+    key: [name]
+    inside: {parents: {Team: \"\"}, field: members}
+    fields: {name: {}}
+",
+        )
+        .unwrap();
+        let api = Api::compile("x", spec).unwrap();
+        let (team, member) = (api.kind("Team").unwrap(), api.kind("Member").unwrap());
+        assert_eq!(member.chain, ["org", "parent"]);
+        let id = team.full_id(Some("acme"), "a/b");
+        assert_eq!(id, "acme/a%2Fb");
+        assert_eq!(team.spoken_id(Some("acme"), "dev"), "acme/dev");
+        assert_eq!(team.spoken_id(Some("acme"), "acme/dev"), "acme/dev");
+        let known = |name: &str| (name == "parent").then(|| id.clone());
+        assert_eq!(member.path_part("org", &known).as_deref(), Some("acme"));
+        assert_eq!(member.path_part("parent", &known).as_deref(), Some("a/b"));
+        let own = |name: &str| (name == "id").then(|| "acme/dev/7".to_owned());
+        assert_eq!(member.path_part("id", &own).as_deref(), Some("7"));
+        assert_eq!(member.path_part("parent", &own).as_deref(), Some("dev"));
+    }
 
     #[test]
     fn names_are_respelled_both_ways() {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::format::{Equality, FieldSpec, FieldType, Format};
-use crate::value::{as_reference, file, is_empty, secret_hash, text};
+use crate::value::{Target, as_reference, file, is_empty, secret_hash, text};
 
 /// Whether two canonical values of a field are the same.
 pub fn equal(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
@@ -33,8 +33,9 @@ pub fn equal(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
         },
         FieldType::Any => same_json(a, b),
         FieldType::File => same_file(a, b),
+        FieldType::Sink => true,
         FieldType::Datetime => same_instant(a, b),
-        FieldType::Ref => as_reference(a).is_some() && as_reference(a) == as_reference(b),
+        FieldType::Ref => same_target(spec, a, b),
         FieldType::String | FieldType::Date => same_text(spec, a, b),
     }
 }
@@ -94,6 +95,19 @@ fn same_instant(a: &Value, b: &Value) -> bool {
     matches!((instant(a), instant(b)), (Some(x), Some(y)) if x == y)
 }
 
+/// Whether two references lead to the same object. One that this run made goes by its id, which has the parents' before
+/// it; read back, it goes by what names it on the wire.
+fn same_target(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
+    let (Some((_, x)), Some((_, y))) = (as_reference(a), as_reference(b)) else { return false };
+    let local = spec.reference.as_ref().is_some_and(|target| target.by.is_some() && target.depth > 0);
+    match (x, y) {
+        (Target::Id(id), Target::Field(_, name)) | (Target::Field(_, name), Target::Id(id)) if local => {
+            id.rsplit('/').next() == Some(&*name.replace('%', "%25").replace('/', "%2F"))
+        }
+        (x, y) => x == y && as_reference(a).map(|(kind, _)| kind) == as_reference(b).map(|(kind, _)| kind),
+    }
+}
+
 fn same_text(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
     if secret_hash(a).is_some() || secret_hash(b).is_some() {
         return false;
@@ -103,6 +117,19 @@ fn same_text(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
     }
     let (Some(x), Some(y)) = (text(a), text(b)) else { return false };
     plain(spec, &x) == plain(spec, &y)
+}
+
+/// A document with the members of its objects in one order.
+fn sorted(document: &Value) -> Value {
+    match document {
+        Value::Object(members) => {
+            let mut names: Vec<&String> = members.keys().collect();
+            names.sort();
+            names.into_iter().filter_map(|name| Some((name.clone(), sorted(members.get(name)?)))).collect()
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
 }
 
 /// A text as the API would compare it.
@@ -133,6 +160,10 @@ pub fn plain(spec: &FieldSpec, words: &str) -> String {
             }
             Equality::Ip => out.parse::<std::net::IpAddr>().map_or(out, |address| address.to_string()),
             Equality::Html => out.split_whitespace().collect::<Vec<_>>().join(" ").replace("> <", "><"),
+            Equality::Document => match serde_saphyr::from_str::<Value>(&out) {
+                Ok(document) => sorted(&document).to_string(),
+                Err(_) => out,
+            },
         };
     }
     out
@@ -164,9 +195,29 @@ fn equal_lists(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
 
 /// A text that equal items share.
 fn canonical_text(spec: &FieldSpec, value: &Value) -> String {
-    match text(value) {
-        Some(words) => plain(spec, &words),
-        None => value.to_string(),
+    match (spec.ty, value) {
+        // What is empty reads as what is not there; the server's own members tell nothing.
+        (FieldType::Object, Value::Object(members)) if !spec.fields.is_empty() => {
+            let told = spec.fields.iter().filter(|(_, member)| !member.read_only).filter_map(|(name, member)| {
+                let value = or_default(member, members.get(name).unwrap_or(&Value::Null));
+                (!is_empty(value)).then(|| format!("{name}={}", canonical_text(member, value)))
+            });
+            told.collect::<Vec<_>>().join("\u{1f}")
+        }
+        (FieldType::List, Value::Array(items)) => {
+            let any = FieldSpec { ty: FieldType::Any, ..FieldSpec::default() };
+            let inner = spec.items.as_deref().unwrap_or(&any);
+            let mut texts: Vec<String> = items.iter().map(|item| canonical_text(inner, item)).collect();
+            if spec.set {
+                texts.sort_unstable();
+                texts.dedup();
+            }
+            format!("[{}]", texts.join("\u{1e}"))
+        }
+        _ => match text(value) {
+            Some(words) => plain(spec, &words),
+            None => value.to_string(),
+        },
     }
 }
 
@@ -192,6 +243,34 @@ mod tests {
 
     fn of(ty: FieldType) -> FieldSpec {
         FieldSpec { ty, ..FieldSpec::default() }
+    }
+
+    #[test]
+    fn a_set_of_objects_is_compared_by_what_they_say() {
+        let rules = FieldSpec {
+            ty: FieldType::List,
+            set: true,
+            items: Some(Box::new(FieldSpec {
+                fields: [
+                    ("action".to_owned(), of(FieldType::String)),
+                    ("on".to_owned(), FieldSpec { set: true, items: Some(Box::default()), ..of(FieldType::List) }),
+                ]
+                .into(),
+                ..of(FieldType::Object)
+            })),
+            ..FieldSpec::default()
+        };
+        let declared = json!([{"action": "read", "on": ["a", "b"]}, {"action": "write"}]);
+        assert!(equal(
+            &rules,
+            &declared,
+            &json!([{"action": "write", "on": []}, {"on": ["b", "a"], "action": "read"}])
+        ));
+        assert!(!equal(
+            &rules,
+            &declared,
+            &json!([{"action": "write", "on": ["a"]}, {"on": ["b", "a"], "action": "read"}])
+        ));
     }
 
     #[test]

@@ -221,6 +221,10 @@ pub struct Check {
     pub query: IndexMap<String, String>,
     /// Where the answer names the caller.
     pub identity: Option<String>,
+    /// Where the answer has what `lockout.caller` fields are compared with; `id` unless given.
+    pub caller: Option<String>,
+    /// Path of the read that has `caller`, where it is not `path`. A credential that is nobody's may be refused it.
+    pub caller_path: Option<String>,
 }
 
 /// What bodies are wrapped in; paths are dotted member names, none means bare.
@@ -294,6 +298,23 @@ pub struct Errors {
     pub conflict_codes: Vec<String>,
     /// Statuses of passing faults; 429, 502, 503 and 504 unless given.
     pub retry: Vec<u16>,
+    /// Statuses of refusals that mean "no such object" where the message has one of these words, in any case; the read
+    /// or deletion of one object, or a list below one, then finds nothing.
+    pub absent_words: Option<Words>,
+    /// Statuses of refusals that mean "exists already" where the message has one of these words.
+    pub conflict_words: Option<Words>,
+    /// Status of a body that is refused, where it is not the dialect's; the simulated API answers with it.
+    pub invalid: Option<u16>,
+}
+
+/// Refusals that say more in words than by their status.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Words {
+    /// The statuses.
+    pub statuses: Vec<u16>,
+    /// The words, of which the message has one.
+    pub words: Vec<String>,
 }
 
 /// Documented limits, and the headers that tell what is left of them.
@@ -405,6 +426,10 @@ pub struct KindSpec {
     pub archive: Option<Archive>,
     /// Objects without which plumb could not go on: deleting or demoting one is refused.
     pub lockout: Option<Lockout>,
+    /// Objects that wait for a person after they were made.
+    pub pending: Option<Pending>,
+    /// The API makes objects of this kind by itself, through another one.
+    pub appears: Option<Appears>,
     /// Name of the hook that does what data cannot say.
     pub hook: Option<String>,
 }
@@ -435,6 +460,9 @@ pub struct IdSpec {
     pub wire: IdWire,
     /// Field whose value the client chooses as the id (create by PUT).
     pub client: Option<String>,
+    /// The id tells objects of one parent apart only: plumb puts the parent's id and a slash before it. The parent is
+    /// that of `scope`, or the one that the object is inside; paths may name the parents above it by their own fields.
+    pub local: bool,
 }
 
 /// How ids are written in request bodies.
@@ -501,6 +529,8 @@ pub struct Scope {
     pub filter: Option<String>,
     /// The API has no list over all parents.
     pub required: bool,
+    /// Path of the list below one parent, where it is another collection than that of all.
+    pub path: Option<String>,
 }
 
 /// The list call.
@@ -535,12 +565,44 @@ pub struct CallSpec {
     pub without_secrets: IndexMap<String, String>,
     /// Member that the request body is put under, where it differs from the API's; empty for bare.
     pub envelope: Option<String>,
+    /// Paths of objects that are made by another call, the first whose condition holds.
+    pub instead: Vec<Instead>,
+    /// Refused while somebody else has to act first: the action then waits instead of failing.
+    pub waits: Option<Waits>,
     /// The call answers with nothing; what it made is looked up.
     pub answers_nothing: bool,
     /// Statuses that mean success; any 2xx unless given.
     pub success: Vec<u16>,
     /// The answer is `202 Accepted` with a `Location` to poll.
     pub poll: bool,
+    /// Statuses of refusals that pass: what used the object went a moment ago, and the API has not noticed yet.
+    pub busy: Vec<u16>,
+}
+
+/// Another path of a call.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Instead {
+    /// For which objects.
+    pub when: Condition,
+    /// The path.
+    pub path: String,
+}
+
+/// What a refused create waits for: an object of another kind of the same scope that is not ready yet.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Waits {
+    /// The kind.
+    #[serde(rename = "for")]
+    pub kind: String,
+    /// Fields of it by own field: one of the declared ones tells which object it is.
+    pub by: IndexMap<String, String>,
+    /// What it is like while it is waited for.
+    #[serde(rename = "while")]
+    pub condition: Condition,
+    /// Who has to do what, in words.
+    pub message: String,
 }
 
 /// The update call.
@@ -563,6 +625,12 @@ pub struct UpdateSpec {
     pub style: UpdateStyle,
     /// Attribute (or `etag`) that is sent back so that a change in between is refused.
     pub lock: Option<String>,
+    /// A refused lock is tried once more with what is live then, where that does not contradict the plan.
+    pub lock_again: bool,
+    /// Fields that cannot be changed and are sent along all the same, in `style: replaceFields`.
+    pub also: Vec<String>,
+    /// Objects that the call does not take: a change of one is a delete and a create.
+    pub unless: Vec<Condition>,
 }
 
 /// What the body of an update is.
@@ -578,6 +646,9 @@ pub enum UpdateStyle {
     JsonPatch,
     /// The whole object: what is live, with the declared fields laid over.
     Replace,
+    /// The described fields, all of them: what is live, with the declared ones laid over. Nothing else of the answer is
+    /// sent back.
+    ReplaceFields,
 }
 
 /// Calls that take many objects.
@@ -637,6 +708,8 @@ pub enum FieldType {
     Ref,
     /// A file that is uploaded: `{file: PATH}`.
     File,
+    /// Where a value goes that the answer to a create has once, such as a token: `{file: PATH}`.
+    Sink,
     /// Any JSON.
     Any,
 }
@@ -655,7 +728,7 @@ pub struct FieldSpec {
     pub wire: Option<String>,
     /// Other places of an answer's object that have the value: paths such as `relationships.users.data[*].id`.
     pub read: Vec<String>,
-    /// Attribute of creates, where it differs from `wire`. In JSON:API `relationships.NAME.TYPE` sends ids as a
+    /// Attribute of creates, where it differs from `wire`; empty where creates do not take it. In JSON:API `relationships.NAME.TYPE` sends ids as a
     /// relationship, `{"NAME": {"data": [{"type": "TYPE", "attributes": {"id": 1}}]}}`.
     pub create_wire: Option<String>,
     /// File field whose file's name it takes where the manifest leaves it out.
@@ -726,6 +799,66 @@ pub struct FieldSpec {
     pub whole: bool,
     /// Fields whose change makes the server move this one too: where it is declared, it is sent along with them.
     pub moved_by: Vec<String>,
+    /// It is a part of the path alone: neither in bodies nor in answers.
+    pub path_only: bool,
+    /// Query parameter by which creates take it, in place of the body.
+    pub query: Option<String>,
+    /// Creates do not take it: where it is declared, an update follows.
+    pub update_only: bool,
+    /// Only a read of its own has it.
+    pub read_by: Option<ReadBy>,
+    /// What updates that send all described fields send where neither the manifest nor the API has a value.
+    pub fill: Option<Value>,
+    /// Blanks around the text are dropped before it is sent.
+    pub trim: bool,
+    /// Members that an object has by the value of another field.
+    pub variants: Option<Variants>,
+    /// A change of it moves more than the field: a manifest must allow it by `plumb.dev/allow: WORD`.
+    pub consent: Option<Consent>,
+}
+
+/// A read of its own that a field is in.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ReadBy {
+    /// Path of the call (GET).
+    pub path: String,
+    /// Where the answer has the value; the whole of it unless given.
+    pub value: Option<String>,
+}
+
+/// Members that an object has by the value of another field.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Variants {
+    /// The field beside the object that decides.
+    pub field: Option<String>,
+    /// The member of the object that decides.
+    pub member: Option<String>,
+    /// What there is for each of its values.
+    pub of: IndexMap<String, Variant>,
+}
+
+/// What an object has for one value of the deciding field.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Variant {
+    /// Members that it needs.
+    pub required: Vec<String>,
+    /// Members that it may have besides.
+    pub optional: Vec<String>,
+    /// Groups of members of which at least one must be there whole.
+    pub one_of: Vec<Vec<String>>,
+}
+
+/// What a change of a field does besides.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Consent {
+    /// Word of the annotation.
+    pub word: String,
+    /// What the change does, in a sentence that ends `… would …`.
+    pub message: String,
 }
 
 /// Where answers tell about an uploaded file, whose content they do not have: paths such as `attachment-file-size`.
@@ -820,6 +953,8 @@ pub enum Equality {
     Blanks,
     /// HTML whitespace between and around tags.
     Html,
+    /// YAML or JSON texts that say the same.
+    Document,
 }
 
 /// What a reference refers to.
@@ -847,6 +982,13 @@ pub struct RefSpec {
     pub fixed: IndexMap<String, Value>,
     /// The target need not exist before this object (cycles are broken by a later update).
     pub weak: bool,
+    /// How many parents' ids those of the target have before them, which do not go over the wire.
+    #[serde(skip)]
+    pub depth: usize,
+    /// The text of a manifest that names no declared object goes over the wire as it is: it is not looked up.
+    pub as_written: bool,
+    /// A text that names nothing, declared or live, goes over the wire as it is, for the API to judge.
+    pub or_as_written: bool,
 }
 
 /// A condition on an object: `wire` looks into the answer, `field` at the declared or decoded value.
@@ -912,6 +1054,8 @@ pub struct AtMostOne {
     /// What only one of them may fulfil.
     #[serde(rename = "where")]
     pub condition: Condition,
+    /// The API takes it from the former one by itself: the new one is written first, and the former read again.
+    pub moves: bool,
 }
 
 /// Objects without which plumb could not go on: deleting one, or changing it so that it is none any more, is refused.
@@ -922,6 +1066,26 @@ pub struct Lockout {
     pub caller: Option<String>,
     /// The last object of a parent that fulfils this is kept.
     pub last: Option<Condition>,
+    /// Field that shows the end of a key: that of the connection's own credential is kept.
+    pub key_end: Option<String>,
+}
+
+/// Objects that wait for a person: they are listed in every plan until that person acts.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Pending {
+    /// What such an object is like.
+    pub when: Condition,
+    /// Who has to do what, in words.
+    pub message: String,
+}
+
+/// Objects that the API makes by itself, through another one: they are looked for again when their turn comes.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Appears {
+    /// The reference field that names what brings them.
+    pub through: String,
 }
 
 /// Field and value that archive an object.

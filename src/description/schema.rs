@@ -244,7 +244,8 @@ fn exclusion(name: &str, condition: &Condition) -> Option<Value> {
 
 /// The schema of one field, in the form that manifests have it.
 fn field_schema(field: &FieldSpec) -> Value {
-    let mut schema = match field.sensitive {
+    // Of an object, each member says for itself.
+    let mut schema = match field.sensitive.filter(|_| field.fields.is_empty()) {
         Some(Sensitivity::Always) => json!({"$ref": "#/$defs/sensitive"}),
         Some(Sensitivity::Allowed) if !matches!(field.ty, FieldType::Map | FieldType::Object | FieldType::List) => {
             json!({"anyOf": [plain_schema(field), {"$ref": "#/$defs/sensitive"}]})
@@ -350,6 +351,14 @@ fn plain_schema(field: &FieldSpec) -> Value {
             "required": ["file"],
             "additionalProperties": false,
             "properties": {"file": {"type": "string", "description": "Path of the file, from the manifest's folder."}},
+        }),
+        FieldType::Sink => json!({
+            "type": "object",
+            "required": ["file"],
+            "additionalProperties": false,
+            "properties": {
+                "file": {"type": "string", "description": "Path of the file to write, from the manifest's folder."},
+            },
         }),
         FieldType::Any => json!({}),
     }

@@ -4,12 +4,13 @@
 use serde_json::Value;
 
 use super::format::{
-    Condition, Encoding, FieldSpec, FieldType, Format, Immutable, InsideForm, KindSpec, RefSpec, Sensitivity, Verb,
+    Condition, Encoding, FieldSpec, FieldType, Format, Immutable, InsideForm, KindSpec, RefSpec, Sensitivity, Variant,
+    Verb,
 };
 
 /// The type of a field, such as `list of references to User`.
 pub(super) fn type_words(field: &FieldSpec) -> String {
-    if field.always_sensitive() {
+    if field.always_sensitive() && field.fields.is_empty() {
         return "sensitive value".into();
     }
     let words = match (field.ty, &field.reference) {
@@ -47,8 +48,23 @@ fn type_word(ty: FieldType) -> &'static str {
         FieldType::List => "list",
         FieldType::Ref => "reference",
         FieldType::File => "file",
+        FieldType::Sink => "sink",
         FieldType::Any => "any",
     }
+}
+
+/// What an object has in one of its variants.
+fn variant_words(variant: &Variant) -> String {
+    let list = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+    let mut parts: Vec<String> = Vec::new();
+    if !variant.required.is_empty() {
+        parts.push(list(&variant.required));
+    }
+    if !variant.one_of.is_empty() {
+        parts.push(variant.one_of.iter().map(|group| list(group)).collect::<Vec<_>>().join(", or "));
+    }
+    parts.extend(variant.optional.iter().map(|name| format!("perhaps `{name}`")));
+    parts.join(", ")
 }
 
 fn plural_words(field: &FieldSpec) -> String {
@@ -124,7 +140,15 @@ pub(super) fn notes(field: &FieldSpec) -> Vec<String> {
         Some(Immutable::CreateOnly) => say("sent when creating, not compared after".into()),
         None => {}
     }
-    if field.write_only {
+    if let Some(variants) = &field.variants {
+        let decides = variants.field.as_ref().or(variants.member.as_ref()).cloned().unwrap_or_default();
+        let each = variants.of.iter().map(|(word, variant)| format!("`{word}`: {}", variant_words(variant)));
+        say(format!("its members follow from `{decides}` ({})", each.collect::<Vec<_>>().join("; ")));
+    }
+    if let Some(consent) = &field.consent {
+        say(format!("a change needs `plumb.dev/allow: {}`", consent.word));
+    }
+    if field.write_only && field.ty != FieldType::Sink {
         say("never read back".into());
     }
     if field.set {

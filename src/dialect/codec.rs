@@ -62,7 +62,7 @@ pub fn decode(field: &FieldSpec, wire: &Value, seal: &dyn Fn(&str) -> Value) -> 
             }
             (other, _) => other.clone(),
         },
-        FieldType::Datetime | FieldType::File | FieldType::Any => wire.clone(),
+        FieldType::Datetime | FieldType::File | FieldType::Sink | FieldType::Any => wire.clone(),
     }
 }
 
@@ -285,6 +285,13 @@ fn encode_ref(spec: Option<&RefSpec>, target: &Target, encoder: &Encoder<'_>) ->
         Target::Id(id) | Target::Field(_, id) => id.clone(),
         Target::New(address) => (encoder.id)(address).ok_or_else(|| EncodeError::Unresolved(address.clone()))?,
     };
+    // The parent's id before it is plumb's own.
+    let id = match (spec.is_some_and(|spec| spec.depth > 0), target) {
+        (true, Target::Id(_) | Target::New(_)) => {
+            id.rsplit('/').next().unwrap_or_default().replace("%2F", "/").replace("%25", "%")
+        }
+        _ => id,
+    };
     if let Some(prefix) = spec.and_then(|spec| spec.wire_prefix.as_deref()) {
         return Ok(Value::String(format!("{prefix}{id}")));
     }
@@ -323,10 +330,11 @@ pub fn encode_fields(
     let mut places: Vec<(&str, &FieldSpec, &Value)> = Vec::new();
     for (name, value) in fields {
         let Some(spec) = specs.get(name) else { continue };
-        if spec.not_sent || spec.read_only {
+        if spec.not_sent || spec.read_only || spec.path_only || spec.query.is_some() {
             continue;
         }
         let wire_name = match (&spec.create_wire, creating) {
+            (Some(place), true) if place.is_empty() => continue,
             (Some(place), true) => place.as_str(),
             _ => spec.wire_name(),
         };

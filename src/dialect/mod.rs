@@ -8,6 +8,6 @@ mod row;
 pub use body::{BulkRow, Embedded, bulk_body, bulk_delete_body, create_body, update_body};
 pub use codec::{EncodeError, Encoder, ReadFile, decode, encode_fields, encode_value};
 pub use row::{
-    Decoded, Mismatch, Page, attribute, decode_row, error_text, errors_in_success, id_of, included, is_conflict, one,
-    page, read_from, row_id, slim, wire_condition,
+    Decoded, Mismatch, Page, attribute, decode_row, error_text, errors_in_success, id_of, included, is_absence,
+    is_conflict, one, page, read_from, row_id, slim, wire_condition,
 };

@@ -8,7 +8,7 @@ use super::codec::decode;
 use crate::{
     description::{
         Api, Kind,
-        format::{Condition, DialectName, FieldType, FileSpec, Paging},
+        format::{Condition, DialectName, FieldType, FileSpec, Paging, Words},
     },
     value::{Fields, Target, at_path, get_path, get_path_mut, is_empty, reference, text},
 };
@@ -45,9 +45,7 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<
         DialectName::Jsonapi => Some("data"),
         DialectName::Rest => api.spec.envelope.many.as_deref(),
     });
-    let number = |paths: &[String]| {
-        paths.iter().filter_map(|path| get_path(&body, path)).find_map(|value| text(value)?.parse::<u64>().ok())
-    };
+    let number = |paths: &[String]| count(paths, &body);
     let (total, total_pages) = (number(&paging.total), number(&paging.total_pages));
     let mut next = None;
     let mut ended = false;
@@ -81,6 +79,10 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<
         {
             vec![row.take()]
         }
+        // An empty list may be null where the answer says that there is nothing, and an empty object: so the samples of
+        // one reference show it.
+        Some(Value::Null) if total == Some(0) => Vec::new(),
+        Some(Value::Object(map)) if map.is_empty() && found.is_some() => Vec::new(),
         _ => {
             let list = path.and_then(|path| get_path(&body, path));
             return Err(mismatch(path, list, &body, "a list"));
@@ -143,6 +145,11 @@ pub fn read_from<S: std::hash::BuildHasher>(kind: &Kind, fields: &HashSet<String
     };
     // A name may have dots of its own.
     paths.iter().flat_map(|path| [head(path), path.replace('-', "_")]).collect()
+}
+
+/// The number at the first of some paths that has one.
+fn count(paths: &[String], body: &Value) -> Option<u64> {
+    paths.iter().filter_map(|path| get_path(body, path)).find_map(|value| text(value)?.parse::<u64>().ok())
 }
 
 /// Reads an answer that holds one object.
@@ -234,6 +241,7 @@ pub struct Decoded {
 /// The id that an object goes by: its row's own, a singleton's kind, or the key of an entry that has no id.
 pub fn row_id(kind: &Kind, row: &Value) -> Option<String> {
     match (kind.spec.singleton, id_of(kind, row)) {
+        (true, _) if kind.spec.id.local => Some(kind.name.clone()),
         (_, Some(id)) => Some(id),
         (true, None) => Some(kind.name.clone()),
         (false, None) => kind.inside().and_then(|_| key_as_id(kind, row)),
@@ -245,7 +253,7 @@ pub fn decode_row(kind: &Kind, row: &Value, seal: &dyn Fn(&str) -> Value) -> Opt
     let id = row_id(kind, row)?;
     let mut fields = Fields::new();
     for (name, field) in &kind.spec.fields {
-        if field.write_only {
+        if field.write_only || field.path_only || field.read_by.is_some() {
             continue;
         }
         if field.ty == FieldType::Ref
@@ -358,8 +366,10 @@ pub fn error_text(api: &Api, body: &[u8]) -> Option<String> {
     let mut parts: Vec<String> = Vec::new();
     if let Some(errors) = value.get("errors").and_then(Value::as_array) {
         for error in errors {
-            let title = error.get("title").and_then(text);
-            let detail = error.get("detail").and_then(text).or_else(|| text(error));
+            let title = error.get("title").or_else(|| error.get("message")).and_then(text);
+            let details = error.get("details").and_then(Value::as_array).into_iter().flatten().filter_map(text);
+            let details = Some(details.collect::<Vec<_>>().join("; ")).filter(|words| !words.is_empty());
+            let detail = error.get("detail").and_then(text).or(details).or_else(|| text(error));
             let pointer = get_path(error, "source.pointer").and_then(text);
             let said = match (title, detail) {
                 (Some(title), Some(detail)) if title != detail => format!("{title}: {detail}"),
@@ -398,9 +408,21 @@ fn error_code(api: &Api, value: &Value) -> Option<String> {
         .find_map(|path| at_path(value, path).as_ref().and_then(text))
 }
 
+/// Whether an error answer means that there is no such object.
+pub fn is_absence(api: &Api, status: u16, body: &[u8]) -> bool {
+    api.spec.errors.absent.contains(&status) || says(api, api.spec.errors.absent_words.as_ref(), status, body)
+}
+
+/// Whether a refusal has one of some words in its message.
+fn says(api: &Api, words: Option<&Words>, status: u16, body: &[u8]) -> bool {
+    let Some(words) = words.filter(|words| words.statuses.contains(&status)) else { return false };
+    let said = error_text(api, body).unwrap_or_default().to_lowercase();
+    words.words.iter().any(|word| said.contains(&word.to_lowercase()))
+}
+
 /// Whether an error answer means that the object exists already.
 pub fn is_conflict(api: &Api, status: u16, body: &[u8]) -> bool {
-    if api.spec.errors.conflict.contains(&status) {
+    if api.spec.errors.conflict.contains(&status) || says(api, api.spec.errors.conflict_words.as_ref(), status, body) {
         return true;
     }
     serde_json::from_slice::<Value>(body)

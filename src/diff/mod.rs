@@ -16,7 +16,7 @@ use crate::{
         format::{FieldSpec, FieldType, Immutable},
         plain,
     },
-    value::{Fields, has_secret, is_empty, text},
+    value::{Fields, Target, as_reference, has_secret, is_empty, text},
 };
 
 /// How a value differs.
@@ -134,6 +134,11 @@ pub fn holds(
     let null = Value::Null;
     let value = desired.get(name).or_else(|| live.get(name)).unwrap_or(&null);
     let spec = specs.get(name).cloned().unwrap_or_default();
+    // A reference is compared by what names its target on the wire.
+    if let Some((_, Target::Field(_, words) | Target::Id(words))) = as_reference(value) {
+        let among = |list: &[Value]| list.iter().any(|other| text(other).as_ref() == Some(&words));
+        return (condition.one_of.is_empty() || among(&condition.one_of)) && !among(&condition.not_in);
+    }
     (condition.one_of.is_empty() || condition.one_of.iter().any(|other| equal(&spec, other, value)))
         && (condition.not_in.is_empty() || !condition.not_in.iter().any(|other| equal(&spec, other, value)))
         && (!condition.present || !is_empty(value))

@@ -149,7 +149,10 @@ fn name(api: &str, kind: &str, name: &str) -> Name {
 
 /// The text of an object's name-like key field.
 fn named(object: &Manifest) -> Option<String> {
-    text(object.spec.get(object.kind.spec.name_field.as_ref()?)?)
+    let spec = &object.kind.spec;
+    let plain = |field: &&String| object.kind.field(field).is_some_and(|field| field.reference.is_none());
+    let fields = spec.name_field.iter().chain(spec.key.last().filter(plain));
+    fields.filter_map(|field| object.spec.get(field)).find(|name| name.is_string()).and_then(text)
 }
 
 /// The fields that an object's key has besides its name.
@@ -157,7 +160,12 @@ fn parts(object: &Manifest) -> Vec<Part> {
     let spec = &object.kind.spec;
     let scope = spec.scope.as_ref().map(|scope| &scope.field);
     let mut out: Vec<Part> = Vec::new();
-    for field in spec.key.iter().chain(scope).filter(|field| spec.name_field.as_ref() != Some(field)) {
+    for field in spec
+        .key
+        .iter()
+        .chain(scope)
+        .filter(|field| spec.name_field.as_ref() != Some(field) && spec.key.last() != Some(field))
+    {
         if !out.iter().any(|part| part.field == *field) {
             let target = object.kind.field(field).and_then(|field| field.reference.as_ref()?.kind.clone());
             out.push(Part { field: field.clone(), target });

@@ -11,6 +11,8 @@ use serde_json::Value;
 use super::{
     LiveObject, Standing,
     observe::{Observer, item_vars},
+    remote::Remote,
+    rows::qualify,
 };
 use crate::{
     description::format::FieldSpec,
@@ -22,11 +24,12 @@ use crate::{
     dialect::decode_row,
     http::HttpError,
     manifest::{Manifest, Reconcile},
-    value::{Fields, secret_hash, value_from},
+    value::{Fields, has_secret},
 };
 
-/// What reading one live object for one declared one gave.
-type Detail = (usize, usize, Result<Option<(Value, Vec<Value>)>, HttpError>);
+/// What reading one live object for one declared one gave: its row, where that was needed, and fields with a read of
+/// their own.
+type Detail = (usize, usize, Result<Option<(Option<Value>, Fields)>, HttpError>);
 
 impl Observer<'_> {
     /// Reads object by object where a declared field is not in the list's items, or cut there.
@@ -38,7 +41,8 @@ impl Observer<'_> {
             }
             if let Standing::Known(Some(live)) = self.out.standing[index]
                 && let Some(there) = self.out.objects.get(live)
-                && needs_detail(object, &self.out.canonical[index], there)
+                && (needs_detail(object, &self.out.canonical[index], there)
+                    || needs_more(object, &self.out.canonical[index]))
             {
                 wanted.insert(live, index);
             }
@@ -49,8 +53,7 @@ impl Observer<'_> {
                 let object = &this.out.objects[live];
                 let Some(remote) = this.remotes.get(&*object.connection) else { return (live, index, Ok(None)) };
                 (this.tell)(&object.connection, &object.kind.name);
-                let vars = item_vars(&object.kind, &object.id, object.parent.as_deref(), Some(&object.fields));
-                (live, index, remote.get(&object.kind, &vars, &[]).await)
+                (live, index, this.read_detail(remote, object, index).await)
             })
             .buffer_unordered(16)
             .collect()
@@ -59,16 +62,20 @@ impl Observer<'_> {
         results.sort_by_key(|(live, ..)| *live);
         for (live, index, result) in results {
             match result {
-                Ok(Some((row, _))) => {
+                Ok(Some((row, more))) => {
                     let seal = self.seal;
-                    if let Some(object) = self.out.objects.get_mut(live)
-                        && let Some(decoded) = decode_row(&object.kind, &row, &seal)
-                    {
-                        object.fields.extend(decoded.fields);
-                        object.detailed = true;
-                        if object.raw.is_some() {
-                            object.raw = Some(row);
+                    if let Some(object) = self.out.objects.get_mut(live) {
+                        if let Some(row) = row
+                            && let Some(mut decoded) = decode_row(&object.kind, &row, &seal)
+                        {
+                            qualify(&object.kind, object.parent.as_deref(), &mut decoded.fields);
+                            object.fields.extend(decoded.fields);
+                            object.detailed = true;
+                            if object.raw.is_some() {
+                                object.raw = Some(row);
+                            }
                         }
+                        object.fields.extend(more);
                     }
                     let specs = self.out.refined.get(&index).cloned();
                     let hook = self.manifests.objects[index].kind.spec.hook.as_deref().and_then(hook::find);
@@ -93,6 +100,27 @@ impl Observer<'_> {
         self.unreadable_secrets();
     }
 
+    /// Reads one object, and what has a read of its own, as far as a declared one needs them.
+    async fn read_detail(
+        &self,
+        remote: &Remote,
+        object: &LiveObject,
+        index: usize,
+    ) -> Result<Option<(Option<Value>, Fields)>, HttpError> {
+        let (declared, canonical) = (&self.manifests.objects[index], &self.out.canonical[index]);
+        let vars = item_vars(&object.kind, &object.id, object.parent.as_deref(), Some(&object.fields));
+        let mut row = None;
+        if needs_detail(declared, canonical, object) {
+            match remote.get(&object.kind, &vars, &[]).await? {
+                Some((read, _)) => row = Some(read),
+                None => return Ok(None),
+            }
+        }
+        let wanted = |name: &str| canonical.contains_key(name);
+        let more = remote.read_by(&object.kind, &vars, &wanted, self.seal).await?;
+        Ok(Some((row, more)))
+    }
+
     /// Whether all that an object was read for by itself is sensitive.
     fn only_secrets(&self, index: usize, live: usize) -> bool {
         let (object, there) = (&self.manifests.objects[index], &self.out.objects[live]);
@@ -111,7 +139,7 @@ impl Observer<'_> {
             let Some(live) = self.out.live(index) else { continue };
             for (name, value) in &self.out.canonical[index] {
                 let Some(spec) = object.kind.field(name) else { continue };
-                if (secret_hash(value).is_some() || value_from(value).is_some())
+                if has_secret(value)
                     && spec.on_get_only
                     && !spec.write_only
                     && live.detailed
@@ -132,6 +160,11 @@ impl Observer<'_> {
     }
 }
 
+/// Whether a declared field has a read of its own.
+fn needs_more(object: &Manifest, canonical: &Fields) -> bool {
+    canonical.keys().any(|name| object.kind.field(name).is_some_and(|field| field.read_by.is_some()))
+}
+
 fn needs_detail(object: &Manifest, canonical: &Fields, live: &LiveObject) -> bool {
     let kind = &live.kind;
     if live.detailed || !kind.can(Verb::Get) {
@@ -139,7 +172,7 @@ fn needs_detail(object: &Manifest, canonical: &Fields, live: &LiveObject) -> boo
     }
     canonical.iter().any(|(name, value)| {
         let Some(spec) = object.kind.field(name) else { return false };
-        if spec.write_only || spec.not_sent {
+        if spec.write_only || spec.not_sent || spec.path_only || spec.read_by.is_some() {
             return false;
         }
         let there = live.fields.get(name);

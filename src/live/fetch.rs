@@ -1,7 +1,7 @@
 //! What is needed → reads: each collection once, over all parents or parent by parent, whichever takes fewer pages.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -51,10 +51,18 @@ impl Observer<'_> {
                         jobs.push(Job::Kind { connection, kind, scope: Some(scope), parents: Vec::new() });
                     }
                 }
+                Some(Choice::Apart { whole, scopes }) => {
+                    let scopes = whole.then_some(None).into_iter().chain(scopes.into_iter().map(Some));
+                    for scope in scopes {
+                        let (connection, kind) = (connection.clone(), kind.clone());
+                        jobs.push(Job::Kind { connection, kind, scope, parents: Vec::new() });
+                    }
+                }
                 None => {}
             }
         }
         jobs.retain(|job| !self.read.contains_key(&job.collection()));
+        self.drop_twins(&mut jobs);
         if jobs.is_empty() {
             return false;
         }
@@ -77,6 +85,35 @@ impl Observer<'_> {
         true
     }
 
+    /// Kinds whose objects are rows of the same list, such as members of an account and the users that they are.
+    fn twins(&self, connection: &Arc<str>, kind: &Kind) -> Vec<Arc<Kind>> {
+        let Some(remote) = self.remotes.get(&**connection) else { return Vec::new() };
+        let list = |kind: &Kind| {
+            let spec = &kind.spec.list;
+            let plain = spec.paging.is_none() && spec.include.is_empty() && spec.items.is_none();
+            let filter = kind.spec.scope.as_ref().map(|scope| (scope.field.clone(), scope.filter.clone()));
+            let path = spec.path.clone().unwrap_or_else(|| kind.spec.path.clone());
+            (plain && can_list(kind) && kind.inside().is_none()).then(|| (path, spec.query.clone(), filter))
+        };
+        let Some(own) = list(kind) else { return Vec::new() };
+        let others = remote.api.kinds.values().filter(|other| other.name != kind.name);
+        others.filter(|other| list(other).is_some_and(|list| list == own)).cloned().collect()
+    }
+
+    /// Drops reads of lists that another job reads too.
+    fn drop_twins(&self, jobs: &mut Vec<Job>) {
+        let mut taken: BTreeSet<Collection> = BTreeSet::new();
+        jobs.retain(|job| {
+            let Job::Kind { connection, kind, .. } = job else { return true };
+            if taken.contains(&job.collection()) {
+                return false;
+            }
+            let of = |twin: Arc<Kind>| Collection { kind: twin.name.clone(), ..job.collection() };
+            taken.extend(self.twins(connection, kind).into_iter().map(of));
+            true
+        });
+    }
+
     /// Whether to list a kind over all parents or parent by parent; nothing while too little is known.
     pub(super) fn choose(
         &self,
@@ -86,6 +123,11 @@ impl Observer<'_> {
         forced: bool,
     ) -> Option<Choice> {
         let Some(scope) = &kind.spec.scope else { return Some(Choice::All { parents: Vec::new() }) };
+        if scope.path.is_some() {
+            // What is below a parent is another collection than the whole.
+            let scopes: BTreeSet<String> = asked.iter().flatten().cloned().collect();
+            return Some(Choice::Apart { whole: asked.contains(&None), scopes });
+        }
         if scope.required {
             return Some(Choice::Each(asked.into_iter().flatten().collect()));
         }
@@ -121,7 +163,8 @@ impl Observer<'_> {
         match job {
             Job::Kind { connection, kind, scope, parents } => {
                 let include = self.includes(connection, &kind.name, false);
-                let keep = self.kept(connection, kind);
+                let twins = self.twins(connection, kind);
+                let keep = twins.iter().map(|twin| self.kept(connection, twin)).fold(self.kept(connection, kind), both);
                 let below = |id: Option<&String>| {
                     let mut asked = ListQuery { include: include.clone(), keep: keep.clone(), ..ListQuery::default() };
                     if let (Some(scoped), Some(id)) = (&kind.spec.scope, id) {
@@ -133,9 +176,9 @@ impl Observer<'_> {
                     asked
                 };
                 let limit = if parents.is_empty() { usize::MAX } else { parents.len().saturating_add(1) };
-                let absent = |error: &HttpError| {
-                    error.status().is_some_and(|status| remote.api.spec.errors.absent.contains(&status))
-                };
+                // A parent that is there has the collection, or the server does not offer it: that is no empty list.
+                let absent =
+                    |error: &HttpError| remote.is_absent(error) && !self.has_parent(kind, connection, scope.as_ref());
                 match remote.list_within(kind, &below(scope.as_ref()), limit).await {
                     Ok(Some(listing)) => return Ok(Answers { listing, ..Answers::default() }),
                     Ok(None) => {}
@@ -181,6 +224,16 @@ impl Observer<'_> {
                 Ok(Answers { one: found, ..Answers::default() })
             }
         }
+    }
+
+    /// Whether the parent that a list is limited to is there as far as anybody knows.
+    fn has_parent(&self, kind: &Kind, connection: &Arc<str>, scope: Option<&String>) -> bool {
+        let target = kind.spec.scope.as_ref().and_then(|scope| kind.field(&scope.field)?.reference.as_ref());
+        let (Some(target), Some(id)) = (target, scope) else { return false };
+        let parent = target.kind.clone().unwrap_or_default();
+        let slot = (connection.clone(), parent.clone(), id.clone());
+        let gone = self.out.gone.contains(&slot) || self.out.complete.contains(&(connection.clone(), parent));
+        self.out.by_id.contains_key(&slot) || (target.as_written && !gone)
     }
 
     pub(super) fn includes(&self, connection: &Arc<str>, kind: &str, on_get: bool) -> Vec<String> {
@@ -237,6 +290,15 @@ impl Observer<'_> {
                 if scope.is_none() && answers.scopes.is_empty() {
                     self.out.complete.insert((connection.clone(), kind.name.clone()));
                 }
+                for twin in self.twins(&connection, kind).into_iter().filter(|_| answers.scopes.is_empty()) {
+                    let own = Collection { kind: twin.name.clone(), ..job.collection() };
+                    if self.read.insert(own, Ok(())).is_none() {
+                        if scope.is_none() {
+                            self.out.complete.insert((connection.clone(), twin.name.clone()));
+                        }
+                        self.add_rows(&connection, &twin, scope.as_deref(), answers.listing.clone());
+                    }
+                }
                 self.add_rows(&connection, kind, scope.as_deref(), answers.listing);
             }
             Job::Children { kind, parent_kind, parent, .. } => {
@@ -265,7 +327,8 @@ impl Observer<'_> {
                 };
                 match answers.one {
                     Some((row, _)) => {
-                        if let Some(index) = self.add_row(&connection, &kind, &row, parent.as_deref())
+                        let above = parent.as_deref().or_else(|| kind.parent_in(id));
+                        if let Some(index) = self.add_row(&connection, &kind, &row, above)
                             && let Some(object) = self.out.objects.get_mut(index)
                         {
                             object.detailed = true;
@@ -280,12 +343,19 @@ impl Observer<'_> {
     }
 }
 
+/// The attributes that are kept for one kind or the other; all of them where one keeps all.
+fn both(one: Option<Arc<HashSet<String>>>, other: Option<Arc<HashSet<String>>>) -> Option<Arc<HashSet<String>>> {
+    Some(Arc::new(one?.union(&*other?).cloned().collect()))
+}
+
 /// How a kind is listed.
 pub(super) enum Choice {
     /// Over all parents, unless reading it below each of these takes fewer pages.
     All { parents: Vec<String> },
     /// Parent by parent.
     Each(Vec<String>),
+    /// The collection of those without a parent, and that below each of these.
+    Apart { whole: bool, scopes: BTreeSet<String> },
 }
 
 /// One read.

@@ -67,16 +67,20 @@ fn key_of(
     }
     let only = names.len() == 1 && kind.spec.inside.is_some();
     let mut told = kind.spec.singleton;
+    // What has another key to go by goes by a whole one.
+    let whole = |name: &String| !kind.spec.key_fallbacks.is_empty() && !kind.spec.key_optional.contains(name);
     for name in names {
         let spec = specs.get(name)?;
         key.push(JOIN);
         match fields.get(name) {
+            // What absence reads as is no part of the key.
+            Some(value) if spec.default.as_ref() == Some(value) && !spec.required => {}
             Some(value) if !is_empty(value) => {
                 key.push_str(&part(spec, value)?);
                 told = true;
             }
             // A part may be empty, such as a first name; the whole key may not.
-            _ if only || spec.required => return None,
+            _ if only || spec.required || whole(name) => return None,
             _ => {}
         }
     }
@@ -131,6 +135,14 @@ pub fn natural_key(kind: &Kind, specs: &Specs, parent: Option<&str>, fields: &Fi
             let parts = hook.key(refined, fields.get(hook.field()).unwrap_or(&null))?;
             hook_key(kind, fields, &parts)
         }
+    }
+}
+
+/// Every natural key of an object, hooks included: the one that it goes by, and each other whose fields it has.
+pub fn natural_keys(kind: &Kind, specs: &Specs, parent: Option<&str>, fields: &Fields) -> Vec<String> {
+    match kind.spec.hook {
+        None => all_keys(kind, &kind.spec.fields, parent, fields),
+        Some(_) => natural_key(kind, specs, parent, fields).into_iter().collect(),
     }
 }
 

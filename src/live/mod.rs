@@ -21,10 +21,11 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::Value;
 
 pub use self::{
-    keys::{KeyIndex, natural_key, shown_key},
+    keys::{KeyIndex, natural_key, natural_keys, shown_key},
     observe::{ObserveOptions, Observer, item_vars},
     records::{record_of, record_sources},
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
+    rows::qualify,
     survey::{Depth, Place, Surveyed, each_reference},
 };
 use crate::{

@@ -257,7 +257,8 @@ impl<'a> Observer<'a> {
             let by_default = !(record.adopted || kind.spec.contains || kind.spec.delete_loses.is_some());
             let deleted = record.deletion_policy == Some(DeletionPolicy::Delete)
                 || (record.deletion_policy.is_none() && by_default);
-            if deleted && kind.inside().is_none() && kind.can(Verb::Delete) {
+            let there = self.out.by_id.contains_key(&slot_of(&connection, &kind, record.parent.as_deref(), &record.id));
+            if deleted && there && kind.inside().is_none() && kind.can(Verb::Delete) {
                 self.contents(&connection, &kind, record, &mut needs);
             }
             if let (Some(_), Some(parent)) = (kind.inside(), &record.parent) {
@@ -370,7 +371,8 @@ impl<'a> Observer<'a> {
         let known = if parent_new || (scope_new && object.annotations.external_id.is_none()) {
             None
         } else {
-            self.collection_of(index, &kind, &connection, parent_id.as_deref(), scope_id.as_deref(), record.as_ref())?;
+            let at = (parent_id.as_deref(), scope_id.as_deref());
+            self.collection_of(index, &kind, &connection, at, &canonical, record.as_ref())?;
             self.find_live(
                 index,
                 &kind,
@@ -378,6 +380,7 @@ impl<'a> Observer<'a> {
                 &canonical,
                 specs.as_deref(),
                 parent_id.as_deref(),
+                scope_id.as_deref(),
                 record.as_ref(),
             )?
         };
@@ -407,8 +410,8 @@ impl<'a> Observer<'a> {
         index: usize,
         kind: &Arc<Kind>,
         connection: &Arc<str>,
-        parent: Option<&str>,
-        scope: Option<&str>,
+        (parent, scope): (Option<&str>, Option<&str>),
+        canonical: &Fields,
         record: Option<&Record>,
     ) -> Result<(), Stop> {
         let object = &self.manifests.objects[index];
@@ -418,13 +421,15 @@ impl<'a> Observer<'a> {
             return self.children_read(connection, &kind.name, &parent_kind, &parent);
         }
         if kind.spec.singleton {
-            let id = kind.name.clone();
-            return self.one_read(connection, kind, &id, None);
+            let id = kind.full_id(scope, &kind.name);
+            return self.one_read(connection, kind, &id, scope);
         }
         if !can_list(kind) {
-            return match record {
-                Some(record) => self.one_read(connection, kind, &record.id, record.parent.as_deref()),
-                None => Ok(()),
+            let known = kind.id_by_fields(scope, canonical).filter(|_| kind.can(Verb::Get));
+            return match (record, known) {
+                (Some(record), _) => self.one_read(connection, kind, &record.id, record.parent.as_deref()),
+                (None, Some(id)) => self.one_read(connection, kind, &id, scope),
+                (None, None) => Ok(()),
             };
         }
         self.kind_read(connection, kind, scope)
@@ -437,7 +442,9 @@ impl<'a> Observer<'a> {
             parent_kind: String::new(),
             scope: scope.map(str::to_owned),
         };
-        let found = self.read.get(&of(None)).or_else(|| scope.and_then(|scope| self.read.get(&of(Some(scope)))));
+        let apart = kind.spec.scope.as_ref().is_some_and(|scope| scope.path.is_some());
+        let whole = self.read.get(&of(None)).filter(|_| !apart || scope.is_none());
+        let found = whole.or_else(|| scope.and_then(|scope| self.read.get(&of(Some(scope)))));
         match found {
             Some(Ok(())) => Ok(()),
             Some(Err(())) => Err(Stop::Fail(Vec::new())),
@@ -499,6 +506,7 @@ impl<'a> Observer<'a> {
         canonical: &Fields,
         specs: Option<&Specs>,
         parent: Option<&str>,
+        scope: Option<&str>,
         record: Option<&Record>,
     ) -> Result<Option<usize>, Stop> {
         let object = &self.manifests.objects[index];
@@ -512,7 +520,7 @@ impl<'a> Observer<'a> {
             }
             if let Some(id) = &object.annotations.external_id
                 && object.parent.is_none()
-                && *id != record.id
+                && kind.spoken_id(scope, id) != record.id
             {
                 let message = format!(
                     "`plumb.dev/external-id` is `{id}`, and the inventory says that this manifest owns `{}`.",
@@ -523,8 +531,9 @@ impl<'a> Observer<'a> {
                         .hint(format!("Take the annotation away, or `plumb forget {}` first.", object.address)),
                 ]));
             }
-            let id = if kind.spec.singleton { &kind.name } else { &record.id };
-            if let Some(live) = self.out.by_id.get(&id_of(id)).copied().or_else(|| self.singleton(kind, connection)) {
+            let id = if kind.spec.singleton && !kind.spec.id.local { &kind.name } else { &record.id };
+            let there = self.out.by_id.get(&id_of(id)).copied();
+            if let Some(live) = there.or_else(|| self.singleton(kind, connection, scope)) {
                 self.out.found[index] = Some(Found::Owned);
                 return Ok(Some(live));
             }
@@ -541,12 +550,13 @@ impl<'a> Observer<'a> {
         if let Some(id) =
             object.annotations.external_id.as_deref().filter(|_| object.parent.is_none() && record.is_none())
         {
+            let id = &*kind.spoken_id(scope, id);
             if let Some(live) = self.out.by_id.get(&id_of(id)) {
                 self.out.found[index] = Some(Found::ExternalId);
                 return Ok(Some(*live));
             }
             if kind.can(Verb::Get) {
-                self.one_read(connection, kind, id, parent)?;
+                self.one_read(connection, kind, id, parent.or(scope.filter(|_| kind.spec.id.local)))?;
                 if let Some(live) = self.out.by_id.get(&id_of(id)) {
                     self.out.found[index] = Some(Found::ExternalId);
                     return Ok(Some(*live));
@@ -563,8 +573,9 @@ impl<'a> Observer<'a> {
             return Err(Stop::Fail(vec![place]));
         }
         if kind.spec.singleton {
-            self.out.found[index] = Some(Found::Key);
-            return Ok(self.singleton(kind, connection));
+            let there = self.singleton(kind, connection, scope);
+            self.out.found[index] = there.map(|_| Found::Key);
+            return Ok(there);
         }
         let candidates = self.candidates(object, kind, connection, canonical, specs, parent);
         let free: Vec<usize> = self.narrow_extra(kind, canonical, candidates);
@@ -621,9 +632,13 @@ impl<'a> Observer<'a> {
         }
     }
 
-    pub(super) fn singleton(&self, kind: &Kind, connection: &Arc<str>) -> Option<usize> {
+    pub(super) fn singleton(&self, kind: &Kind, connection: &Arc<str>, scope: Option<&str>) -> Option<usize> {
         if !kind.spec.singleton {
             return None;
+        }
+        if kind.spec.id.local {
+            let id = kind.full_id(scope, &kind.name);
+            return self.out.by_id.get(&slot_of(connection, kind, None, &id)).copied();
         }
         self.out.objects.iter().position(|live| live.connection == *connection && *live.kind == *kind)
     }
@@ -711,7 +726,11 @@ pub(super) fn slot_of(
     parent: Option<&str>,
     id: &str,
 ) -> (Arc<str>, String, String) {
-    let id = if kind.inside().is_some() { format!("{}/{id}", parent.unwrap_or_default()) } else { id.to_owned() };
+    let id = if kind.inside().is_some() && !kind.spec.id.local {
+        format!("{}/{id}", parent.unwrap_or_default())
+    } else {
+        id.to_owned()
+    };
     (connection.clone(), kind.name.clone(), id)
 }
 

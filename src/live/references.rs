@@ -40,7 +40,7 @@ impl Observer<'_> {
         let mut later: Vec<&Use> = Vec::new();
         for found_use in uses {
             match &found_use.target {
-                Meaning::Live(Selector::Plain(_) | Selector::Key(_)) => later.push(found_use),
+                Meaning::Live(Selector::Plain(_) | Selector::Key(_) | Selector::Id(_)) => later.push(found_use),
                 _ => match self.resolve_use(index, specs, found_use, &Fields::new()) {
                     Ok(value) => {
                         found.insert(found_use.pointer.clone(), value);
@@ -56,6 +56,7 @@ impl Observer<'_> {
         while !open.is_empty() {
             let mut siblings = beside.clone();
             siblings.extend(map_references(specs, spec, &|pointer| found.get(pointer).cloned()));
+            self.add_above(index, &mut siblings);
             let waiting: HashSet<&str> =
                 uses.iter().map(|one| one.pointer.as_str()).filter(|pointer| !found.contains_key(*pointer)).collect();
             let mut left = Vec::new();
@@ -98,6 +99,45 @@ impl Observer<'_> {
         Ok(map_references(specs, spec, &|pointer| found.get(pointer).cloned()))
     }
 
+    /// Adds what an object is below, under the names that its parents have for it.
+    fn add_above(&self, index: usize, siblings: &mut Fields) {
+        let object = &self.manifests.objects[index];
+        let Some(remote) = self.remotes.get(&object.connection) else { return };
+        let scope_of = |kind: &Kind| kind.spec.scope.as_ref().map(|scope| scope.field.clone());
+        let (mut kind, mut from) = (object.kind.clone(), None);
+        if let Some(parent) = object.parent {
+            kind = self.manifests.objects[parent].kind.clone();
+            from = Some(parent);
+        }
+        while let Some(field) = scope_of(&kind) {
+            let known = match from {
+                Some(parent) => self.out.canonical.get(parent).and_then(|fields| fields.get(&field)),
+                None => siblings.get(&field),
+            };
+            let Some(value) = known.cloned() else { return };
+            siblings.entry(field.clone()).or_insert_with(|| value.clone());
+            let Some((target, place)) = as_reference(&value) else { return };
+            let Some(above) = remote.api.kind(target).cloned() else { return };
+            let Some(upper) = scope_of(&above) else { return };
+            match place {
+                Target::Id(id) => {
+                    let kind = above.field(&upper).and_then(|field| field.reference.as_ref()?.kind.clone());
+                    let (Some(parent), Some(kind)) = (above.parent_in(&id), kind) else { return };
+                    siblings.entry(upper).or_insert_with(|| reference(&kind, &Target::Id(parent.to_owned())));
+                    from = None;
+                }
+                Target::New(address) => {
+                    from = address.parse().ok().and_then(|address| self.graph.names.address(&address));
+                    if from.is_none() {
+                        return;
+                    }
+                }
+                Target::Field(..) => return,
+            }
+            kind = above;
+        }
+    }
+
     /// Pointers to the siblings that complete a use's short key.
     fn completed_by(&self, index: usize, specs: &Specs, found: &Use) -> impl Iterator<Item = String> + use<> {
         let target = field_at(specs, &found.pointer).and_then(|field| field.reference.as_ref());
@@ -128,14 +168,20 @@ impl Observer<'_> {
                     let told = another_account(self.sources, object, &found.pointer, other);
                     return Err(Stop::Fail(vec![told]));
                 }
-                if let Some(field) = by
-                    && let Some(words) = other.spec.get(&field).and_then(text)
+                if let Some(field) = &by
+                    && let Some(words) = other.spec.get(field).and_then(text)
                 {
-                    return Ok(reference(&found.kind, &Target::Field(field, words)));
+                    return Ok(reference(&found.kind, &Target::Field(field.clone(), words)));
                 }
                 match self.out.standing.get(*target) {
                     Some(Standing::Known(Some(live))) => {
-                        let id = self.out.objects.get(*live).map(|live| live.id.clone()).unwrap_or_default();
+                        let live = self.out.objects.get(*live);
+                        if let Some(field) = by
+                            && let Some(words) = live.and_then(|live| live.fields.get(&field)).and_then(text)
+                        {
+                            return Ok(reference(&found.kind, &Target::Field(field, words)));
+                        }
+                        let id = live.map(|live| live.id.clone()).unwrap_or_default();
                         Ok(reference(&found.kind, &Target::Id(id)))
                     }
                     Some(Standing::Known(None)) => Ok(reference(&found.kind, &Target::New(other.address.to_string()))),
@@ -143,12 +189,20 @@ impl Observer<'_> {
                     _ => Err(Stop::Fail(Vec::new())),
                 }
             }
+            Meaning::Live(selector) if field_at(specs, &found.pointer).is_some_and(is_as_written) => {
+                let words = match selector {
+                    Selector::Key(parts) => parts.last().cloned().unwrap_or_default(),
+                    Selector::Plain(name) | Selector::Handle(name) | Selector::Id(name) => name.clone(),
+                };
+                let target = by.map_or(Target::Id(words.clone()), |field| Target::Field(field, words));
+                Ok(reference(&found.kind, &target))
+            }
             Meaning::Live(Selector::Id(id)) if by.is_none() && !self.is_there(object, &connection, found, id)? => {
                 let message = format!("There is no live {} with the id `{id}`.", found.kind);
                 Err(Stop::Fail(vec![self.about(object, &found.pointer, "PL0202", message)]))
             }
             Meaning::Live(Selector::Id(id)) => match by {
-                None => Ok(reference(&found.kind, &Target::Id(id.clone()))),
+                None => Ok(reference(&found.kind, &Target::Id(self.whole_id(object, found, id, siblings)))),
                 Some(field) => Ok(reference(&found.kind, &Target::Field(field, id.clone()))),
             },
             Meaning::Live(selector) => {
@@ -156,16 +210,36 @@ impl Observer<'_> {
                     Selector::Key(parts) => parts.clone(),
                     Selector::Plain(name) | Selector::Handle(name) | Selector::Id(name) => vec![name.clone()],
                 };
-                let live = self.look_up(object, &connection, specs, found, &parts, siblings)?;
+                let free = field_at(specs, &found.pointer)
+                    .is_some_and(|field| field.reference.as_ref().is_some_and(|target| target.or_as_written));
+                let live = match (self.look_up(object, &connection, specs, found, &parts, siblings), &by) {
+                    (Err(Stop::Fail(why)), Some(field)) if free && why.iter().any(|told| told.code == "PL0202") => {
+                        let words = parts.last().cloned().unwrap_or_default();
+                        return Ok(reference(&found.kind, &Target::Field(field.clone(), words)));
+                    }
+                    (live, _) => live?,
+                };
                 let live = &self.out.objects[live];
                 match by {
                     Some(field) => {
-                        let words = live.fields.get(&field).and_then(text).unwrap_or_else(|| live.id.clone());
+                        // What the object does not have yet is asked for as it was written.
+                        let spoken = || parts.last().cloned().unwrap_or_default();
+                        let words = live.fields.get(&field).and_then(text).unwrap_or_else(spoken);
                         Ok(reference(&found.kind, &Target::Field(field, words)))
                     }
                     None => Ok(reference(&found.kind, &Target::Id(live.id.clone()))),
                 }
             }
+        }
+    }
+
+    /// An id as plumb knows it: that of the parent beside the reference goes before a local one.
+    fn whole_id(&self, object: &Manifest, found: &Use, id: &str, siblings: &Fields) -> String {
+        let Some(kind) = remote_kind(self.remotes, object, &found.kind) else { return id.to_owned() };
+        let scope = kind.spec.scope.as_ref().and_then(|scope| siblings.get(&scope.field)).and_then(as_reference);
+        match scope {
+            Some((_, Target::Id(parent))) => kind.spoken_id(Some(&parent), id),
+            _ => id.to_owned(),
         }
     }
 
@@ -231,7 +305,7 @@ impl Observer<'_> {
                         _ => {}
                     },
                     Narrow::Text(field, words) if *field == scoped.field => {
-                        scope = self.named_id(&kind, connection, field, words, object, found)?;
+                        scope = self.named_id(&kind, connection, field, words, object, found, siblings)?;
                     }
                     _ => {}
                 }
@@ -333,6 +407,7 @@ impl Observer<'_> {
     }
 
     /// The id of the object that a part of a key names.
+    #[expect(clippy::too_many_arguments, reason = "what is known of the part, and of who speaks it")]
     pub(super) fn named_id(
         &mut self,
         kind: &Kind,
@@ -341,6 +416,7 @@ impl Observer<'_> {
         words: &str,
         object: &Manifest,
         found: &Use,
+        siblings: &Fields,
     ) -> Result<Option<String>, Stop> {
         let Some(target) = kind.field(field).and_then(|field| field.ref_spec()?.kind.clone()) else { return Ok(None) };
         let Some(target) = remote_kind(self.remotes, object, &target) else { return Ok(None) };
@@ -349,8 +425,25 @@ impl Observer<'_> {
         {
             return Ok(self.out.objects.get(*live).map(|live| live.id.clone()));
         }
-        self.kind_read(connection, &target, None)?;
-        match self.names.find(connection, &target, words)[..] {
+        let own = kind.field(field).and_then(|field| field.reference.as_ref());
+        if own.is_some_and(|own| own.as_written) {
+            return Ok(Some(words.to_owned()));
+        }
+        // What is listed below a parent only is looked for below the one that stands beside the reference.
+        let above = target.spec.scope.as_ref().and_then(|scope| Some((&scope.field, siblings.get(&scope.field)?)));
+        let scope = above.and_then(|(_, value)| as_reference(value)).and_then(|(_, target)| match target {
+            Target::Id(id) => Some(id),
+            _ => None,
+        });
+        if scope.is_none() && target.spec.scope.as_ref().is_some_and(|scope| scope.required) {
+            return Err(Stop::Fail(vec![self.no_match(object, found, &target, connection, &[words.to_owned()])]));
+        }
+        self.kind_read(connection, &target, scope.as_deref())?;
+        let found_so = match above {
+            Some((field, value)) => self.names.find_with(connection, &target, words, &(field.clone(), value.clone())),
+            None => self.names.find(connection, &target, words),
+        };
+        match found_so[..] {
             [only] => Ok(self.out.objects.get(only).map(|live| live.id.clone())),
             _ => Err(Stop::Fail(vec![self.no_match(object, found, &target, connection, &[words.to_owned()])])),
         }
@@ -397,6 +490,10 @@ fn note(stop: Stop, needs: &mut Vec<Need>, wait: &mut bool, wrong: &mut Vec<Diag
             wrong.extend(diagnostics);
         }
     }
+}
+
+fn is_as_written(field: &crate::description::format::FieldSpec) -> bool {
+    field.reference.as_ref().is_some_and(|target| target.as_written)
 }
 
 fn remote_kind(remotes: &HashMap<String, Remote>, object: &Manifest, kind: &str) -> Option<Arc<Kind>> {

@@ -1,6 +1,11 @@
 //! One connection as the engine sees it: lists, single reads and writes of kinds, in terms of rows.
 
-use std::{collections::HashSet, fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
@@ -10,10 +15,11 @@ use serde_json::Value;
 use crate::{
     description::{
         Api, Kind,
-        format::{Paging, PagingStyle, Verb},
+        format::{FieldSpec, Paging, PagingStyle, ReadBy, Verb},
     },
     dialect::{self, Page},
     http::{Answer, Call, Client, HttpError},
+    value::{Fields, get_path},
 };
 
 /// What a path segment may not have unescaped.
@@ -122,6 +128,7 @@ impl Remote {
             PagingStyle::None => {
                 let (answer, page) = self.page(kind, paging, asked, start).await?;
                 listing.add(kind, page, &answer)?;
+                listing.prove(&answer)?;
             }
             PagingStyle::Page | PagingStyle::Offset => {
                 if !self.numbered(kind, paging, asked, &start, limit as u64, &mut listing).await? {
@@ -236,8 +243,11 @@ impl Remote {
     }
 
     fn list_call(kind: &Kind, paging: &Paging, asked: &ListQuery) -> Call {
-        let template = kind.spec.list.path.as_deref().unwrap_or(&kind.spec.path);
-        let vars = |name: &str| asked.vars.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let below = kind.spec.scope.as_ref().filter(|scope| asked.vars.iter().any(|(known, _)| *known == scope.field));
+        let own = below.and_then(|scope| scope.path.as_deref()).or(kind.spec.list.path.as_deref());
+        let template = own.unwrap_or(&kind.spec.path);
+        let known = |name: &str| asked.vars.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let vars = |name: &str| kind.path_part(name, &known);
         let path = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());
         let mut call = Call::get(path);
         for (name, value) in kind.spec.list.query.iter().chain(&paging.sort) {
@@ -296,7 +306,8 @@ impl Remote {
         include: &[String],
     ) -> Result<Option<(Value, Vec<Value>, Option<String>)>, HttpError> {
         let template = item_path(kind, kind.spec.get.path.as_deref());
-        let path = fill_path(&template, vars).unwrap_or(template);
+        let vars = |name: &str| kind.path_part(name, vars);
+        let path = fill_path(&template, &vars).unwrap_or(template);
         let mut call = Call::get(path);
         let spec = &kind.spec.get;
         call.query.extend(spec.query.iter().map(|(name, value)| {
@@ -307,7 +318,7 @@ impl Remote {
             call.query.push(("include".into(), include.join(",")));
         }
         let answer = self.send(&call).await?;
-        if self.api.spec.errors.absent.contains(&answer.status) {
+        if dialect::is_absence(&self.api, answer.status, &answer.body) {
             return Ok(None);
         }
         let answer = self.successful(answer)?;
@@ -321,10 +332,51 @@ impl Remote {
         Ok(Some((row, included, tag)))
     }
 
+    /// Reads the fields that have a read of their own, those that are wanted; what the API does not have reads as null.
+    pub async fn read_by(
+        &self,
+        kind: &Kind,
+        vars: &dyn Fn(&str) -> Option<String>,
+        wanted: &dyn Fn(&str) -> bool,
+        seal: &dyn Fn(&str) -> Value,
+    ) -> Result<Fields, HttpError> {
+        let mut paths: BTreeMap<&str, Vec<(&String, &FieldSpec, &ReadBy)>> = BTreeMap::new();
+        for (name, field) in &kind.spec.fields {
+            if let Some(read) = field.read_by.as_ref().filter(|_| wanted(name)) {
+                paths.entry(&read.path).or_default().push((name, field, read));
+            }
+        }
+        let vars = |name: &str| kind.path_part(name, vars);
+        let mut out = Fields::new();
+        for (template, fields) in paths {
+            let path = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());
+            let answer = self.send(&Call::get(path)).await?;
+            let body = if dialect::is_absence(&self.api, answer.status, &answer.body) {
+                Value::Null
+            } else {
+                self.successful(answer)?.json_if_any()?.unwrap_or_default()
+            };
+            let inner = self.api.spec.envelope.one.as_deref().and_then(|path| get_path(&body, path)).unwrap_or(&body);
+            for (name, field, read) in fields {
+                let value = read.value.as_deref().map_or(Some(inner), |path| get_path(inner, path));
+                out.insert(name.clone(), value.map_or(Value::Null, |value| dialect::decode(field, value, seal)));
+            }
+        }
+        Ok(out)
+    }
+
     /// Sends a call; an error says what the API says, in the API's own way.
     pub async fn send(&self, call: &Call) -> Result<Answer, HttpError> {
         let words = |body: &[u8]| dialect::error_text(&self.api, body);
         self.client.send(call).await.map_err(|error| error.reworded(&words))
+    }
+
+    /// Whether an error says that what was asked for is not there.
+    pub fn is_absent(&self, error: &HttpError) -> bool {
+        match error {
+            HttpError::Refused { answer, .. } => dialect::is_absence(&self.api, answer.status, &answer.body),
+            error => error.status().is_some_and(|status| self.api.spec.errors.absent.contains(&status)),
+        }
     }
 
     /// Follows an answer of `202 Accepted` to where the API tells what became of the call, until it tells.

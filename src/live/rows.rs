@@ -80,6 +80,9 @@ impl Observer<'_> {
         }
         let seal = self.seal;
         let mut decoded = decode_row(kind, row, &seal)?;
+        let above = parent.map(str::to_owned).or_else(|| Self::scope_id(kind, &decoded.fields));
+        decoded.id = kind.full_id(above.as_deref(), &decoded.id);
+        qualify(kind, above.as_deref(), &mut decoded.fields);
         // A kind that is listed below its parent may not say which parent that is.
         if let (Some(scope), Some(parent)) = (&kind.spec.scope, parent)
             && decoded.fields.get(&scope.field).is_none_or(Value::is_null)
@@ -144,10 +147,28 @@ impl Observer<'_> {
     }
 }
 
+/// Puts the parents' ids before those of references, where those are local and the row is below the same parents.
+pub fn qualify(kind: &Kind, parent: Option<&str>, fields: &mut Fields) {
+    let Some(parent) = parent else { return };
+    for (name, value) in fields.iter_mut() {
+        let Some(target) = kind.field(name).and_then(|field| field.reference.as_ref()) else { continue };
+        let above: Vec<&str> = parent.split('/').take(target.depth).collect();
+        if target.depth == 0 || above.len() < target.depth {
+            continue;
+        }
+        if let Some((kind, Target::Id(id))) = as_reference(value)
+            && id.split('/').count() <= target.depth
+        {
+            *value = reference(kind, &Target::Id(format!("{}/{}", above.join("/"), id)));
+        }
+    }
+}
+
 /// Whether rows of a kind are kept as they came.
 fn keeps_raw(kind: &Kind) -> bool {
     let update = &kind.spec.update;
-    kind.spec.hook.is_some() || update.style == UpdateStyle::Replace || update.lock.is_some()
+    let whole = matches!(update.style, UpdateStyle::Replace | UpdateStyle::ReplaceFields);
+    kind.spec.hook.is_some() || whole || update.lock.is_some()
 }
 
 /// The fields of each kind that a run can ask for: those that manifests declare, and those that objects are found,
@@ -162,6 +183,10 @@ pub(super) fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet
             names.extend(spec.key.iter().chain(&spec.key_extra).chain(&spec.aliases).cloned());
             names.extend(spec.key_fallbacks.iter().flatten().cloned());
             names.extend(spec.scope.iter().map(|scope| scope.field.clone()));
+            names.extend(spec.pending.iter().filter_map(|pending| pending.when.field.clone()));
+            names.extend(spec.update.unless.iter().filter_map(|unless| unless.field.clone()));
+            names.extend(spec.appears.iter().map(|appears| appears.through.clone()));
+            names.extend(spec.at_most_one.iter().filter_map(|rule| rule.condition.field.clone()));
             names.extend(spec.archive.iter().map(|archive| archive.field.clone()));
             names.extend(spec.id.client.iter().cloned());
             for field in spec.fields.values() {
@@ -170,7 +195,12 @@ pub(super) fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet
                 names.extend(conditions.filter_map(|condition| condition.field.clone()));
             }
             names.extend(spec.lockout.iter().flat_map(|lockout| {
-                lockout.caller.iter().cloned().chain(lockout.last.iter().filter_map(|last| last.field.clone()))
+                lockout
+                    .key_end
+                    .iter()
+                    .chain(&lockout.caller)
+                    .cloned()
+                    .chain(lockout.last.iter().filter_map(|last| last.field.clone()))
             }));
             let paths =
                 [Some(&spec.path), spec.get.path.as_ref(), spec.update.path.as_ref(), spec.delete.path.as_ref()];

@@ -196,6 +196,7 @@ impl<'t> Convert<'_, 't> {
                 self.verbatim(node, key, path, sensitive)
             }
             (Shape::Map(members), FieldType::File) => self.file(members, key, path),
+            (Shape::Map(members), FieldType::Sink) => self.sink(members, key, path),
             (Shape::Map(members), ty) if !is_collection(ty) => self.sensitive(members, key, field, sensitive, path),
             (_, ty) => {
                 self.wrong_type(node, key, ty, path);
@@ -265,6 +266,7 @@ impl<'t> Convert<'_, 't> {
             FieldType::List => "a list",
             FieldType::Ref => "a reference: the name of a manifest, or the natural key of an object",
             FieldType::File => "a file such as `{file: PATH}`",
+            FieldType::Sink => "where to put it, such as `{file: PATH}`",
             FieldType::Any => "a value",
         };
         let message = format!("`{path}` has to be {expected}; it is {}.", node.describe());
@@ -349,6 +351,23 @@ impl<'t> Convert<'_, 't> {
         }
     }
 
+    fn sink(&mut self, members: &[Member<'t>], key: Mark, path: &Path<'_>) -> Option<Value> {
+        let message = match members {
+            [Member { key: word, value, .. }]
+                if &**word == "file" && value.as_text().is_some_and(|p| !p.is_empty()) =>
+            {
+                return Some(json!({ "$sink": { "file": value.as_text() } }));
+            }
+            [Member { key: word, .. }] if &**word == "secretRef" => {
+                format!("`{path}` names a Secret, and there is no cluster here to put it into.")
+            }
+            _ => format!("`{path}` has to say where the value goes, such as `{{file: PATH}}`."),
+        };
+        let hint = "Write `{file: PATH}`; the path starts from the folder of the manifest.";
+        self.faults.add(Diagnostic::error("PL0140", message).hint(hint), key);
+        None
+    }
+
     /// Takes a value as it is, but for sensitive values and files in it.
     fn verbatim(
         &mut self,
@@ -416,7 +435,7 @@ impl<'t> Convert<'_, 't> {
             ("file", Shape::Scalar(scalar)) if self.files_in_maps && !scalar.text.is_empty() => {
                 Marked::As(json!({ "$file": { "path": scalar.text } }))
             }
-            ("$secret" | "$valueFrom" | "$ref" | "$file", _) => {
+            ("$secret" | "$valueFrom" | "$ref" | "$file" | "$sink", _) => {
                 let message = format!("`{path}` cannot be a map of `{}` alone: plumb uses that itself.", only.key);
                 self.faults.error("PL0105", message, only.at);
                 Marked::Wrong

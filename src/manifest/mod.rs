@@ -19,6 +19,7 @@ mod reference;
 mod scalar;
 mod sensitive;
 mod stack;
+mod variants;
 
 pub use self::{
     accounts::connection_example,

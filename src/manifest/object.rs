@@ -13,7 +13,7 @@ use super::{
     header::Header,
     model::Annotations,
     node::{Mark, Member},
-    scalar,
+    scalar, variants,
 };
 use crate::{
     description::{
@@ -79,6 +79,7 @@ pub(super) fn read<'n, 't>(
     check_drift_paths(header, api, kind, annotations, convert);
     convert.requirements(&spec, &kind.spec.fields, &Path::Root, None);
     check_conditions(&spec, &kind.spec.fields, members, convert);
+    variants::check(&spec, &kind.spec.fields, members, convert);
     check_conflicts(&spec, &entries, members, kind, convert);
     let key = if convert.faults.any_error() { None } else { natural_key(&spec, kind, at, convert) };
     let exclusive = exclusive(&spec, kind);
@@ -175,7 +176,7 @@ fn find_field<'k>(path: &str, api: &'k Api, kind: &'k Kind) -> Result<Option<&'k
 fn default_name(spec: &mut Fields, header: &Header<'_, '_>, kind: &Kind, convert: &mut Convert<'_, '_>) {
     let Some(name) = &kind.spec.name_field else { return };
     let Some(field) = kind.field(name) else { return };
-    let by_other_key = kind.spec.key_fallbacks.iter().any(|fallback| {
+    let by_other_key = std::iter::once(&kind.spec.key).chain(&kind.spec.key_fallbacks).any(|fallback| {
         !fallback.contains(name) && fallback.iter().all(|name| spec.get(name).is_some_and(|value| !value.is_null()))
     });
     if spec.contains_key(name) || by_other_key || field.read_only {

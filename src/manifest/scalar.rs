@@ -77,6 +77,7 @@ pub(super) fn convert(scalar: &Scalar<'_>, ty: FieldType) -> Result<Value, &'sta
         FieldType::Map | FieldType::Object => Err("a map"),
         FieldType::List => Err("a list"),
         FieldType::File => Err("a file such as `{file: PATH}`"),
+        FieldType::Sink => Err("where to put it, such as `{file: PATH}`"),
         FieldType::Any => match scalar.resolve() {
             Resolved::TooLarge => Err("a number that 64 bits can hold, or text in quotes"),
             _ => Ok(scalar.to_json()),

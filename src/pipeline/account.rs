@@ -49,7 +49,8 @@ pub async fn import(options: &Options, address: &str, id: &str) -> Result<Adopte
     let found = planned.observed.objects.iter().find(|live| {
         live.kind == object.kind
             && *live.connection == *object.connection
-            && (live.id == id || is_key(&crate::live::shown_key(&live.kind, &live.fields, &|_, _| None), id))
+            && (live.id == object.kind.spoken_id(planned.observed.parents[index].as_deref(), id)
+                || is_key(&crate::live::shown_key(&live.kind, &live.fields, &|_, _| None), id))
             && (object.parent.is_none() || live.parent == planned.observed.parents[index])
     });
     let (live_id, fields, parent) = match found {
@@ -182,13 +183,14 @@ async fn by_get(
         return Err(nothing());
     }
     let parent = planned.observed.parents[index].clone();
-    let vars = crate::live::item_vars(&object.kind, id, parent.as_deref(), None);
+    let whole = object.kind.spoken_id(parent.as_deref(), id);
+    let vars = crate::live::item_vars(&object.kind, &whole, parent.as_deref(), None);
     let found = remote.get(&object.kind, &vars, &[]).await.map_err(|error| Failure::remote(error.to_string()))?;
     let (row, _) = found.ok_or_else(nothing)?;
     drop(vars);
     let vault = planned.vault.clone();
     let decoded = crate::dialect::decode_row(&object.kind, &row, &|text| vault.seal(text)).ok_or_else(nothing)?;
-    Ok((decoded.id, decoded.fields, parent))
+    Ok((object.kind.full_id(parent.as_deref(), &decoded.id), decoded.fields, parent))
 }
 
 /// Drops objects from the inventory; the live ones stay. Entries go with their manifest.

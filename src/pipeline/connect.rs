@@ -244,17 +244,21 @@ pub(super) async fn callers(
     for name in wanted {
         let Some(remote) = connected.remotes.get(name) else { continue };
         let Some(check) = &remote.api.spec.check else { continue };
-        let mut call = Call::get(check.path.clone());
-        call.query.extend(check.query.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let mut call = Call::get(check.caller_path.clone().unwrap_or_else(|| check.path.clone()));
+        if check.caller_path.is_none() {
+            call.query.extend(check.query.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
         let answer = remote.send(&call).await.and_then(|answer| remote.successful(answer));
         match answer.and_then(|answer| answer.json()) {
             Ok(body) => {
                 let path = remote.api.spec.envelope.one.as_deref();
                 let row = path.and_then(|path| get_path(&body, path)).unwrap_or(&body);
-                if let Some(id) = row.get("id").and_then(text) {
+                if let Some(id) = get_path(row, check.caller.as_deref().unwrap_or("id")).and_then(text) {
                     callers.insert(name.to_owned(), id);
                 }
             }
+            // A key that belongs to nobody has no membership to lose.
+            Err(error) if check.caller_path.is_some() && matches!(error.status(), Some(401 | 403 | 404 | 422)) => {}
             Err(error) => diagnostics.push(Diagnostic::from(error)),
         }
     }

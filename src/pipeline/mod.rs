@@ -40,11 +40,12 @@ use crate::{
     graph::{Graph, Meaning},
     inventory::{Account, Edit, Inventory, State},
     live::{ObserveOptions, Observed, Observer, Remote, Standing},
-    manifest::{Manifests, MaxDeletes},
+    manifest::{Auth, Manifests, MaxDeletes},
     plan::{self, Inputs, Mode, Outcome, Plan, PlanDocument, PlanNotes},
     progress::{Progress, ProgressEvent, Silent},
     report,
     secret::Vault,
+    value,
 };
 
 /// How the codes of failed reads begin.
@@ -228,7 +229,15 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     }
     let inputs = Inputs { barred: &barred, ..inputs };
     let callers = connect::callers(&connected, &plan::needs_caller(&plan.steps), &mut diagnostics).await;
-    plan.diagnostics.extend(plan::lockouts(&inputs, &plan.steps, &callers));
+    let ends = |connection: &str, end: &str| {
+        let auth = manifests.connections.get(connection).and_then(|connection| connection.auth.as_ref());
+        let key = match auth {
+            Some(Auth::ApiKey(key) | Auth::Bearer(key)) => value::secret_hash(key).and_then(|hash| vault.open(hash)),
+            _ => None,
+        };
+        key.is_some_and(|key| key.ends_with(end))
+    };
+    plan.diagnostics.extend(plan::lockouts(&inputs, &plan.steps, &callers, &ends));
     let mut all = snapshot.diagnostics.clone();
     all.extend(manifests.diagnostics.iter().cloned());
     all.append(&mut diagnostics);

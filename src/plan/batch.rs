@@ -1,6 +1,11 @@
 //! Steps → levels, batches and the calls that they announce.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    iter,
+};
+
+use serde_json::Value;
 
 use super::{
     RequestInfo,
@@ -59,7 +64,12 @@ pub fn create_route(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Route 
     let step = made.as_ref().unwrap_or(step);
     let kind = &step.kind;
     let by_client = kind.spec.id.client.is_some();
-    let template = kind.spec.create.path.clone().unwrap_or_else(|| {
+    let nothing = Fields::new();
+    let holds =
+        |when: &crate::description::format::Condition| crate::diff::holds(step.specs(), when, &step.desired, &nothing);
+    let instead =
+        kind.spec.create.instead.iter().find(|instead| holds(&instead.when)).map(|instead| instead.path.clone());
+    let template = instead.or_else(|| kind.spec.create.path.clone()).unwrap_or_else(|| {
         if by_client { format!("{}/{{id}}", kind.spec.path.trim_end_matches('/')) } else { kind.spec.path.clone() }
     });
     let method =
@@ -80,7 +90,8 @@ fn as_new(step: &Step) -> Option<Step> {
 /// The call that updates one object.
 pub fn update_route(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Route {
     let spec = &step.kind.spec.update;
-    let usual = if spec.style == UpdateStyle::Replace { "PUT" } else { "PATCH" };
+    let whole = matches!(spec.style, UpdateStyle::Replace | UpdateStyle::ReplaceFields);
+    let usual = if whole { "PUT" } else { "PATCH" };
     let template = item_path(&step.kind, spec.path.as_deref());
     Route { method: spec.method.clone().unwrap_or_else(|| usual.to_owned()), path: fill(&template, step, ids) }
 }
@@ -116,7 +127,8 @@ pub fn bulk_of(kind: &Kind, operation: Operation) -> Option<&BulkSpec> {
 }
 
 fn fill(template: &str, step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> String {
-    let vars = |name: &str| Some(var(name, step, ids).unwrap_or_else(|| "{id}".to_owned()));
+    let known = |name: &str| var(name, step, ids);
+    let vars = |name: &str| Some(step.kind.path_part(name, &known).unwrap_or_else(|| "{id}".to_owned()));
     let filled = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());
     // A template that has no value yet stays readable.
     filled.replace("%7Bid%7D", "{id}")
@@ -138,7 +150,7 @@ pub fn var(name: &str, step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Opt
         }
         "parent" => match &step.parent_new {
             Some(address) => ids(address),
-            None => step.parent.clone(),
+            None => step.parent.clone().or_else(|| reference_var(&step.desired, name, ids)),
         },
         "parentPath" => {
             let parents = &step.kind.inside()?.parents;
@@ -249,7 +261,10 @@ fn announce(steps: &mut [Step], batches: &[Batch]) {
                     .map(|bulk| bulk_route(step, bulk, operation, &unknown))
                     .into_iter()
                     .collect(),
-                (Operation::Create, false) => vec![create_route(step, &unknown)],
+                (Operation::Create, false) => {
+                    let after = (!follows(step).is_empty()).then(|| follow_route(step, &unknown));
+                    iter::once(create_route(step, &unknown)).chain(after).collect()
+                }
                 (Operation::Update, false) => vec![update_route(step, &unknown)],
                 (Operation::Delete, false) => vec![delete_route(step, &unknown)],
                 (Operation::Replace, false) => replace_routes(step, &unknown),
@@ -282,13 +297,37 @@ pub fn replace_routes(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Vec<
         Some(bulk) if bulk.only => bulk_route(step, bulk, Operation::Create, ids),
         _ => create_route(step, ids),
     };
-    vec![delete, create]
+    let after = (!follows(step).is_empty()).then(|| follow_route(step, ids));
+    [delete, create].into_iter().chain(after).collect()
+}
+
+/// The update that follows a create.
+fn follow_route(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Route {
+    update_route(as_new(step).as_ref().unwrap_or(step), ids)
 }
 
 /// Whether an object is read before it is updated: because the update replaces it whole, or for its entity tag.
 pub fn reads_before_update(kind: &Kind) -> bool {
     let update = &kind.spec.update;
-    (update.style == UpdateStyle::Replace || update.lock.as_deref() == Some("etag")) && kind.can(Verb::Get)
+    let whole = matches!(update.style, UpdateStyle::Replace | UpdateStyle::ReplaceFields);
+    (whole || update.lock.as_deref() == Some("etag")) && kind.can(Verb::Get)
+}
+
+/// Fields of a new object that its create does not take: an update follows.
+pub fn follows(step: &Step) -> Vec<String> {
+    let wanted = |(name, value): &(&String, &Value)| {
+        let Some(spec) = step.kind.field(name).filter(|spec| spec.update_only) else { return false };
+        !value.is_null()
+            && !spec.default.as_ref().is_some_and(|default| crate::description::equal(spec, default, value))
+    };
+    step.desired.iter().filter(wanted).map(|(name, _)| name.clone()).collect()
+}
+
+/// Reads of their own that an object's fields are in.
+fn read_by(kind: &Kind) -> u64 {
+    let paths: BTreeSet<&str> =
+        kind.spec.fields.values().filter_map(|field| field.read_by.as_ref()).map(|read| read.path.as_str()).collect();
+    paths.len() as u64
 }
 
 /// Reads that carrying a step out needs besides the calls that it announces: the ids of what was sent along, what a
@@ -298,9 +337,13 @@ pub(super) fn lookups(step: &Step) -> u64 {
     let after_create = matches!(step.operation, Operation::Create | Operation::Replace)
         && spec.create.answers_nothing
         && !step.embedded;
+    // What appears through another object is looked for first.
+    let appears = u64::from(step.operation == Operation::Update && step.live.is_none());
     let before_update = step.operation == Operation::Update && reads_before_update(&step.kind);
     let creates = matches!(step.operation, Operation::Create | Operation::Replace) && !step.embedded;
     let deletes = matches!(step.operation, Operation::Delete | Operation::Replace);
     let polls = u64::from(creates && spec.create.poll) + u64::from(deletes && spec.delete.poll);
-    u64::from(after_create) + u64::from(before_update) + polls
+    let follow = creates && !follows(step).is_empty() && reads_before_update(&step.kind);
+    let more = if before_update || follow { read_by(&step.kind) } else { 0 };
+    u64::from(after_create) + u64::from(before_update) + u64::from(follow) + appears + more + polls
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     description::{
         Specs,
-        format::{FieldType, Immutable, Verb},
+        format::{Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
     diff::{Difference, Differences, Sides, compose, diff, unshown},
@@ -89,6 +89,9 @@ pub(super) struct Draft {
     /// Tombstones whose object is gone.
     pub unbury: Vec<String>,
 }
+
+/// Why an object that is there is made anew without a difference.
+const LOST: &str = "An earlier run made it and lost what its answer had once: only another create shows that again.";
 
 /// Makes the steps.
 pub(super) fn draft(inputs: &Inputs<'_>) -> Draft {
@@ -257,6 +260,18 @@ impl Builder<'_> {
             self.out.unchanged += 1;
             return;
         }
+        if !kind.can(Verb::Create)
+            && let Some(through) = self.appears(index, object)
+        {
+            let differences =
+                diff(Sides { specs, desired: &desired, applied: None, live: None, ignore_drift: &[], prune: false });
+            let mut step =
+                self.step(index, object, ActionKind::Adopt, Reason::Appears, &differences, desired, None, record);
+            step.operation = Operation::Update;
+            step.action.notes.push(format!("It is looked for once `{through}` is made, and has to be there then."));
+            self.push(index, step);
+            return;
+        }
         if !kind.can(Verb::Create) {
             let told =
                 Diagnostic::error("PL0510", format!("There is no such {} and the API cannot create one.", kind.name))
@@ -411,15 +426,21 @@ impl Builder<'_> {
         if self.refused(object, live, &differences.changes) {
             return;
         }
-        let replaced = differences.changes.iter().any(|change| change.immutable == Some(Immutable::Replace))
-            || (!differences.changes.is_empty() && !kind.can(Verb::Update));
-        let changed = !differences.changes.is_empty();
+        self.unallowed(object, specs, &differences.changes);
+        // What the answer to a create has once is lost with the answer: only another create shows it again.
+        let lost = intended && desired.values().any(|value| crate::value::sink(value).is_some());
+        let replaced = lost
+            || differences.changes.iter().any(|change| change.immutable == Some(Immutable::Replace))
+            || (!differences.changes.is_empty() && !kind.can(Verb::Update))
+            || (!differences.changes.is_empty()
+                && kind.spec.update.unless.iter().any(|unless| crate::diff::holds(specs, unless, &desired, &fields)));
+        let changed = lost || !differences.changes.is_empty();
         if replaced && !(kind.can(Verb::Delete) && kind.can(Verb::Create)) {
             let told = Diagnostic::error(
                 "PL0513",
                 format!("The API cannot change this {} in place, and cannot delete it to make it anew.", kind.name),
             );
-            self.tell(object, &differences.changes[0].path.clone(), told);
+            self.tell(object, &first_path(&differences), told);
             return;
         }
         if !owned {
@@ -437,13 +458,21 @@ impl Builder<'_> {
             if replaced && !intended {
                 let told = Diagnostic::error("PL0514", format!("The live {} `{}` differs in what cannot be changed in place, and plumb does not own it: it is not replaced.", kind.name, live.id))
                     .hint("Declare it as it is, or delete it by hand.");
-                self.tell(object, &differences.changes[0].path.clone(), told);
+                self.tell(object, &first_path(&differences), told);
                 return;
             }
             let mut step =
                 self.step(index, object, action, Reason::New, &differences, desired, Some((live, fields)), record);
             step.ours = intended;
+            step.action.notes.extend(lost.then(|| LOST.to_owned()));
             self.push(index, step);
+            return;
+        }
+        if !changed && self.pends(kind, &fields) {
+            let fields = (live, fields);
+            let step =
+                self.step(index, object, ActionKind::Create, Reason::New, &differences, desired, Some(fields), record);
+            self.push(index, Step { operation: Operation::Record, ..step });
             return;
         }
         if !changed {
@@ -458,7 +487,7 @@ impl Builder<'_> {
             let told =
                 Diagnostic::refusal("PL0601", format!("`{}` would be replaced, and is protected.", object.address))
                     .hint("Undo the change, or take `plumb.dev/protect` away and apply that first.");
-            self.tell(object, &differences.changes[0].path.clone(), told);
+            self.tell(object, &first_path(&differences), told);
         }
         let dependency = differences.changes.iter().all(|change| only_dependency(change, &desired, inputs, index));
         let reason = if dependency {
@@ -472,7 +501,8 @@ impl Builder<'_> {
         if replaced {
             self.replaced.insert((kind.name.clone(), live.id.clone()), object.address.to_string());
         }
-        let step = self.step(index, object, action, reason, &differences, desired, Some((live, fields)), record);
+        let mut step = self.step(index, object, action, reason, &differences, desired, Some((live, fields)), record);
+        step.action.notes.extend(lost.then(|| LOST.to_owned()));
         self.push(index, step);
     }
 
@@ -501,74 +531,6 @@ impl Builder<'_> {
         }
         to.extend(self.inputs.observed.late.get(&index).into_iter().flatten());
         to.into_iter().map(|target| self.inputs.manifests.objects[target].address.to_string()).collect()
-    }
-
-    /// Leaves files alone that were there before plumb and cannot be changed in place: they may be another content of
-    /// the same thing. `adopted` says whether an owned object was adopted; nothing where it is not owned yet.
-    fn keep_files(&mut self, object: &Manifest, specs: &Specs, differences: &mut Differences, adopted: Option<bool>) {
-        if adopted == Some(false) {
-            return;
-        }
-        let is_kept = |change: &Difference| {
-            let file = specs.get(&change.field).is_some_and(|spec| spec.ty == FieldType::File && spec.replaces());
-            file && (adopted.is_none() || change.unchanged_manifest)
-        };
-        let (kept, changes) = std::mem::take(&mut differences.changes).into_iter().partition(is_kept);
-        differences.changes = changes;
-        let kept: Vec<Difference> = kept;
-        for change in kept {
-            let message = format!(
-                "The live `{}` of `{}` is another file than the declared one. It was there before plumb, and is kept.",
-                change.path, object.address
-            );
-            let told = if adopted.is_none() {
-                Diagnostic::warning("PL0519", message)
-            } else {
-                Diagnostic::note("PL0519", message)
-            };
-            self.tell(
-                object,
-                &change.path,
-                told.hint("Delete the live one by hand to have the declared one uploaded."),
-            );
-        }
-    }
-
-    /// Changes that the API would refuse, told before anything is sent.
-    fn refused(&mut self, object: &Manifest, live: &LiveObject, changes: &[Difference]) -> bool {
-        let kind = &object.kind;
-        let mut refused = false;
-        if live.synced
-            && let Some(synced) = &kind.spec.synced
-        {
-            let by = synced.by.as_deref().unwrap_or("another system");
-            for change in changes.iter().filter(|change| !synced.allow.contains(&change.field)) {
-                let mut told = Diagnostic::error(
-                    "PL0511",
-                    format!(
-                        "The live {} `{}` is synchronised by {by}: the API refuses a change of `{}`.",
-                        kind.name, live.id, change.path
-                    ),
-                );
-                told = if synced.allow.is_empty() {
-                    told.hint("Change it there, or leave the field out here.")
-                } else {
-                    told.hint(format!("Only {} can be changed here.", synced.allow.join(", ")))
-                };
-                self.tell(object, &change.path, told);
-                refused = true;
-            }
-        }
-        for change in changes.iter().filter(|change| change.immutable == Some(Immutable::Refuse)) {
-            let told = Diagnostic::error(
-                "PL0515",
-                format!("`{}` cannot be changed once the {} exists.", change.path, kind.name),
-            )
-            .hint("Declare it as it is live, or give the object another name to make a new one.");
-            self.tell(object, &change.path, told);
-            refused = true;
-        }
-        refused
     }
 
     /// Live values beside declared secrets are compared by hash.
@@ -656,18 +618,6 @@ impl Builder<'_> {
         }
     }
 
-    /// The field of entries that the object cannot be made without, and has none of.
-    fn lacks_entry(&self, index: usize, object: &Manifest) -> Option<(String, String)> {
-        let manifests = self.inputs.manifests;
-        let api = manifests.catalog.api(&object.kind.api)?;
-        // Entries follow their parent.
-        let own = || manifests.objects.iter().skip(index + 1).take_while(|other| other.parent == Some(index));
-        api.children(&object.kind.name)
-            .filter(|child| child.inside().is_some_and(|inside| inside.embed_required))
-            .find(|child| !own().any(|entry| entry.kind == **child))
-            .and_then(|child| Some((child.inside()?.field.clone(), child.name.clone())))
-    }
-
     fn push(&mut self, index: usize, mut step: Step) {
         if let Some(why) = self.inputs.barred.get(&index) {
             let object = &self.inputs.manifests.objects[index];
@@ -730,6 +680,11 @@ fn unshown_notes(step: &Step) -> Vec<String> {
         }
     }
     notes
+}
+
+/// Where the first difference is; nothing where there is none.
+fn first_path(differences: &Differences) -> String {
+    differences.changes.first().map(|change| change.path.clone()).unwrap_or_default()
 }
 
 /// Whether a change exists only because something else is replaced.

@@ -16,15 +16,26 @@ use crate::{
 pub fn needs_caller(steps: &[Step]) -> BTreeSet<String> {
     steps
         .iter()
-        .filter(|step| matches!(step.operation, Operation::Delete | Operation::Replace))
+        .filter(|step| takes_away(step))
         .filter(|step| step.kind.spec.lockout.as_ref().is_some_and(|lockout| lockout.caller.is_some()))
         .map(|step| step.action.connection.clone())
         .collect()
 }
 
-/// Refusals for steps that take something away which must stay. `callers` has the id of each connection's caller.
+/// Whether a step takes an object away, or what makes it one of those of which a parent needs the last.
+fn takes_away(step: &Step) -> bool {
+    matches!(step.operation, Operation::Delete | Operation::Replace) || shift(step) == Some(Shift::Loses)
+}
+
+/// Refusals for steps that take something away which must stay. `callers` has the id of each connection's caller,
+/// `is_own_key` tells whether a connection's own key ends so.
 #[expect(clippy::implicit_hasher, reason = "the program has one kind of map")]
-pub fn refusals(inputs: &Inputs<'_>, steps: &[Step], callers: &HashMap<String, String>) -> Vec<Diagnostic> {
+pub fn refusals(
+    inputs: &Inputs<'_>,
+    steps: &[Step],
+    callers: &HashMap<String, String>,
+    is_own_key: &dyn Fn(&str, &str) -> bool,
+) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     let mut parents: HashMap<(String, String, String), (usize, String)> = HashMap::new();
     for step in steps {
@@ -34,7 +45,7 @@ pub fn refusals(inputs: &Inputs<'_>, steps: &[Step], callers: &HashMap<String, S
             continue;
         }
         if let Some(field) = &lockout.caller
-            && matches!(step.operation, Operation::Delete | Operation::Replace)
+            && takes_away(step)
             && let Some(caller) = callers.get(&step.action.connection)
             && id_in(&live.fields, field).as_ref() == Some(caller)
         {
@@ -48,6 +59,23 @@ pub fn refusals(inputs: &Inputs<'_>, steps: &[Step], callers: &HashMap<String, S
                 )
                 .about(&step.action.address)
                 .hint("Run plumb as another user for this change."),
+            );
+        }
+        if let Some(field) = &lockout.key_end
+            && matches!(step.operation, Operation::Delete | Operation::Replace)
+            && let Some(end) = live.fields.get(field).and_then(text).filter(|end| end.chars().count() > 3)
+            && is_own_key(&step.action.connection, &end)
+        {
+            out.push(
+                Diagnostic::refusal(
+                    "PL0610",
+                    format!(
+                        "`{}` is the key that plumb runs with: taking it away would lock plumb out.",
+                        step.action.address
+                    ),
+                )
+                .about(&step.action.address)
+                .hint("Run plumb with another key for this change."),
             );
         }
         if shift(step) == Some(Shift::Loses) {

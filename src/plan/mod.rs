@@ -2,6 +2,7 @@
 
 mod batch;
 mod build;
+mod judge;
 mod lockout;
 mod model;
 mod removed;
@@ -16,7 +17,8 @@ use serde_json::{Value, json};
 
 pub use self::{
     batch::{
-        Route, bulk_of, bulk_route, create_route, delete_route, reads_before_update, replace_routes, update_route, var,
+        Route, bulk_of, bulk_route, create_route, delete_route, follows, reads_before_update, replace_routes,
+        update_route, var,
     },
     build::{Inputs, Mode, stored},
     lockout::{needs_caller, refusals as lockouts},

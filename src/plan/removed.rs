@@ -314,7 +314,7 @@ fn inside_unseen(
 }
 
 fn live_of<'o>(inputs: &'o Inputs<'_>, connection: &Arc<str>, kind: &Kind, record: &Record) -> Option<&'o LiveObject> {
-    let id = if kind.inside().is_some() {
+    let id = if kind.inside().is_some() && !kind.spec.id.local {
         format!("{}/{}", record.parent.as_deref().unwrap_or_default(), record.id)
     } else {
         record.id.clone()

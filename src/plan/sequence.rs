@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
+    diff::holds,
     graph::Meaning,
     value::{Fields, Target, as_reference, text},
 };
@@ -22,7 +23,11 @@ impl Builder<'_> {
                 .out
                 .steps
                 .iter()
-                .filter(|step| matches!(step.operation, Operation::Create | Operation::Replace))
+                .filter(|step| {
+                    // What appears through another object is there in its turn.
+                    let appears = step.operation == Operation::Update && step.live.is_none();
+                    appears || matches!(step.operation, Operation::Create | Operation::Replace)
+                })
                 .map(Step::address)
                 .collect();
             let dangling: Vec<(usize, String)> = self
@@ -94,6 +99,80 @@ impl Builder<'_> {
         }
         self.embed_what_must();
         self.order_unique();
+        self.order_only();
+        self.order_waits();
+    }
+
+    /// What may have to wait for an object of another kind comes after that.
+    fn order_waits(&mut self) {
+        let spoken = |fields: &Fields, name: &str| {
+            let value = fields.get(name)?;
+            let words = match as_reference(value) {
+                Some((_, Target::Field(_, words))) => Some(words),
+                Some(_) => None,
+                None => text(value),
+            };
+            words.map(|words| words.to_lowercase())
+        };
+        let waiting = self.out.steps.iter().filter_map(|step| step.kind.spec.create.waits.as_ref());
+        let kinds: HashSet<String> = waiting.map(|waits| waits.kind.clone()).collect();
+        let mut waited: HashMap<(String, String, String), usize> = HashMap::new();
+        for (number, step) in self.out.steps.iter().enumerate() {
+            if step.operation != Operation::Create || !kinds.contains(&step.kind.name) {
+                continue;
+            }
+            for name in step.desired.keys() {
+                let value = spoken(&step.desired, name).map(|value| (step.kind.name.clone(), name.clone(), value));
+                waited.extend(value.map(|value| (value, number)));
+            }
+        }
+        let mut edges: Vec<(usize, usize)> = Vec::new();
+        for (number, step) in self.out.steps.iter().enumerate() {
+            let Some(waits) = step.kind.spec.create.waits.as_ref() else { continue };
+            for (own, theirs) in &waits.by {
+                let Some(value) = spoken(&step.desired, own) else { continue };
+                let other = waited.get(&(waits.kind.clone(), theirs.clone(), value));
+                edges.extend(other.filter(|other| **other != number).map(|other| (number, *other)));
+            }
+        }
+        for (number, other) in edges {
+            let list = &mut self.out.steps[number].after;
+            list.push(other);
+            list.sort_unstable();
+            list.dedup();
+        }
+    }
+
+    /// What only one object of a scope may be, the new one becomes before the old one stops being it.
+    fn order_only(&mut self) {
+        type Slot = (String, String, Vec<String>);
+        let mut gains: HashMap<Slot, Vec<usize>> = HashMap::new();
+        let mut loses: Vec<(Slot, usize)> = Vec::new();
+        let nothing = Fields::new();
+        for (number, step) in self.out.steps.iter().enumerate() {
+            let Some(rule) = step.kind.spec.at_most_one.as_ref().filter(|rule| rule.moves) else { continue };
+            let live = step.live.as_ref().map_or(&nothing, |live| &live.fields);
+            let per = rule.per.iter().map(|name| {
+                step.desired.get(name).or_else(|| live.get(name)).map(Value::to_string).unwrap_or_default()
+            });
+            let slot = (step.action.connection.clone(), step.kind.name.clone(), per.collect());
+            let was = holds(step.specs(), &rule.condition, &nothing, live);
+            let will = holds(step.specs(), &rule.condition, &step.desired, live);
+            match (was, will, step.operation) {
+                (_, true, Operation::Create) | (false, true, Operation::Update) => {
+                    gains.entry(slot).or_default().push(number);
+                }
+                (true, false, Operation::Update) => loses.push((slot, number)),
+                _ => {}
+            }
+        }
+        for (slot, number) in loses {
+            let Some(before) = gains.get(&slot) else { continue };
+            let list = &mut self.out.steps[number].after;
+            list.extend(before);
+            list.sort_unstable();
+            list.dedup();
+        }
     }
 
     /// A parent that cannot be made without an entry takes those along that only wait for others; it then waits too.

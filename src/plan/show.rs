@@ -1,10 +1,11 @@
 //! Canonical values as people read them: references by name, files by path, secrets not at all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
 use crate::{
+    description::format::FieldSpec,
     live::Observed,
     manifest::Manifests,
     value::{Target, as_reference, file, secret_hash, text, value_from},
@@ -14,6 +15,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Shown {
     names: HashMap<(String, String), String>,
+    /// Kinds whose ids are names that people give.
+    named: HashSet<String>,
 }
 
 impl Shown {
@@ -33,14 +36,21 @@ impl Shown {
                 names.insert((object.kind.name.clone(), live.id.clone()), object.address.name.to_string());
             }
         }
-        Self { names }
+        let kinds = manifests.catalog.apis.values().flat_map(|api| api.kinds.values());
+        let by_name = kinds.filter(|kind| {
+            let own = kind.spec.key.last().and_then(|field| kind.field(field)).map(FieldSpec::wire_name);
+            own.is_some() && kind.spec.id.path.first().map(String::as_str) == own
+        });
+        Self { names, named: by_name.map(|kind| kind.name.clone()).collect() }
     }
 
     /// The name that a reference goes by.
     pub fn name(&self, kind: &str, target: &Target) -> String {
         match target {
             Target::Id(id) => {
-                self.names.get(&(kind.to_owned(), id.clone())).cloned().unwrap_or_else(|| format!("id:{id}"))
+                let known = self.names.get(&(kind.to_owned(), id.clone())).cloned();
+                let is_name = self.named.contains(kind) && id.parse::<u64>().is_err();
+                known.unwrap_or_else(|| if is_name { id.clone() } else { format!("id:{id}") })
             }
             Target::New(address) => {
                 address.rsplit('/').next().unwrap_or(address).split('#').next().unwrap_or_default().to_owned()
@@ -60,6 +70,9 @@ impl Shown {
         if let Some(upload) = file(value) {
             let part = |name: &str| upload.get(name).and_then(text);
             return json!({ "file": part("name").or_else(|| part("path")).unwrap_or_default() });
+        }
+        if let Some(place) = crate::value::sink(value) {
+            return place.clone();
         }
         match value {
             Value::Object(map) => {

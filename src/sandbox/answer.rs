@@ -87,7 +87,7 @@ impl Refusal {
     pub(super) fn answer(&self, api: &Api) -> Answer {
         let status = match (self.status, api.spec.dialect) {
             (INVALID, DialectName::Jsonapi) => 422,
-            (INVALID, DialectName::Rest) => 400,
+            (INVALID, DialectName::Rest) => api.spec.errors.invalid.unwrap_or(400),
             (status, _) => status,
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
@@ -109,8 +109,21 @@ impl Refusal {
                 let errors = &api.spec.errors;
                 // The last path is the most specific one: `message` before `error.message`.
                 let at = |paths: &[String], usual: &str| paths.last().map_or(usual, String::as_str).to_owned();
-                set_path(&mut body, &at(&errors.code, "error.code"), code(status).into());
-                set_path(&mut body, &at(&errors.message, "error.message"), message.join(" ").into());
+                let (code_at, message_at) = (at(&errors.code, "error.code"), at(&errors.message, "error.message"));
+                if let (Some((list, code_at)), Some((_, message_at))) =
+                    (code_at.split_once("[*]."), message_at.split_once("[*]."))
+                {
+                    let each = self.faults.iter().map(|fault| {
+                        let mut one = Fields::new();
+                        set_path(&mut one, code_at, code(status).into());
+                        set_path(&mut one, message_at, fault.detail.clone().into());
+                        Value::Object(one)
+                    });
+                    set_path(&mut body, list, each.collect());
+                } else {
+                    set_path(&mut body, &code_at, code(status).into());
+                    set_path(&mut body, &message_at, message.join(" ").into());
+                }
                 Value::Object(body)
             }
         };

@@ -18,6 +18,8 @@ pub(super) enum View {
     Get,
     /// The answer to a create or an update.
     Written,
+    /// The answer to a create that shows what no other answer does.
+    Created,
 }
 
 /// Query parameters that a vendor documents for a kind; names without `filter[…]`.
@@ -43,6 +45,26 @@ pub(super) trait Behaviour: Send + Sync {
     /// Whether two objects may not have the same key, where the description does not deny it.
     fn keys_are_unique(&self) -> bool {
         true
+    }
+
+    /// Status of the answer to a create.
+    fn created(&self) -> u16 {
+        201
+    }
+
+    /// Status and message for an object of a kind that is not there, where they are not the usual ones.
+    fn absent(&self, _kind: &str) -> Option<(u16, String)> {
+        None
+    }
+
+    /// Whether an answer with one object has no envelope.
+    fn is_bare(&self, _kind: &str, _view: View) -> bool {
+        false
+    }
+
+    /// A time as answers show it, where that is not a text.
+    fn stamp(&self, _tick: u64) -> Option<serde_json::Value> {
+        None
     }
 
     /// What the ids of a kind start with; none for bare numbers.
@@ -145,6 +167,7 @@ impl Behaviour for Plain {}
 /// The behaviour of an API.
 pub(super) fn of(api: &str) -> &'static dyn Behaviour {
     match api {
+        "cycloid" => &super::cycloid::Cycloid,
         "itglue" => &super::itglue::ItGlue,
         "rest" => &super::rest::Rest,
         _ => &Plain,

@@ -18,7 +18,10 @@ use super::{
     simulation::{Request, Simulation},
     store::{Row, Store},
 };
-use crate::{description::format::UpdateStyle, value::set_path};
+use crate::{
+    description::format::{UpdateStyle, Verb},
+    value::set_path,
+};
 
 impl Simulation {
     /// Carries a call out; what it changed before it fails is taken back by the caller.
@@ -29,6 +32,10 @@ impl Simulation {
                 let row = self.row(store, call)?;
                 self.check_get_query(&call.shape, request)?;
                 self.renderer(store, request).one(&call.shape, &row, View::Get, StatusCode::OK)
+            }
+            Action::GetPart => {
+                let row = self.row(store, call)?;
+                Ok(self.part(call, &row, request))
             }
             Action::Create | Action::BulkCreate => self.create(store, call, request),
             Action::Update | Action::BulkUpdate => self.update(store, call, request),
@@ -107,6 +114,10 @@ impl Simulation {
         if let Some(row) = found {
             return Ok(row.clone());
         }
+        // One that can be made is not there until it is written.
+        if shape.kind.can(Verb::Create) && call.action == Action::Get {
+            return Err(Refusal::absent());
+        }
         let mut row = Row::default();
         for (name, id) in &call.ids {
             let Some(field) = shape.kind.field(name) else { continue };
@@ -125,9 +136,40 @@ impl Simulation {
         Ok(row)
     }
 
+    /// The answer to the read of fields that have one of their own.
+    fn part(&self, call: &Call, row: &Row, request: &Request<'_>) -> Answer {
+        let last = request.parts.last().map(String::as_str).unwrap_or_default();
+        let mut body = Value::Null;
+        for field in call.shape.kind.spec.fields.values() {
+            let Some(read) = field.read_by.as_ref().filter(|read| read.path.rsplit('/').next() == Some(last)) else {
+                continue;
+            };
+            let value = row.get(field.wire_name()).cloned();
+            match &read.value {
+                None => body = value.unwrap_or_else(|| serde_json::json!({})),
+                Some(path) => {
+                    let mut members = body.as_object().cloned().unwrap_or_default();
+                    set_path(&mut members, path, value.unwrap_or_else(|| "".into()));
+                    body = Value::Object(members);
+                }
+            }
+        }
+        match self.api.spec.envelope.one.as_deref() {
+            Some(path) => {
+                let mut wrapped = serde_json::Map::new();
+                set_path(&mut wrapped, path, body);
+                Answer::new(StatusCode::OK, Value::Object(wrapped))
+            }
+            None => Answer::new(StatusCode::OK, body),
+        }
+    }
+
     fn check_get_query(&self, shape: &Shape, request: &Request<'_>) -> Result<(), Refusal> {
         for (name, value) in &request.query {
-            let known = (name == "include" && self.is_jsonapi())
+            let by_query = request.method == "POST"
+                && shape.kind.spec.fields.values().any(|field| field.query.as_ref() == Some(name));
+            let known = by_query
+                || (name == "include" && self.is_jsonapi())
                 || self.is_fixed_query(shape, name, value)
                 || self.behaviour.takes_query(shape.name(), name);
             if !known {
@@ -174,13 +216,14 @@ impl Simulation {
                 if call.ids.contains_key("id") && self.row(store, call).is_ok() {
                     return self.update(store, &Call { action: Action::Update, ..call.clone() }, request);
                 }
-                let key = self.create_one(store, call, item)?;
-                let status = status(&shape.kind.spec.create.success, StatusCode::CREATED);
+                let key = self.create_one(store, call, item, &request.query)?;
+                let usual = StatusCode::from_u16(self.behaviour.created()).unwrap_or(StatusCode::CREATED);
+                let status = status(&shape.kind.spec.create.success, usual);
                 if shape.kind.spec.create.answers_nothing {
                     return Ok(Answer::empty(StatusCode::NO_CONTENT));
                 }
                 let row = store.get(shape.name(), &key).cloned().ok_or_else(Refusal::absent)?;
-                let answer = self.renderer(store, request).one(shape, &row, View::Written, status)?;
+                let answer = self.renderer(store, request).one(shape, &row, View::Created, status)?;
                 return Ok(polled(shape.kind.spec.create.poll, answer, &format!("{}/{}", request.reader.url, row.id)));
             }
             Body::Many(items) if many => items,
@@ -198,10 +241,35 @@ impl Simulation {
         Ok(self.renderer(store, request).changed(shape, &rows, StatusCode::CREATED))
     }
 
-    fn create_one(&self, store: &mut Store, call: &Call, item: Item) -> Result<String, Refusal> {
+    fn create_one(
+        &self,
+        store: &mut Store,
+        call: &Call,
+        item: Item,
+        query: &[(String, String)],
+    ) -> Result<String, Refusal> {
         let mut desk = Desk::new(self, store);
         let key = desk.create(&call.shape, item, &call.ids)?;
         desk.finish()?;
+        let by_query: Vec<(&str, &String)> = call
+            .shape
+            .kind
+            .spec
+            .fields
+            .values()
+            .filter_map(|field| {
+                let name = field.query.as_ref()?;
+                query.iter().find(|(given, _)| given == name).map(|(_, value)| (field.wire_name(), value))
+            })
+            .collect();
+        if !by_query.is_empty()
+            && let Some(mut row) = store.get(call.shape.name(), &key).cloned()
+        {
+            for (wire, value) in by_query {
+                set_path(&mut row.attributes, wire, value.clone().into());
+            }
+            store.put_as_is(call.shape.name(), row);
+        }
         Ok(key)
     }
 
@@ -224,7 +292,7 @@ impl Simulation {
         if item.id.as_ref().is_some_and(|id| *id != row.id && shape.local_id.is_none()) {
             return Err(Refusal::new(409, "The id of the body is not that of the path."));
         }
-        check_lock(shape, &row, &item, request.if_match)?;
+        self.check_lock(shape, &row, &item, request)?;
         let mut desk = Desk::new(self, store);
         desk.update(shape, &row.key, item, spec.update.style)?;
         desk.finish()?;
@@ -290,7 +358,7 @@ impl Simulation {
         let shape = call.shape.as_ref();
         if call.action == Action::Delete {
             let row = self.row(store, call)?;
-            check_lock(shape, &row, &Item::default(), request.if_match)?;
+            self.check_lock(shape, &row, &Item::default(), request)?;
             let mut desk = Desk::new(self, store);
             desk.delete(shape, slice::from_ref(&row.key))?;
             desk.finish()?;
@@ -362,19 +430,29 @@ fn check_count(count: usize, max: Option<u32>) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses a write that was made from an outdated reading.
-fn check_lock(shape: &Shape, row: &Row, item: &Item, if_match: Option<&str>) -> Result<(), Refusal> {
-    let Some(lock) = shape.kind.spec.update.lock.as_deref() else { return Ok(()) };
-    if lock == "etag" {
-        return match if_match {
-            Some(tag) if tag != "*" && tag != etag(row) => {
-                Err(Refusal::new(412, "The object has changed in the meantime."))
+impl Simulation {
+    /// Refuses a write that was made from an outdated reading.
+    fn check_lock(&self, shape: &Shape, row: &Row, item: &Item, request: &Request<'_>) -> Result<(), Refusal> {
+        let update = &shape.kind.spec.update;
+        let Some(lock) = update.lock.as_deref() else { return Ok(()) };
+        if lock == "etag" {
+            return match request.if_match {
+                Some(tag) if tag != "*" && tag != etag(row) => {
+                    Err(Refusal::new(412, "The object has changed in the meantime."))
+                }
+                _ => Ok(()),
+            };
+        }
+        let invalid = self.api.spec.errors.invalid.unwrap_or(409);
+        let Some(given) = item.attributes.get(lock) else {
+            if update.lock_again && request.method == "PUT" {
+                return Err(Refusal::new(invalid, format!("`{lock}` is required.")));
             }
-            _ => Ok(()),
+            return Ok(());
         };
+        let stamped =
+            self.behaviour.stamp(row.updated).unwrap_or_else(|| Value::from(stamp(row.updated, shape.is_jsonapi())));
+        let current = row.get(lock).unwrap_or(&stamped);
+        if given == current { Ok(()) } else { Err(Refusal::new(invalid, "The object has changed in the meantime.")) }
     }
-    let Some(given) = item.attributes.get(lock) else { return Ok(()) };
-    let stamped = Value::from(stamp(row.updated, shape.is_jsonapi()));
-    let current = row.get(lock).unwrap_or(&stamped);
-    if given == current { Ok(()) } else { Err(Refusal::new(409, "The object has changed in the meantime.")) }
 }

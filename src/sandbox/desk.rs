@@ -15,7 +15,7 @@ use super::{
     store::{Row, Store},
 };
 use crate::{
-    description::format::{IdWire, UpdateStyle},
+    description::format::{FieldSpec, IdWire, UpdateStyle},
     value::{set_path, text},
 };
 
@@ -112,12 +112,12 @@ impl<'a> Desk<'a> {
         match style {
             UpdateStyle::Fields | UpdateStyle::JsonPatch => {}
             UpdateStyle::MergePatch => patch::merge_items(shape, &old, &mut item.attributes),
-            UpdateStyle::Replace => keep_server_owned(shape, &mut row),
+            UpdateStyle::Replace | UpdateStyle::ReplaceFields => keep_server_owned(shape, &mut row),
         }
         let mut faults = Vec::new();
         let (given, raw) = self.lay_down(shape, &mut row, &item, false, &mut faults);
         self.check_type(shape, &row, &mut faults);
-        if style == UpdateStyle::Replace {
+        if matches!(style, UpdateStyle::Replace | UpdateStyle::ReplaceFields) {
             rules::complete(shape, &mut row, true);
             faults.extend(rules::missing(shape, &row));
         }
@@ -170,7 +170,13 @@ impl<'a> Desk<'a> {
     fn place(&self, shape: &Shape, row: &mut Row, ids: &HashMap<String, String>) -> Result<(), Refusal> {
         for (name, id) in ids {
             let Some(field) = shape.kind.field(name) else { continue };
-            if let Some(reference) = &field.reference
+            if field.path_only && shape.scope.as_deref() == Some(field.wire_name()) {
+                let kind = field.reference.as_ref().and_then(|reference| reference.kind.as_deref()).unwrap_or_default();
+                if self.store.get(kind, id).is_none() {
+                    return Err(Refusal::absent());
+                }
+                set_path(&mut row.attributes, field.wire_name(), id.clone().into());
+            } else if let Some(reference) = &field.reference
                 && let Some(kind) = &reference.kind
             {
                 if !exists(self.store, kind, reference, id) {
@@ -201,10 +207,18 @@ impl<'a> Desk<'a> {
     ) -> (HashSet<String>, HashMap<String, Value>) {
         let (mut given, mut raw) = (HashSet::new(), HashMap::new());
         let id_wire = |kind: &str| self.sim.id_wire(kind);
-        let mut checker = Checker { store: self.store, shape, id_wire: &id_wire, faults: Vec::new() };
+        let scope = shape.scope.as_deref().and_then(|wire| row.text(wire));
+        let above = row.parent.as_ref().map(|(_, id)| id.clone()).or(scope);
+        let mut checker = Checker { store: self.store, shape, above, id_wire: &id_wire, faults: Vec::new() };
         for (name, value) in item.leaves(shape) {
             let at = pointer(shape, &name);
-            if let Some((_, field)) = shape.field(&name) {
+            if let Some((field_name, field)) = shape.field(&name) {
+                if !takes(shape, field_name, field, &name, creates) {
+                    checker
+                        .faults
+                        .push(Fault { detail: format!("`{name}` is not a known attribute."), pointer: Some(at) });
+                    continue;
+                }
                 if field.read_only {
                     continue;
                 }
@@ -279,7 +293,7 @@ impl<'a> Desk<'a> {
                 entry => id(entry),
             };
             let id_wire = |kind: &str| self.sim.id_wire(kind);
-            let mut checker = Checker { store: self.store, shape, id_wire: &id_wire, faults: Vec::new() };
+            let mut checker = Checker { store: self.store, shape, above: None, id_wire: &id_wire, faults: Vec::new() };
             let kept = checker.value(field, &value, &at);
             faults.append(&mut checker.faults);
             set_path(&mut row.attributes, field.wire_name(), kept);
@@ -312,7 +326,7 @@ impl<'a> Desk<'a> {
             row.id = row.text(field.wire_name()).or_else(|| ids.get("id").cloned()).unwrap_or_default();
             row.key = local_key(shape, row);
             if self.store.get(shape.name(), &row.key).is_some() {
-                let status = self.sim.api.spec.errors.conflict.first().copied().unwrap_or(409);
+                let status = rules::conflict_status(self.sim);
                 return Err(Refusal::new(status, format!("`{}` has already been taken.", row.id)));
             }
             return Ok(());
@@ -387,15 +401,35 @@ fn refuse(faults: Vec<Fault>) -> Result<(), Refusal> {
 
 /// The key of a row whose id is unique within its container only.
 pub(super) fn local_key(shape: &Shape, row: &Row) -> String {
-    let scope = shape.scope.as_deref().and_then(|wire| row.text(wire));
+    // Where the lists below parents are apart, ids are everybody's.
+    let apart = shape.kind.spec.scope.as_ref().is_some_and(|scope| scope.path.is_some());
+    let scope = shape.scope.as_deref().filter(|_| !apart).and_then(|wire| row.text(wire));
     let container = row.parent.as_ref().map(|(_, id)| id.clone()).or(scope);
     container.map_or_else(|| row.id.clone(), |container| format!("{container}/{}", row.id))
 }
 
+/// Whether the body of a create or an update has a field. Kinds whose updates send the described fields say which.
+fn takes(shape: &Shape, name: &str, field: &FieldSpec, wire: &str, creates: bool) -> bool {
+    if field.path_only || field.query.is_some() {
+        return false;
+    }
+    if creates {
+        let own = field.create_wire.as_deref().unwrap_or(field.wire_name());
+        return !field.update_only && (own == wire || shape.is_jsonapi());
+    }
+    let update = &shape.kind.spec.update;
+    update.style != UpdateStyle::ReplaceFields
+        || field.immutable.is_none()
+        || update.also.iter().any(|also| also == name)
+}
+
 /// What a replacement leaves: the server's own attributes, and what never comes back.
 fn keep_server_owned(shape: &Shape, row: &mut Row) {
-    for field in shape.kind.spec.fields.values() {
-        if !field.read_only && !field.write_only && shape.scope.as_deref() != Some(field.wire_name()) {
+    let update = &shape.kind.spec.update;
+    for (name, field) in &shape.kind.spec.fields {
+        let fixed = update.style == UpdateStyle::ReplaceFields
+            && (!takes(shape, name, field, field.wire_name(), false) || field.not_sent);
+        if !field.read_only && !field.write_only && !fixed && shape.scope.as_deref() != Some(field.wire_name()) {
             row.attributes.shift_remove(field.wire_name());
         }
     }

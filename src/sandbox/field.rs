@@ -20,6 +20,8 @@ use crate::{
 pub(super) struct Checker<'a> {
     pub(super) store: &'a Store,
     pub(super) shape: &'a Shape,
+    /// Id of the parent that the object is below, where ids of what it refers to may be local to it.
+    pub(super) above: Option<String>,
     /// How the ids of a kind are written.
     pub(super) id_wire: &'a dyn Fn(&str) -> IdWire,
     pub(super) faults: Vec<Fault>,
@@ -48,7 +50,7 @@ impl Checker<'_> {
             FieldType::List => self.list(field, value, at),
             FieldType::Ref => self.reference(field, value, at),
             FieldType::File => self.file(value, at),
-            FieldType::Any => value.clone(),
+            FieldType::Sink | FieldType::Any => value.clone(),
         };
         if !field.allowed.is_empty() && field.reference.is_none() && !field.allowed.contains(&kept) {
             let allowed: Vec<String> = field.allowed.iter().filter_map(text).collect();
@@ -73,7 +75,7 @@ impl Checker<'_> {
                 Equality::Digits => kept.chars().filter(char::is_ascii_digit).collect(),
                 Equality::Mac => respell_mac(&kept).unwrap_or(kept),
                 Equality::Blanks => kept.trim().to_owned(),
-                Equality::Case | Equality::Ip | Equality::Html => kept,
+                Equality::Case | Equality::Ip | Equality::Html | Equality::Document => kept,
             };
         }
         if let Some(max) = field.max_length
@@ -278,6 +280,7 @@ impl Checker<'_> {
             return value.clone();
         };
         if let Some(kind) = &reference.kind
+            && !self.is_below(kind, reference, &given)
             && !exists(self.store, kind, reference, &given)
         {
             self.fault(at, &format!("refers to no existing {kind}"));
@@ -286,6 +289,14 @@ impl Checker<'_> {
             IdWire::Number => given.parse::<u64>().map_or_else(|_| value.clone(), Into::into),
             IdWire::String => given.into(),
         }
+    }
+
+    /// Whether a kind whose ids are local has this one below the same parent.
+    fn is_below(&self, kind: &str, reference: &RefSpec, given: &str) -> bool {
+        let Some(above) = self.above.as_deref().filter(|_| reference.depth > 0) else { return false };
+        let parents: Vec<&str> = above.split('/').take(reference.depth).collect();
+        let local = given.replace('%', "%25").replace('/', "%2F");
+        parents.len() == reference.depth && self.store.get(kind, &format!("{}/{local}", parents.join("/"))).is_some()
     }
 
     fn id_form(&self, reference: &RefSpec) -> IdWire {
@@ -328,7 +339,10 @@ impl Checker<'_> {
 /// Whether what a reference names is there.
 pub(super) fn exists(store: &Store, kind: &str, reference: &RefSpec, given: &str) -> bool {
     match &reference.by {
-        None => store.get(kind, given).is_some(),
+        None => {
+            let local = reference.depth > 0 && store.rows(kind).any(|row| row.id == given);
+            local || store.get(kind, given).is_some()
+        }
         Some(by) => {
             store.get(kind, given).is_some_and(|row| row.text(by).is_some_and(|text| text == given))
                 || store.rows(kind).any(|row| row.text(by).is_some_and(|text| text == given))

@@ -299,8 +299,8 @@ fn formatted(digits: &str) -> String {
 /// A read shows the value unless told otherwise, a write only when told.
 fn show_password(glance: &Glance<'_>, attributes: &mut Fields) {
     let wanted = match (glance.view, glance.query("show_password")) {
-        (View::List, _) | (_, Some("false")) | (View::Written, None) => false,
-        (View::Get, _) | (View::Written, Some(_)) => true,
+        (View::List, _) | (_, Some("false")) | (View::Written | View::Created, None) => false,
+        (View::Get, _) | (View::Written | View::Created, Some(_)) => true,
     };
     let value = glance.row.get("password").cloned();
     match value {

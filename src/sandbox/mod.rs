@@ -9,6 +9,7 @@ mod body;
 mod call;
 mod connection;
 mod control;
+mod cycloid;
 mod desk;
 mod documented;
 mod door;

@@ -37,11 +37,14 @@ impl Desk<'_> {
         let mut queue: Vec<(String, String)> = keys.iter().map(|key| (shape.name().to_owned(), key.clone())).collect();
         while let Some((kind, key)) = queue.pop() {
             let Some(row) = self.store.remove(&kind, &key) else { continue };
+            // What is below it names it by its whole id.
+            let local = self.sim.shape(&kind).is_some_and(|shape| shape.kind.spec.id.local);
+            let whole = if local { row.key.clone() } else { row.id.clone() };
             for other in self.sim.shapes.values() {
-                let inside = self.store.inside(other.name(), (&kind, &row.id));
+                let inside = self.store.inside(other.name(), (&kind, &whole));
                 queue.extend(inside.map(|row| (other.name().to_owned(), row.key.clone())).collect::<Vec<_>>());
                 if let Some(wire) = scope_into(other, &kind)
-                    && let Some(rows) = self.store.table(other.name()).and_then(|table| table.scoped(wire, &row.id))
+                    && let Some(rows) = self.store.table(other.name()).and_then(|table| table.scoped(wire, &whole))
                 {
                     queue.extend(rows.map(|row| (other.name().to_owned(), row.key.clone())));
                 }

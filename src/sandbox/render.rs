@@ -15,7 +15,7 @@ use super::{
     store::{Row, Store},
 };
 use crate::{
-    description::format::{IdWire, PagingStyle},
+    description::format::{FieldType, IdWire, PagingStyle},
     value::{Fields, set_path, text},
 };
 
@@ -50,7 +50,8 @@ impl Renderer<'_> {
             body
         } else {
             let object = self.object(shape, row, view);
-            match self.sim.api.spec.envelope.one.as_deref().filter(|path| !path.is_empty()) {
+            let bare = self.sim.behaviour.is_bare(shape.name(), view);
+            match self.sim.api.spec.envelope.one.as_deref().filter(|path| !path.is_empty() && !bare) {
                 Some(path) => wrapped(path, object),
                 None => object,
             }
@@ -287,10 +288,16 @@ impl Renderer<'_> {
         let mut out = Map::new();
         for field in shape.kind.spec.fields.values() {
             let related = field.read.iter().any(|path| path.starts_with("relationships."));
-            if field.write_only || field.not_sent || (related && jsonapi) {
+            let hidden = field.write_only || field.not_sent || field.path_only || field.read_by.is_some();
+            if field.ty == FieldType::Sink && view == View::Created {
+                let token = token(shape, row);
+                set_path(&mut out, field.wire_name(), token.into());
+            }
+            if hidden || (related && jsonapi) {
                 continue;
             }
-            if field.on_get_only && (view == View::List || (view == View::Written && field.sensitive.is_some())) {
+            let written = matches!(view, View::Written | View::Created);
+            if field.on_get_only && (view == View::List || (written && field.sensitive.is_some() && jsonapi)) {
                 continue;
             }
             let wire = if jsonapi { kebab(field.wire_name()) } else { field.wire_name().to_owned() };
@@ -344,7 +351,8 @@ impl Renderer<'_> {
         for (name, tick) in stamps {
             let wire = shape.spell(name);
             if shape.has(&wire) {
-                out.insert(wire, stamp(tick, self.sim.is_jsonapi()).into());
+                let shown = self.sim.behaviour.stamp(tick);
+                out.insert(wire, shown.unwrap_or_else(|| stamp(tick, self.sim.is_jsonapi()).into()));
             }
         }
         for wire in &shape.ignored {
@@ -398,6 +406,11 @@ fn put_path(target: &mut Fields, path: &str, value: Value) {
 
 fn number_or_text(id: &str) -> Value {
     id.parse::<u64>().map_or_else(|_| id.into(), Value::from)
+}
+
+/// The token that the answer to a create shows.
+pub(super) fn token(shape: &Shape, row: &Row) -> String {
+    format!("sandbox-token-of-{}-{:07}", shape.name().to_lowercase(), row.seq)
 }
 
 /// A tick as a time on the wire.

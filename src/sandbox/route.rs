@@ -13,6 +13,8 @@ use crate::description::{
 pub(super) enum Action {
     List,
     Get,
+    /// The read of fields that have one of their own.
+    GetPart,
     Create,
     Update,
     Delete,
@@ -83,6 +85,12 @@ fn kind_routes(out: &mut Vec<Route>, shape: &Arc<Shape>) {
     };
     if can(Verb::List) && !spec.singleton {
         add(Action::List, "GET".into(), path(&spec.list.path, &spec.path));
+        if let Some(below) = spec.scope.as_ref().and_then(|scope| scope.path.clone()) {
+            add(Action::List, "GET".into(), below);
+        }
+    }
+    for read in spec.fields.values().filter_map(|field| field.read_by.as_ref()) {
+        add(Action::GetPart, "GET".into(), read.path.clone());
     }
     if can(Verb::Get) {
         add(Action::Get, method(&spec.get.method, "GET"), path(&spec.get.path, &item));
@@ -94,9 +102,13 @@ fn kind_routes(out: &mut Vec<Route>, shape: &Arc<Shape>) {
         let put = spec.create.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("PUT"));
         let usual = if put { &item } else { &spec.path };
         add(Action::Create, method(&spec.create.method, "POST"), path(&spec.create.path, usual));
+        for instead in &spec.create.instead {
+            add(Action::Create, method(&spec.create.method, "POST"), instead.path.clone());
+        }
     }
     if can(Verb::Update) && !spec.bulk.update.as_ref().is_some_and(|bulk| bulk.only) {
-        let usual = if spec.update.style == UpdateStyle::Replace { "PUT" } else { "PATCH" };
+        let whole = matches!(spec.update.style, UpdateStyle::Replace | UpdateStyle::ReplaceFields);
+        let usual = if whole { "PUT" } else { "PATCH" };
         add(Action::Update, method(&spec.update.method, usual), path(&spec.update.path, &item));
     }
     if can(Verb::Delete) && !spec.singleton && !spec.bulk.delete.as_ref().is_some_and(|bulk| bulk.only) {
@@ -152,6 +164,27 @@ impl Route {
     }
 }
 
+impl Route {
+    /// Puts the ids of parents together where those of a kind are local: what is kept is the nearest one, whole.
+    fn join(&self, ids: &mut HashMap<String, String>) {
+        let chain = &self.shape.kind.chain;
+        let Some((nearest, above)) = chain.split_last().filter(|(nearest, _)| ids.contains_key(*nearest)) else {
+            return;
+        };
+        let parts: Vec<String> = chain
+            .iter()
+            .filter_map(|name| ids.get(name))
+            .map(|id| id.replace('%', "%25").replace('/', "%2F"))
+            .collect();
+        if parts.len() == chain.len() {
+            ids.insert(nearest.clone(), parts.join("/"));
+            for name in above {
+                ids.remove(name);
+            }
+        }
+    }
+}
+
 /// Finds the call that a request means.
 pub(super) fn find(routes: &[Route], method: &str, parts: &[String]) -> Result<Call, NoCall> {
     let mut best: Option<(usize, &Route, HashMap<String, String>)> = None;
@@ -179,7 +212,8 @@ pub(super) fn find(routes: &[Route], method: &str, parts: &[String]) -> Result<C
     let most = methods.iter().map(|(fixed, _)| *fixed).max().unwrap_or(0);
     match best {
         // `/users/me` is not the user `me`: a path with more fixed parts hides the others.
-        Some((fixed, route, ids)) if fixed >= most => {
+        Some((fixed, route, mut ids)) if fixed >= most => {
+            route.join(&mut ids);
             Ok(Call { shape: route.shape.clone(), action: route.action, also, ids })
         }
         _ if methods.is_empty() => Err(NoCall::Path),

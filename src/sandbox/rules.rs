@@ -62,10 +62,14 @@ pub(super) fn complete(shape: &Shape, row: &mut Row, creates: bool) {
 pub(super) fn missing(shape: &Shape, row: &Row) -> Vec<Fault> {
     let mut faults = Vec::new();
     for field in shape.kind.spec.fields.values().filter(|field| !field.read_only && !field.not_sent) {
+        // What creates do not take is there by itself.
+        if field.update_only || field.create_wire.as_deref() == Some("") {
+            continue;
+        }
         let needed = field.required || field.required_when.as_ref().is_some_and(|when| holds(shape, row, when));
-        let given = row
-            .get(field.wire_name())
-            .is_some_and(|value| !value.is_null() && (value.as_str() != Some("") || field.nullable));
+        let given = row.get(field.wire_name()).is_some_and(|value| {
+            !value.is_null() && (value.as_str() != Some("") || field.nullable || field.fill.is_some())
+        });
         if needed && !given {
             faults.push(Fault {
                 detail: format!("`{}` is required.", field.wire_name()),
@@ -89,10 +93,19 @@ pub(super) fn unique_key(sim: &Simulation, store: &Store, shape: &Shape, row: &R
     }
     let twins = store.table(shape.name()).into_iter().flat_map(|table| table.twins(row));
     if twins.into_iter().any(|other| other.doomed.is_none()) {
-        let status = sim.api.spec.errors.conflict.first().copied().unwrap_or(409);
-        return Err(Refusal::new(status, format!("`{}` has already been taken.", spec.key.join("` and `"))));
+        return Err(Refusal::new(
+            conflict_status(sim),
+            format!("`{}` has already been taken.", spec.key.join("` and `")),
+        ));
     }
     Ok(())
+}
+
+/// Status of a refusal because something exists already.
+pub(super) fn conflict_status(sim: &Simulation) -> u16 {
+    let errors = &sim.api.spec.errors;
+    let words = errors.conflict_words.as_ref().and_then(|words| words.statuses.first());
+    words.or(errors.conflict.first()).copied().unwrap_or(409)
 }
 
 /// Checks the rules over all entries inside a parent.

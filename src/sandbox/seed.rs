@@ -190,7 +190,8 @@ fn sow(
     if row.id.is_empty() {
         row.key = format!("seed-{}", planted.len());
     }
-    let (id, key) = (row.id.clone(), row.key.clone());
+    let key = row.key.clone();
+    let id = if shape.kind.spec.id.local { row.key.clone() } else { row.id.clone() };
     store.put(shape.name(), row);
     planted.push(Planted { kind: shape.name().to_owned(), key, references });
     for (kind, list) in entries {
@@ -295,6 +296,7 @@ fn resolve(
     let target = seek(sim, store, kind, reference, shape, row, written)?;
     let id = match &reference.by {
         Some(by) => target.text(sim.shape(kind)?.kind.field(by)?.wire_name())?,
+        None if field.path_only => target.key.clone(),
         None => target.id.clone(),
     };
     if let Some(prefix) = &reference.wire_prefix {

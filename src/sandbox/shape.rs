@@ -46,7 +46,7 @@ impl Shape {
         let ignored: Vec<String> = spec.ignored.keys().cloned().collect();
         let ignored_names: HashSet<String> = ignored.iter().map(|name| normal(name, naming)).collect();
         for (name, field) in &spec.fields {
-            by_wire.insert(normal(field.wire_name(), naming), name.clone());
+            by_wire.entry(normal(field.wire_name(), naming)).or_insert_with(|| name.clone());
             if let Some(wire) = &field.create_wire {
                 by_wire.insert(normal(wire, naming), name.clone());
             }
@@ -74,7 +74,7 @@ impl Shape {
             .path
             .iter()
             .find_map(|path| by_wire.get(&normal(path, naming)).cloned())
-            .filter(|name| spec.fields.get(name).is_some_and(|field| !field.read_only))
+            .filter(|name| spec.fields.get(name).is_some_and(|field| !field.read_only || kind.spec.id.local))
             .or_else(|| spec.id.client.clone());
         let scope = spec
             .scope

@@ -134,7 +134,8 @@ impl Simulation {
             Err(refusal) => {
                 store.rollback();
                 store.commit();
-                refusal.answer(&self.api)
+                let own = self.behaviour.absent(call.shape.name()).filter(|_| refusal.status == 404);
+                own.map_or(refusal, |(status, why)| Refusal::new(status, why)).answer(&self.api)
             }
         }
     }

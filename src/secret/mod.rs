@@ -3,6 +3,7 @@
 mod exec;
 mod mask;
 mod resolve;
+pub mod sink;
 mod upload;
 mod vault;
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use indexmap::IndexMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     address::escape,
+    description::format::FieldSpec,
     diagnostic::{Diagnostic, Sources},
     manifest::{self, Auth, DocumentRef, Manifests, Plaintexts, Transport},
     value,
@@ -88,9 +89,31 @@ pub fn resolve_with(
             }
             let owner = Owner { document: object.document, address: Some(&address), title: &title };
             resolver.value(value, &owner, &format!("{}/{}", object.pointer, escape(name)));
+            if let Some(spec) = object.kind.field(name) {
+                trim(spec, value, vault);
+            }
         }
     }
     resolver.findings.into_values().map(Finding::tell).collect()
+}
+
+/// Drops the blanks around texts that the API keeps without them.
+fn trim(spec: &FieldSpec, value: &mut Value, vault: &Vault) {
+    if spec.trim
+        && let Some(text) = value::secret_hash(value).and_then(|hash| vault.open(hash))
+    {
+        if text.trim().len() < text.len() {
+            *value = vault.seal(text.trim());
+        }
+        return;
+    }
+    if let Value::Object(members) = value {
+        for (name, value) in members {
+            if let Some(member) = spec.fields.get(name) {
+                trim(member, value, vault);
+            }
+        }
+    }
 }
 
 fn transport_values(transport: &mut Transport) -> impl Iterator<Item = (&'static str, &mut Value)> {
@@ -161,6 +184,9 @@ impl Resolver<'_> {
         } else if let Some(file) = value::file(value).filter(|file| file.get("sha256").is_none()) {
             let path = file.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
             self.file(&path, owner, pointer)
+        } else if let Some(place) = value::sink(value) {
+            let path = place.get("file").and_then(Value::as_str).unwrap_or_default().to_owned();
+            self.sink(&path, owner, pointer)
         } else {
             match value {
                 Value::Object(map) => {
@@ -338,6 +364,24 @@ impl Resolver<'_> {
         };
         self.known.insert(name, described.clone());
         described
+    }
+}
+
+impl Resolver<'_> {
+    /// Where a sink writes: the path from the folder of the manifest.
+    fn sink(&mut self, path: &str, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
+        let path = self.folder(owner.document).join(path);
+        let folder = path.parent().unwrap_or(&path);
+        match self.permitted(folder) {
+            Ok(()) => Some(json!({ "$sink": { "file": path.to_string_lossy() } })),
+            Err(diagnostic) => {
+                let message = format!("The file `{}` may not be written here", path.display());
+                let hint = "The configuration of the agent or the operator lists the folders that manifests may use.";
+                let told = Diagnostic { message, hints: Vec::new(), ..diagnostic }.hint(hint);
+                self.report(&format!("sink {}", path.display()), told, owner, pointer);
+                None
+            }
+        }
     }
 }
 

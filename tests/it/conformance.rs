@@ -59,6 +59,18 @@ const UNSEEN: &str = "no answer of the API shows it";
 
 /// All exemptions.
 const EXEMPTIONS: &[Exemption] = &[
+    exempt("cycloid/ApiKey", "", Step::Crash, "a token that was lost with the answer is made anew"),
+    exempt("cycloid/ApiKey", "", Step::Lost, "a token that was lost with the answer is made anew"),
+    exempt("cycloid/CloudCostManagementAccount", "externalBackend.purpose", Step::Change, "it has one value"),
+    exempt(
+        "cycloid/CloudCostManagementTagMapping",
+        "organization",
+        Step::Change,
+        "each organization has one of its own",
+    ),
+    exempt("cycloid/CloudCostManagementTagMapping", "", Step::Adopt, "each organization has one of its own"),
+    exempt("cycloid/Quota", "organization", Step::Change, "its pool is of the same organization"),
+    exempt("cycloid/Quota", "", Step::Many, "a team and a pool have one"),
     exempt("itglue/Configuration", "contact", Step::Drift, UNSEEN),
     exempt("itglue/Configuration", "defaultGateway", Step::Drift, UNSEEN),
     exempt("itglue/Configuration", "mitpDeviceExpirationDate", Step::Drift, UNSEEN),
@@ -151,7 +163,12 @@ fn every_kind_is_in_the_suite_or_only_referred_to() {
     let cases = cases();
     for api in apis::builtin().apis.values() {
         for kind in api.kinds.values() {
-            assert!(kind.spec.lookup || cases.iter().any(|case| case.kind == *kind), "{}", kind.title());
+            // What is only found, as stacks in Git, cannot be begun with.
+            assert!(
+                kind.spec.lookup || !self::world::is_made(kind) || cases.iter().any(|case| case.kind == *kind),
+                "{}",
+                kind.title()
+            );
         }
     }
     for exemption in EXEMPTIONS {

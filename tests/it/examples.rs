@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fs, path::Path, process::Stdio};
 
 use plumb::{
-    plan::{ActionKind, PlanDocument},
+    plan::{ActionKind, PlanDocument, Reason},
     sandbox::{Sandbox, SandboxOptions, parse_seed},
 };
 use serde_json::json;
@@ -82,6 +82,45 @@ async fn itglue_shows_every_kind_and_is_kept_true() {
     let rest = example.expect(0, &["destroy", "--yes"]);
     assert!(rest.out.contains("itglue/FlexibleAssetType/email (the API cannot delete it)"), "{}", rest.out);
     example.id("Organization", "name", "Happy Frog");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cycloid_shows_every_kind_and_is_kept_true() {
+    let variables = ["CYCLOID_TOKEN", "GIT_SSH_KEY", "AWS_SECRET_KEY", "CHAT_TOKEN", "SHOP_DATABASE_PASSWORD"];
+    let example = Example::start(&["examples/cycloid"], "acme", "cycloid", &variables, SandboxOptions::default()).await;
+    let applied = example.converge();
+    let shown: BTreeSet<&str> = applied.actions.iter().map(|action| action.kind.as_str()).collect();
+    let api = plumb::apis::builtin().api("cycloid").unwrap();
+    for kind in api.kinds.values().filter(|kind| !kind.spec.lookup && kind.inside().is_none()) {
+        assert!(shown.contains(kind.name.as_str()), "the example has no {}", kind.name);
+    }
+    let stack = applied.actions.iter().find(|action| action.kind == "ServiceCatalog").unwrap();
+    assert_eq!((stack.action, stack.reason), (ActionKind::Adopt, Reason::Appears));
+
+    // What nobody declares is sent back as it is; what is declared is put right.
+    example.mutate("Credential", "acme/git", &json!({"owner": "jane", "description": "changed"}));
+    example.mutate("Project", "acme/shop", &json!({"owner": "bob", "color": "blue"}));
+    example.mutate(
+        "Component",
+        "acme/shop/production/web",
+        &json!({"vars": {"general": {"sizing": {"replicas": 9, "cpu": 2}}}}),
+    );
+    example.remove("Kpi", "acme/shop/shop-builds");
+    example.repair(
+        &[
+            "create cycloid/Kpi/shop-builds (drift) /project /name /type /widget /environment /canonical",
+            "update cycloid/Component/shop-production-web (drift) /vars/general/sizing/replicas",
+            "update cycloid/Credential/git (drift) /description",
+            "update cycloid/Project/shop (drift) /owner",
+        ],
+        applied.actions.len(),
+    );
+    assert_eq!(example.attribute("Credential", "git", "owner"), json!("jane"));
+    assert_eq!(example.attribute("Credential", "git", "raw")["ssh_key"], example.secret("GIT_SSH_KEY"));
+    assert_eq!(example.attribute("Project", "shop", "color"), json!("blue"));
+    let vars = example.attribute("Component", "acme/shop/production/web", "vars");
+    assert_eq!((&vars["general"]["sizing"]["replicas"], &vars["general"]["sizing"]["cpu"]), (&json!(3), &json!(2)));
+    example.assert_inventory_has_no_secret();
 }
 
 #[tokio::test(flavor = "multi_thread")]

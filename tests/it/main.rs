@@ -13,6 +13,7 @@ mod cli;
 mod codes;
 mod conformance;
 mod custom_api;
+mod cycloid;
 mod docs;
 mod examples;
 mod export;

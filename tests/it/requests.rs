@@ -312,3 +312,73 @@ async fn short_names_are_found_among_thousands_of_namesakes() {
         assert_eq!((calls["GET /organizations"], calls["GET /locations"]), (3, if declared { 1 } else { 2 }));
     }
 }
+
+/// A thousand objects of Cycloid: repositories and roles of an organization, projects with environments and components.
+fn console(description: &str) -> String {
+    let head = |kind: &str, name: &str| {
+        format!("---\napiVersion: cycloid.plumb.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n  ")
+    };
+    let mut out = head("Credential", "git")
+        + "organization: acme\n  name: Git\n  type: ssh\n  path: git\n  raw: {sshKey: {valueFrom: {file: key}}}\n"
+        + &head("ConfigRepository", "configs")
+        + "{organization: acme, name: C, url: \"git@git.example.com:a/b.git\", branch: main, default: true, credential: git}\n";
+    out += &head("Member", "jane");
+    out += "{organization: acme, email: jane@example.com, role: organization-admin}\n";
+    for number in 0..398 {
+        out += &head("Role", &format!("role-{number}"));
+        let words = if number < 10 { description } else { "as it was" };
+        out += &format!(
+            "{{organization: acme, name: Role, description: {words}, rules: [{{action: \"organization:read\", effect: allow}}]}}\n"
+        );
+    }
+    for project in 0..20 {
+        out += &head("Project", &format!("project-{project}"));
+        out += "{organization: acme, name: P, owner: jane, configRepository: configs}\n";
+        for environment in 0..4 {
+            out += &head("Environment", &format!("e-{project}-{environment}"));
+            out += &format!("{{project: project-{project}, canonical: env-{environment}, name: E}}\n");
+            for component in 0..6 {
+                out += &head("Component", &format!("c-{project}-{environment}-{component}"));
+                out += &format!(
+                    "{{environment: e-{project}-{environment}, canonical: component-{component}, name: C, useCase: default, \
+                     serviceCatalog: acme:stack}}\n"
+                );
+            }
+        }
+    }
+    out
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_objects_of_a_console_cost_one_list_for_each_parent_in_use() {
+    let seed = json!({"cycloid": {
+        "Organization": [{"canonical": "acme", "name": "Acme"}],
+        "ServiceCatalog": [{"organization": "acme", "ref": "acme:stack", "canonical": "stack", "visibility": "local"}]}});
+    let options = SandboxOptions { seed: Some(seed), ..SandboxOptions::default() };
+    let stack = Stack::with(&["cycloid"], options).await;
+    stack.write("key", "a-private-key");
+    stack.write("stack.yaml", &console("as it was"));
+    let document = stack.apply().await;
+    assert_eq!((document.summary.create, document.summary.adopt, document.requests.apply), (980, 1, 980));
+
+    stack.sandbox.clear_log();
+    let planned = stack.plan().await;
+    assert_eq!((lines(&planned.document), told(&planned)), (Vec::new(), Vec::new()));
+    assert_eq!(planned.document.summary.unchanged, 981);
+    let lists = calls(&stack.sandbox.log());
+    assert!(lists.values().all(|count| *count == 1), "{lists:?}");
+    let single = ["GET /organizations/acme/credentials/git"];
+    let found: Vec<&String> = lists.keys().filter(|call| single.contains(&call.as_str())).collect();
+    assert_eq!(found.len(), 1, "secrets are in no list: {lists:?}");
+    // Credentials, repositories, roles, stacks, projects, and the members, who are the users too; environments of 20
+    // projects, components of 80 environments.
+    assert_eq!(lists.len(), 6 + 20 + 80 + single.len(), "{lists:?}");
+    assert_eq!(planned.document.requests.observe, 107);
+
+    // An update replaces the whole object: it is read just before.
+    stack.write("stack.yaml", &console("changed"));
+    stack.sandbox.clear_log();
+    let document = stack.apply().await;
+    assert_eq!((document.summary.update, document.requests.apply), (10, 20));
+    assert_eq!(writes(&stack.sandbox.log()), 10);
+}

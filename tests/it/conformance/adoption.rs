@@ -36,7 +36,7 @@ pub(super) async fn adopt(case: &Case) -> Vec<Finding> {
 async fn unseen(stage: &Stage) -> Check<Vec<String>> {
     let row = stage.row().await?;
     let of = |leaf: &Leaf| leaf.meaning(&stage.case.kind) == Meaning::Update && !leaf.spec.not_sent;
-    let hidden = |leaf: &Leaf| !leaf.is_described_readable() || !stage.shows(&row, leaf);
+    let hidden = |leaf: &Leaf| !leaf.is_described_readable(&stage.case.kind) || !stage.shows(&row, leaf);
     let leaves = stage.leaves();
     // What a list is limited to is known even where its items do not say it.
     let scope = stage.case.kind.spec.scope.as_ref().map(|scope| scope.field.clone());
@@ -103,7 +103,9 @@ async fn different(stage: &mut Stage) -> Check {
             }
         }
     }
-    if !changed {
+    let unless =
+        |condition: &plumb::description::format::Condition| super::world::met(condition, &stage.variant().fixed);
+    if !changed || kind.spec.update.unless.iter().any(unless) {
         return Ok(());
     }
     let counts = counts(stage);

@@ -61,7 +61,8 @@ async fn created(stage: &Stage) -> Check {
     let address = stage.address();
     let action = planned.document.actions.iter().find(|action| action.address == address);
     let action = action.ok_or_else(|| format!("no action for `{address}`: {}", lines(&planned.document).join("; ")))?;
-    let wanted = if stage.case.kind.spec.singleton { ActionKind::Adopt } else { ActionKind::Create };
+    let is_there = stage.case.kind.spec.singleton && !stage.case.kind.can(Verb::Create);
+    let wanted = if is_there { ActionKind::Adopt } else { ActionKind::Create };
     if (action.action, action.reason) != (wanted, Reason::New) {
         return Err(format!("`{address}` is planned as {} ({})", action.action.word(), action.reason.word()));
     }

@@ -183,7 +183,8 @@ async fn survive(case: &Case, variant: &Variant, fault: &str) -> Check {
 }
 
 fn one_more(stage: &Stage, before: usize) -> Check {
-    let more = usize::from(!stage.case.kind.spec.singleton);
+    let kind = &stage.case.kind;
+    let more = usize::from(!kind.spec.singleton || kind.can(Verb::Create));
     let now = stage.count();
     if now == before + more { Ok(()) } else { Err(format!("there were {before} objects, now there are {now}")) }
 }

@@ -161,6 +161,9 @@ impl Stage {
 
     /// The other value of a leaf; nothing where its field allows no two beside the other fields.
     pub(super) fn other(&self, leaf: &Leaf) -> Option<Value> {
+        if self.decides(leaf) {
+            return None;
+        }
         if self.variant.fixed.contains_key(&leaf.field) {
             let mut fixed = self.variant.fixed.clone();
             let fits = |value: &&Value| {
@@ -173,6 +176,18 @@ impl Stage {
         let other = Value::Object(self.other.clone());
         let other = other.pointer(&leaf.at)?;
         (Some(other) != now.pointer(&leaf.at)).then(|| other.clone())
+    }
+
+    /// Whether the members of an object follow from a leaf: another word of it is other members.
+    pub(super) fn decides(&self, leaf: &Leaf) -> bool {
+        self.specs.values().any(|spec| {
+            let own = spec.variants.iter().chain(spec.fields.values().filter_map(|member| member.variants.as_ref()));
+            own.into_iter().any(|variants| match (&variants.field, &variants.member) {
+                (Some(field), _) => leaf.at == format!("/{field}"),
+                (None, Some(member)) => leaf.at.ends_with(&format!("/{member}")),
+                _ => false,
+            })
+        })
     }
 
     /// Whether the declared fields fit other values of those that conditions look at.
@@ -303,7 +318,16 @@ impl Stage {
         };
         let rows = self.stack.sandbox.objects(&self.case.api.name, &self.case.kind.name);
         let row = rows.into_iter().filter(|row| row.get("doomed").is_none()).find(|row| {
-            row["id"] == record.id.as_str() && (parent.is_none() || row["parent"].as_str() == parent.as_deref())
+            let key = row.get("key").unwrap_or(&row["id"]).as_str().unwrap_or_default();
+            if self.case.kind.spec.singleton && self.case.kind.spec.id.local {
+                let scope = self.case.kind.spec.scope.as_ref().and_then(|scope| self.case.kind.field(&scope.field));
+                let wire = scope.map(FieldSpec::wire_name).unwrap_or_default();
+                return row["attributes"][wire].as_str() == record.parent.as_deref();
+            }
+            // The parent's id before a local one is plumb's own.
+            let own = record.id.rsplit('/').next() == row["id"].as_str() && (key == record.id || row["id"] == key);
+            (row["id"] == record.id.as_str() || (self.case.kind.spec.id.local && own))
+                && (parent.is_none() || row["parent"].as_str() == parent.as_deref())
         })?;
         let key = row.get("key").unwrap_or(&row["id"]).as_str()?.to_owned();
         Some(Row { id: record.id.clone(), key, attributes: row["attributes"].clone() })
@@ -356,7 +380,8 @@ impl Stage {
     /// Whether reads of the object show a leaf.
     pub(super) fn shows(&self, row: &Row, leaf: &Leaf) -> bool {
         let shown = self.stack.sandbox.shown(&self.case.api.name, &self.case.kind.name, &row.key).unwrap_or_default();
-        shown.pointer(&leaf.kept).is_some() || !leaf.spec.read.is_empty() || leaf.spec.file.is_some()
+        let apart = self.specs.get(&leaf.field).is_some_and(|field| field.read_by.is_some());
+        apart || shown.pointer(&leaf.kept).is_some() || !leaf.spec.read.is_empty() || leaf.spec.file.is_some()
     }
 
     /// A plan of one action on the object, with this change and for this reason.

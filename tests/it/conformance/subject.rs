@@ -12,7 +12,7 @@ use plumb::{
 };
 use serde_json::Value;
 
-use super::world::{Variant, applies, is_forced, variants};
+use super::world::{Variant, applies, is_forced, is_made, variants};
 
 /// A kind in one of the places where it can be declared.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ impl Case {
                 parent: parent.cloned(),
             };
             match kind.inside() {
-                None if kind.is_declarable() => out.push(of(None)),
+                None if kind.is_declarable() && is_made(kind) => out.push(of(None)),
                 None => {}
                 Some(inside) => out.extend(inside.parents.keys().map(|parent| of(api.kind(parent)))),
             }
@@ -63,8 +63,11 @@ impl Case {
         let mut out = variants(&self.kind);
         let keys: Vec<&Vec<String>> =
             std::iter::once(&self.kind.spec.key).chain(&self.kind.spec.key_fallbacks).collect();
-        for number in 1..keys.len() {
-            let omit = keys[..number].iter().flat_map(|key| key.iter().cloned()).collect();
+        let named =
+            |key: &Vec<String>| key.iter().all(|name| !self.kind.field(name).is_some_and(|field| field.not_sent));
+        for number in (1..keys.len()).filter(|number| named(keys[*number])) {
+            let other = |name: &&String| !keys[number].contains(name);
+            let omit = keys[..number].iter().flat_map(|key| key.iter().filter(other).cloned()).collect();
             out.push(Variant { omit, ..Variant::default() });
         }
         out
@@ -135,8 +138,13 @@ impl Leaf {
     }
 
     /// Whether answers have the field at all, as far as its description says.
-    pub(super) fn is_described_readable(&self) -> bool {
-        !self.spec.write_only
+    pub(super) fn is_described_readable(&self, kind: &Kind) -> bool {
+        !self.spec.write_only && !self.spec.path_only && !self.is_id(kind)
+    }
+
+    /// Whether it is what the object goes by: another one is another object.
+    pub(super) fn is_id(&self, kind: &Kind) -> bool {
+        kind.spec.id.local && kind.spec.id.path.iter().any(|path| path == self.spec.wire_name())
     }
 }
 

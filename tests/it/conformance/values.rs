@@ -42,6 +42,7 @@ impl World<'_> {
             FieldType::Object => self.object(spec, tag, number),
             FieldType::Map => self.map(spec, tag, number),
             FieldType::List => self.list(spec, name, tag, number),
+            FieldType::Sink => (number < 2).then(|| json!({ "file": format!("sink-{}-{number}", tag.word) })),
             FieldType::File => (number < 3).then(|| json!({ "file": format!("upload-{number}.txt") })),
             FieldType::Any => two([json!({"a": 1}), json!([true, "b"])]),
             FieldType::Ref => None,
@@ -157,7 +158,7 @@ fn text(spec: &FieldSpec, name: &str, tag: Tag, number: usize) -> Option<Value> 
                     Equality::Digits => candidates.push(digits.clone()),
                     Equality::Mac => candidates.push(mac(place, number)),
                     Equality::Ip => candidates.push(format!("192.0.2.{}", place * 10 + number + 1)),
-                    Equality::Case | Equality::Blanks | Equality::Html => {}
+                    Equality::Case | Equality::Blanks | Equality::Html | Equality::Document => {}
                 }
             }
             candidates.extend([
@@ -167,6 +168,7 @@ fn text(spec: &FieldSpec, name: &str, tag: Tag, number: usize) -> Option<Value> 
                 format!("{word}{number}"),
                 format!("{place}{number}"),
                 format!("ABC-{place}{number}"),
+                format!("org-{word}:{slug}"),
             ]);
         }
     }

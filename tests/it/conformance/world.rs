@@ -7,7 +7,7 @@ use plumb::{
     address::escape,
     description::{
         Api, Kind,
-        format::{FieldSpec, FieldType, InsideForm, RefSpec},
+        format::{FieldSpec, FieldType, InsideForm, RefSpec, Verb},
         hook::{self, Definition},
     },
     sandbox::Sandbox,
@@ -222,13 +222,10 @@ impl<'s> World<'s> {
     }
 
     fn put(&mut self, kind: &Arc<Kind>, name: &str, spec: Fields) {
-        let doc = Doc {
-            kind: kind.clone(),
-            name: name.to_owned(),
-            spec,
-            entries: IndexMap::new(),
-            annotations: IndexMap::new(),
-        };
+        // What does more than it says is allowed.
+        let words = kind.spec.fields.values().filter_map(|field| field.consent.as_ref());
+        let annotations = words.map(|consent| ("plumb.dev/allow".to_owned(), consent.word.clone())).collect();
+        let doc = Doc { kind: kind.clone(), name: name.to_owned(), spec, entries: IndexMap::new(), annotations };
         self.docs.insert(name.to_owned(), doc);
     }
 
@@ -259,9 +256,13 @@ impl<'s> World<'s> {
         for (name, field) in &spec.fields {
             let required = field.required && field.from_file.is_none();
             let when = field.required_when.as_ref().is_some_and(|when| met(when, &out));
-            if !field.read_only && (required || when || key.contains(&name)) && !out.contains_key(name) {
-                let value = self.field_value(kind, name, field, tag, 0, &out, true);
-                out.extend(value.map(|value| (name.clone(), value)));
+            let own = field.create_wire.as_deref() == Some("");
+            if !field.read_only && !own && (required || when || key.contains(&name)) && !out.contains_key(name) {
+                // What only one may be, what is merely needed is not.
+                let only = spec.at_most_one.as_ref().is_some_and(|rule| rule.condition.field.as_ref() == Some(name));
+                let value =
+                    if only { Some(false.into()) } else { self.field_value(kind, name, field, tag, 0, &out, true) };
+                out.extend(value.map(|value| (name.clone(), of_variant(field, value, &out))));
             }
         }
         out
@@ -271,14 +272,26 @@ impl<'s> World<'s> {
     pub(super) fn full(&mut self, kind: &Arc<Kind>, tag: Tag, variant: &Variant, number: usize) -> Fields {
         let mut out = Fields::new();
         for (name, field) in &kind.spec.fields {
-            if field.read_only || field.not_sent || variant.omit.contains(name) || !applies(field, &variant.fixed) {
+            let told = field.not_sent && field.ty != FieldType::Sink;
+            // What the server makes by itself is not declared, nor one attribute by two of its fields.
+            let own = field.create_wire.as_deref() == Some("");
+            let same = |other: &String| kind.field(other).is_some_and(|other| other.wire_name() == field.wire_name());
+            if field.read_only
+                || told
+                || own
+                || variant.omit.contains(name)
+                || !applies(field, &variant.fixed)
+                || out.keys().any(same)
+            {
                 continue;
             }
             let value = match variant.fixed.get(name) {
                 Some(value) => Some(value.clone()),
+                // References to what is local are to the same parent's.
+                None if field.path_only && has_local(kind) => self.field_value(kind, name, field, tag, 0, &out, false),
                 None => self.field_value(kind, name, field, tag, number, &out, false),
             };
-            out.extend(value.map(|value| (name.clone(), value)));
+            out.extend(value.map(|value| (name.clone(), of_variant(field, value, &out))));
         }
         out
     }
@@ -341,7 +354,7 @@ impl<'s> World<'s> {
         let tag = [A, B].get(number).copied()?;
         match self.api.kind(kind).cloned() {
             None => Some(format!("id:{}", 7 + number)),
-            Some(kind) if kind.spec.lookup => Some(self.lookup(&kind, number)),
+            Some(kind) if kind.spec.lookup || !is_made(&kind) => Some(self.lookup(&kind, number)),
             Some(kind) => Some(self.minimal(&kind, tag)),
         }
     }
@@ -386,6 +399,20 @@ impl<'s> World<'s> {
     }
 }
 
+/// Whether a kind refers to objects whose ids are local to the parent that it has itself.
+fn has_local(kind: &Kind) -> bool {
+    kind.spec.fields.values().any(|field| {
+        !field.path_only
+            && !field.not_sent
+            && field.reference.as_ref().is_some_and(|target| target.depth > 0 && target.by.is_none())
+    })
+}
+
+/// Whether plumb can make objects of a kind, or there is one from the beginning.
+pub(super) fn is_made(kind: &Kind) -> bool {
+    kind.spec.singleton || kind.can(Verb::Create)
+}
+
 /// An entry's fields with its references as placeholders, as a hook gets them.
 fn canonical(kind: &Kind, entry: &Fields) -> Fields {
     let value = |name: &String, value: &Value| {
@@ -420,6 +447,33 @@ pub(super) fn is_forced(field: &FieldSpec, fixed: &Fields) -> bool {
     field.forced.iter().any(|rule| met(&rule.when, fixed))
 }
 
+/// An object with the members alone that it has beside these fields: those of the first variant where none says which.
+fn of_variant(field: &FieldSpec, value: Value, beside: &Fields) -> Value {
+    let nested = |value: Value| match value {
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, member)| {
+                let spec = field.fields.get(&name).cloned().unwrap_or_default();
+                let member = of_variant(&spec, member, &Fields::new());
+                (name, member)
+            })
+            .collect(),
+        other => other,
+    };
+    let (Some(variants), Value::Object(mut members)) = (&field.variants, value.clone()) else { return nested(value) };
+    let word = variants.field.as_ref().and_then(|name| plumb::value::text(beside.get(name)?));
+    let found = word.as_deref().and_then(|word| variants.of.get_key_value(word)).or(variants.of.first());
+    let Some((word, variant)) = found else { return value };
+    members.retain(|name, _| {
+        let groups = variant.one_of.iter().flatten();
+        variant.required.iter().chain(&variant.optional).chain(groups).any(|known| known == name)
+    });
+    if let Some(name) = &variants.member {
+        members.insert(name.clone(), word.clone().into());
+    }
+    members.into()
+}
+
 /// The combinations of values that conditions look at: those with the most fields, freely chosen, first.
 pub(super) fn variants(kind: &Kind) -> Vec<Variant> {
     let mut controllers: Vec<&String> = Vec::new();
@@ -432,6 +486,7 @@ pub(super) fn variants(kind: &Kind) -> Vec<Variant> {
             }
         }
     }
+    controllers.extend(kind.spec.fields.values().filter_map(|field| field.variants.as_ref()?.field.as_ref()));
     let mut out = vec![Variant::default()];
     for name in controllers {
         let Some(field) = kind.field(name) else { continue };

@@ -1,0 +1,130 @@
+//! What speaks against a step, or holds it up: rules of the API that are known before anything is sent.
+
+use super::build::{Builder, Mode};
+use crate::{
+    description::{
+        Kind, Specs,
+        format::{FieldType, Immutable},
+    },
+    diagnostic::Diagnostic,
+    diff::{Difference, Differences},
+    graph::Meaning,
+    live::LiveObject,
+    manifest::Manifest,
+    value::Fields,
+};
+
+impl Builder<'_> {
+    /// Leaves files alone that were there before plumb and cannot be changed in place: they may be another content of
+    /// the same thing. `adopted` says whether an owned object was adopted; nothing where it is not owned yet.
+    pub(super) fn keep_files(
+        &mut self,
+        object: &Manifest,
+        specs: &Specs,
+        differences: &mut Differences,
+        adopted: Option<bool>,
+    ) {
+        if adopted == Some(false) {
+            return;
+        }
+        let is_kept = |change: &Difference| {
+            let file = specs.get(&change.field).is_some_and(|spec| spec.ty == FieldType::File && spec.replaces());
+            file && (adopted.is_none() || change.unchanged_manifest)
+        };
+        let (kept, changes) = std::mem::take(&mut differences.changes).into_iter().partition(is_kept);
+        differences.changes = changes;
+        let kept: Vec<Difference> = kept;
+        for change in kept {
+            let message = format!(
+                "The live `{}` of `{}` is another file than the declared one. It was there before plumb, and is kept.",
+                change.path, object.address
+            );
+            let told = if adopted.is_none() {
+                Diagnostic::warning("PL0519", message)
+            } else {
+                Diagnostic::note("PL0519", message)
+            };
+            self.tell(
+                object,
+                &change.path,
+                told.hint("Delete the live one by hand to have the declared one uploaded."),
+            );
+        }
+    }
+
+    /// Changes that the API would refuse, told before anything is sent.
+    pub(super) fn refused(&mut self, object: &Manifest, live: &LiveObject, changes: &[Difference]) -> bool {
+        let kind = &object.kind;
+        let mut refused = false;
+        if live.synced
+            && let Some(synced) = &kind.spec.synced
+        {
+            let by = synced.by.as_deref().unwrap_or("another system");
+            for change in changes.iter().filter(|change| !synced.allow.contains(&change.field)) {
+                let mut told = Diagnostic::error(
+                    "PL0511",
+                    format!(
+                        "The live {} `{}` is synchronised by {by}: the API refuses a change of `{}`.",
+                        kind.name, live.id, change.path
+                    ),
+                );
+                told = if synced.allow.is_empty() {
+                    told.hint("Change it there, or leave the field out here.")
+                } else {
+                    told.hint(format!("Only {} can be changed here.", synced.allow.join(", ")))
+                };
+                self.tell(object, &change.path, told);
+                refused = true;
+            }
+        }
+        for change in changes.iter().filter(|change| change.immutable == Some(Immutable::Refuse)) {
+            let told = Diagnostic::error(
+                "PL0515",
+                format!("`{}` cannot be changed once the {} exists.", change.path, kind.name),
+            )
+            .hint("Declare it as it is live, or give the object another name to make a new one.");
+            self.tell(object, &change.path, told);
+            refused = true;
+        }
+        refused
+    }
+
+    /// Changes that do more than they say, and that the manifest does not allow.
+    pub(super) fn unallowed(&mut self, object: &Manifest, specs: &Specs, changes: &[Difference]) {
+        for change in changes {
+            let Some(consent) = specs.get(&change.field).and_then(|spec| spec.consent.as_ref()) else { continue };
+            if !object.annotations.allow.contains(&consent.word) {
+                let told = Diagnostic::refusal("PL0613", format!("{} `{}`.", consent.message, object.address))
+                    .hint(format!("If that is what you want, add the annotation `plumb.dev/allow: {}`.", consent.word));
+                self.tell(object, &change.path, told);
+            }
+        }
+    }
+
+    /// Address of the declared object that brings this one along, where this run makes it or changes it.
+    pub(super) fn appears(&self, index: usize, object: &Manifest) -> Option<String> {
+        let through = format!("/{}", object.kind.spec.appears.as_ref()?.through);
+        let uses = self.inputs.graph.uses.get(index)?;
+        let source = uses.iter().find(|found| found.pointer == through)?;
+        let Meaning::Declared(source) = source.target else { return None };
+        self.step_of.contains_key(&source).then(|| self.inputs.manifests.objects[source].address.to_string())
+    }
+
+    /// Whether an object waits for a person: it is listed until that person acts.
+    pub(super) fn pends(&self, kind: &Kind, fields: &Fields) -> bool {
+        let pending = kind.spec.pending.as_ref().filter(|_| self.inputs.mode == Mode::Plan);
+        pending.is_some_and(|pending| crate::diff::holds(&kind.spec.fields, &pending.when, &Fields::new(), fields))
+    }
+
+    /// The field of entries that the object cannot be made without, and has none of.
+    pub(super) fn lacks_entry(&self, index: usize, object: &Manifest) -> Option<(String, String)> {
+        let manifests = self.inputs.manifests;
+        let api = manifests.catalog.api(&object.kind.api)?;
+        // Entries follow their parent.
+        let own = || manifests.objects.iter().skip(index + 1).take_while(|other| other.parent == Some(index));
+        api.children(&object.kind.name)
+            .filter(|child| child.inside().is_some_and(|inside| inside.embed_required))
+            .find(|child| !own().any(|entry| entry.kind == **child))
+            .and_then(|child| Some((child.inside()?.field.clone(), child.name.clone())))
+    }
+}
