@@ -156,6 +156,9 @@ impl Writer<'_> {
         if !field.required && !there && (known || asked && !field.write_only) {
             return;
         }
+        if matches!(field.ty, FieldType::Object | FieldType::Map) {
+            return self.secrets(field, name, live, path, out);
+        }
         let seldom = field.seldom && !field.required && !there;
         let stub = self.stubs.add(path, seldom);
         if seldom {
@@ -165,6 +168,28 @@ impl Writer<'_> {
             return;
         }
         out.members.push(Member::of(name, stub));
+    }
+
+    /// Writes stubs for the members of an object that is a secret as a whole.
+    fn secrets(&mut self, field: &FieldSpec, name: &str, live: &LiveObject, path: &[&str], out: &mut Spec) {
+        let wanted: Vec<&String> = match &field.variants {
+            Some(variants) => {
+                let decides = variants.field.as_ref().and_then(|decides| live.fields.get(decides)).and_then(text);
+                let variant = decides.and_then(|word| variants.of.get(&word));
+                variant.into_iter().flat_map(|variant| variant.required.iter().chain(variant.one_of.first().into_iter().flatten())).collect()
+            }
+            None => field.fields.iter().filter(|(_, member)| member.required).map(|(name, _)| name).collect(),
+        };
+        let known = |name: &&String| field.fields.get(*name).is_some_and(|member| !matches!(member.ty, FieldType::Map | FieldType::Object));
+        if wanted.is_empty() || !wanted.iter().all(known) {
+            out.members.push(left_out(name, "has secrets of names that are not known, and stays as it is while it is not declared"));
+            return;
+        }
+        let members = wanted.into_iter().map(|member| {
+            Member::of(member, self.stubs.add(&[path, &[member.as_str()]].concat(), false))
+        });
+        let members = members.collect();
+        out.members.push(Member::of(name, Node::Map(members)));
     }
 
     /// Says what a hook's field has that the API does not show.

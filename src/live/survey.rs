@@ -12,7 +12,8 @@ use super::{
     LiveObject, Observed,
     along::definitions_of,
     observe::{Need, Observer, children_of, item_vars},
-    remote::can_list,
+    remote::{Remote, can_list},
+    rows::qualify,
 };
 use crate::{
     description::{
@@ -23,7 +24,7 @@ use crate::{
     diagnostic::Diagnostic,
     dialect::{attribute, decode_row},
     http::HttpError,
-    value::{Target, as_reference, text},
+    value::{Fields, Target, as_reference, text},
 };
 
 /// What is live in whole kinds.
@@ -41,8 +42,8 @@ pub struct Surveyed {
     pub foreign: Vec<(Arc<str>, String, usize)>,
 }
 
-/// What reading one live object gave.
-type Read = (usize, Result<Option<(Value, Vec<Value>)>, HttpError>);
+/// What reading one live object gave: its row, where that was needed, and fields with a read of their own.
+type Read = (usize, Result<Option<(Option<Value>, Fields)>, HttpError>);
 
 /// What is noted of rows that are no objects.
 #[derive(Debug, Default)]
@@ -170,24 +171,33 @@ impl Observer<'_> {
 
     /// The list of a kind, or those below each of its parents, whose own come first.
     fn list_needs(&self, connection: &Arc<str>, kind: &Arc<Kind>, needs: &mut BTreeSet<Need>, depth: usize) {
-        if kind.spec.singleton {
-            needs.insert(Need::One(connection.clone(), kind.name.clone(), kind.name.clone(), None));
+        let whole = || Need::Kind(connection.clone(), kind.name.clone(), None);
+        let one = |id: String, parent: Option<String>| Need::One(connection.clone(), kind.name.clone(), id, parent);
+        let apart = kind.spec.scope.as_ref().is_some_and(|scope| scope.path.is_some());
+        let below = kind.spec.scope.as_ref().filter(|scope| scope.required || apart);
+        if (!kind.spec.singleton && !can_list(kind)) || depth > 8 {
             return;
         }
-        if !can_list(kind) || depth > 8 {
+        let Some(scope) = below.filter(|_| !kind.spec.singleton || kind.spec.id.local) else {
+            needs.insert(if kind.spec.singleton { one(kind.name.clone(), None) } else { whole() });
             return;
+        };
+        if apart {
+            needs.insert(whole());
         }
-        let Some(scope) = kind.spec.scope.as_ref().filter(|scope| scope.required) else {
-            needs.insert(Need::Kind(connection.clone(), kind.name.clone(), None));
+        let parent = kind.field(&scope.field).and_then(|field| field.ref_spec()?.kind.clone());
+        let Some(parent) = parent.and_then(|parent| self.remotes.get(&**connection)?.api.kind(&parent).cloned()) else {
             return;
         };
-        let below = kind.field(&scope.field).and_then(|field| field.ref_spec()?.kind.clone());
-        let Some(below) = below.and_then(|below| self.remotes.get(&**connection)?.api.kind(&below).cloned()) else {
-            return;
-        };
-        self.list_needs(connection, &below, needs, depth + 1);
-        for live in self.out.objects.iter().filter(|live| live.connection == *connection && live.kind == below) {
-            needs.insert(Need::Kind(connection.clone(), kind.name.clone(), Some(live.id.clone())));
+        if parent != *kind {
+            self.list_needs(connection, &parent, needs, depth + 1);
+        }
+        for live in self.out.objects.iter().filter(|live| live.connection == *connection && live.kind == parent) {
+            needs.insert(if kind.spec.singleton {
+                one(kind.full_id(Some(&live.id), &kind.name), Some(live.id.clone()))
+            } else {
+                Need::Kind(connection.clone(), kind.name.clone(), Some(live.id.clone()))
+            });
         }
     }
 
@@ -200,7 +210,8 @@ impl Observer<'_> {
             .objects
             .iter()
             .enumerate()
-            .filter(|(_, live)| kinds.contains(&(&*live.connection, &*live.kind.name)) && lacks_fields(live))
+            .filter(|(_, live)| kinds.contains(&(&*live.connection, &*live.kind.name)))
+            .filter(|(_, live)| lacks_fields(live) || live.kind.spec.fields.values().any(is_read_apart))
             .map(|(index, _)| index)
             .collect();
         let this = &*self;
@@ -209,8 +220,7 @@ impl Observer<'_> {
                 let object = &this.out.objects[index];
                 let Some(remote) = this.remotes.get(&*object.connection) else { return (index, Ok(None)) };
                 (this.tell)(&object.connection, &object.kind.name);
-                let vars = item_vars(&object.kind, &object.id, object.parent.as_deref(), Some(&object.fields));
-                (index, remote.get(&object.kind, &vars, &[]).await)
+                (index, this.read_one(remote, object).await)
             })
             .buffer_unordered(16)
             .collect()
@@ -219,9 +229,12 @@ impl Observer<'_> {
         for (index, result) in results {
             let object = &self.out.objects[index];
             match result {
-                Ok(Some((row, _))) => {
+                Ok(Some((row, more))) => {
                     let (connection, kind, id) = (object.connection.clone(), object.kind.clone(), object.id.clone());
-                    self.note_whole(&connection, &kind, &id, &row);
+                    if let Some(row) = row {
+                        self.note_whole(&connection, &kind, &id, &row);
+                    }
+                    self.out.objects[index].fields.extend(more);
                 }
                 // It went while we looked.
                 Ok(None) => {}
@@ -235,13 +248,33 @@ impl Observer<'_> {
         }
     }
 
+    /// Reads one object, and what has a read of its own, as far as its list leaves that out.
+    async fn read_one(
+        &self,
+        remote: &Remote,
+        object: &LiveObject,
+    ) -> Result<Option<(Option<Value>, Fields)>, HttpError> {
+        let vars = item_vars(&object.kind, &object.id, object.parent.as_deref(), Some(&object.fields));
+        let mut row = None;
+        if lacks_fields(object) {
+            match remote.get(&object.kind, &vars, &[]).await? {
+                Some((read, _)) => row = Some(read),
+                None => return Ok(None),
+            }
+        }
+        let wanted = |name: &str| object.kind.field(name).is_some_and(is_read_apart);
+        let more = remote.read_by(&object.kind, &vars, &wanted, self.seal).await?;
+        Ok(Some((row, more)))
+    }
+
     /// Takes every field from the read of one object.
     pub(super) fn note_whole(&mut self, connection: &Arc<str>, kind: &Kind, id: &str, row: &Value) {
         let seal = self.seal;
         let slot = (connection.clone(), kind.name.clone(), id.to_owned());
         if let Some(object) = self.out.by_id.get(&slot).and_then(|index| self.out.objects.get_mut(*index))
-            && let Some(decoded) = decode_row(kind, row, &seal)
+            && let Some(mut decoded) = decode_row(kind, row, &seal)
         {
+            qualify(kind, object.parent.as_deref(), &mut decoded.fields);
             object.fields.extend(decoded.fields);
             object.detailed = true;
             if object.raw.is_some() {
@@ -362,13 +395,18 @@ pub fn each_reference(value: &Value, found: &mut dyn FnMut(&str, Target)) {
     }
 }
 
+/// Whether a field has a read of its own, which an export makes.
+fn is_read_apart(field: &FieldSpec) -> bool {
+    field.read_by.is_some() && !field.always_sensitive()
+}
+
 /// Whether the read of one object shows more than the list did. Where it would show secrets too, it is not asked.
 fn lacks_fields(live: &LiveObject) -> bool {
     let kind = &live.kind;
     if live.detailed || !kind.can(Verb::Get) {
         return false;
     }
-    let readable = |field: &FieldSpec| !(field.write_only || field.read_only || field.not_sent);
+    let readable = |field: &FieldSpec| !(field.write_only || field.read_by.is_some() || field.read_only || field.not_sent);
     let fields = || kind.spec.fields.iter().filter(|(_, field)| readable(field));
     if kind.spec.list.partial && fields().any(|(name, _)| !live.fields.contains_key(name)) {
         return true;
@@ -380,7 +418,7 @@ fn lacks_fields(live: &LiveObject) -> bool {
         field.list_cuts_at.is_some_and(|limit| length >= limit as usize)
     };
     fields().any(|(name, field)| {
-        (field.on_get_only && !shows_secrets && !field.always_sensitive() && !live.fields.contains_key(name))
+        (field.on_get_only && field.read_by.is_none() && !shows_secrets && !field.always_sensitive() && !live.fields.contains_key(name))
             || cut(name, field)
     })
 }

@@ -81,7 +81,7 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
     let depth = Depth::Whole { omit: &asked.omit };
     let surveyed = survey(&loaded, &state, &connected.remotes, &vault, options, &places, depth, &mut diagnostics).await;
     diagnostics.extend(surveyed.observed.diagnostics.iter().cloned());
-    diagnostics.extend(told(&surveyed));
+    diagnostics.extend(told(&surveyed, &wanted));
     let apis: HashMap<String, Arc<Api>> =
         connected.remotes.iter().map(|(name, remote)| (name.clone(), remote.api.clone())).collect();
     let defaults = loaded.manifests.connections.values().map(|one| (one.name.clone(), one.defaults.clone())).collect();
@@ -353,11 +353,13 @@ fn declared(loaded: &Loaded, surveyed: &Surveyed) -> HashMap<usize, String> {
 }
 
 /// What was not exported, and why.
-fn told(surveyed: &Surveyed) -> Vec<Diagnostic> {
+fn told(surveyed: &Surveyed, wanted: &[Wanted]) -> Vec<Diagnostic> {
     let unlisted = surveyed.unlisted.iter().map(|(connection, kind)| {
+        let asked = wanted.iter().any(|one| one.kind == *kind);
         let message =
             format!("Objects of kind {kind} of connection `{connection}` are not exported: the API cannot list them.");
-        Diagnostic::warning("PL0710", message).hint("Write their manifests, and `plumb import` each by its id.")
+        let told = if asked { Diagnostic::warning("PL0710", message) } else { Diagnostic::note("PL0710", message) };
+        told.hint("Write their manifests, and `plumb import` each by its id.")
     });
     let foreign = surveyed.foreign.iter().map(|(connection, kind, count)| {
         let message = format!(
