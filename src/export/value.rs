@@ -68,7 +68,7 @@ impl Values<'_, '_> {
     }
 
     fn scalar(&mut self, spec: &FieldSpec, value: &Value, path: &[&str]) -> Result<Written, Why> {
-        if self.redact && spec.sensitive == Some(Sensitivity::Allowed) {
+        if spec.sensitive == Some(Sensitivity::Allowed) && (self.redact || is_masked(value)) {
             return Ok(Written::As(self.stubs.add(path, false), None));
         }
         let mut value = match (spec.ty, value) {
@@ -110,9 +110,14 @@ impl Values<'_, '_> {
             if member.read_only || member.not_sent || is_default(member, value) && !member.required {
                 continue;
             }
-            let below = [path, &[name.as_str()]].concat();
+            // As in `env` of Kubernetes, a stub stands in the place of the value.
+            let variable = name == "value" && member.sensitive.is_some();
+            let below = if variable { path.to_vec() } else { [path, &[name.as_str()]].concat() };
             match self.value(member, value, &below) {
-                Ok(Written::As(node, remark)) => out.push(Member { remark, ..Member::of(name, node) }),
+                Ok(Written::As(node, remark)) => out.push(match node {
+                    Node::Map(mut stub) if variable && is_stub(&stub) => stub.remove(0),
+                    node => Member { remark, ..Member::of(name, node) },
+                }),
                 Ok(Written::Nothing) => {}
                 Err(why) => out.push(left_out(name, &why)),
             }
@@ -212,7 +217,7 @@ impl Values<'_, '_> {
                 }
                 Ok(Node::Map(out))
             }
-            Value::String(words) if self.redact && sensitive.is_some() && !words.is_empty() => {
+            Value::String(words) if sensitive.is_some() && (self.redact && !words.is_empty() || is_masked(value)) => {
                 Ok(self.stubs.add(path, false))
             }
             scalar => {
@@ -224,6 +229,17 @@ impl Values<'_, '_> {
             }
         }
     }
+}
+
+/// Whether members are those of a stub.
+pub(super) fn is_stub(members: &[Member]) -> bool {
+    matches!(members, [only] if only.key == "valueFrom")
+}
+
+/// Whether a value is shown as a mask: what it is has to be filled in.
+fn is_masked(value: &Value) -> bool {
+    let words = value.as_str().unwrap_or_default();
+    words.chars().count() > 2 && words.chars().all(|letter| matches!(letter, '*' | '•'))
 }
 
 /// What stands in the place of a member that is left out.

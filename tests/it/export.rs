@@ -328,6 +328,7 @@ spec:
         name: {required: true}
         token: {sensitive: allowed}
         vars: {type: map, sensitive: allowed, whole: true}
+        env: {type: list, keyedBy: name, whole: true, items: {type: object, fields: {name: {required: true}, value: {sensitive: allowed}}}}
         lines: {type: list, items: {type: string}, encode: lines}
         ticks: {type: datetime, encode: epochSeconds}
         flag: {type: boolean, encode: boolString, default: true}
@@ -357,7 +358,7 @@ boxes:
     - {id: s1, code: A-1}
     - {id: s2, code: "too long", above: id:s1}
   Box:
-    - {id: b1, name: One, token: plain-token-text, shelf: A-1, port: 70000, lines: [a, b], ticks: "2026-01-01T00:00:00Z",
+    - {id: b1, name: One, token: plain-token-text, shelf: A-1, port: 70000, lines: [a, b], env: [{name: LOG, value: verbose-log-text}], ticks: "2026-01-01T00:00:00Z",
        flag: true, vars: {url: "https://x.example", sandbox: sandbox-credential, depth: 3, "on": true}}
     - {id: b2, name: Two, flag: false, shelf: s9}
 "#
@@ -382,10 +383,15 @@ boxes:
     assert!(!text.contains("plain-token-text") && !text.contains("x.example"), "{text}");
     let variables: Vec<&str> =
         redacted.exported.stubs.iter().filter(|stub| !stub.optional).map(|stub| stub.variable.as_str()).collect();
-    assert_eq!(variables, ["PLUMB_BOX_ONE_TOKEN", "PLUMB_BOX_ONE_VARS_SANDBOX", "PLUMB_BOX_ONE_VARS_URL"]);
+    let names =
+        ["PLUMB_BOX_ONE_TOKEN", "PLUMB_BOX_ONE_VARS_SANDBOX", "PLUMB_BOX_ONE_VARS_URL", "PLUMB_BOX_ONE_ENV_LOG"];
+    assert_eq!(variables, names);
+    assert!(text.contains("- {name: LOG, valueFrom: {env: PLUMB_BOX_ONE_ENV_LOG}}"), "{text}");
     // Filled in and imported, they are owned; what the API shows in plain text is no text of the record.
     let mut filled = text;
-    for (variable, secret) in variables.iter().zip(["plain-token-text", "sandbox-credential", "https://x.example"]) {
+    for (variable, secret) in
+        variables.iter().zip(["plain-token-text", "sandbox-credential", "https://x.example", "verbose-log-text"])
+    {
         stack.write(variable, secret);
         filled = filled.replace(&format!("{{env: {variable}}}"), &format!("{{file: {variable}}}"));
     }
