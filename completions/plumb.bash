@@ -43,6 +43,9 @@ _plumb() {
             plumb,explain)
                 cmd="plumb__subcmd__explain"
                 ;;
+            plumb,export)
+                cmd="plumb__subcmd__export"
+                ;;
             plumb,forget)
                 cmd="plumb__subcmd__forget"
                 ;;
@@ -69,6 +72,9 @@ _plumb() {
                 ;;
             plumb,schema)
                 cmd="plumb__subcmd__schema"
+                ;;
+            plumb,unmanaged)
+                cmd="plumb__subcmd__unmanaged"
                 ;;
             plumb,validate)
                 cmd="plumb__subcmd__validate"
@@ -97,6 +103,9 @@ _plumb() {
             plumb__subcmd__help,explain)
                 cmd="plumb__subcmd__help__subcmd__explain"
                 ;;
+            plumb__subcmd__help,export)
+                cmd="plumb__subcmd__help__subcmd__export"
+                ;;
             plumb__subcmd__help,forget)
                 cmd="plumb__subcmd__help__subcmd__forget"
                 ;;
@@ -123,6 +132,9 @@ _plumb() {
                 ;;
             plumb__subcmd__help,schema)
                 cmd="plumb__subcmd__help__subcmd__schema"
+                ;;
+            plumb__subcmd__help,unmanaged)
+                cmd="plumb__subcmd__help__subcmd__unmanaged"
                 ;;
             plumb__subcmd__help,validate)
                 cmd="plumb__subcmd__help__subcmd__validate"
@@ -176,7 +188,7 @@ _plumb() {
 
     case "${cmd}" in
         plumb)
-            opts="-f -o -v -q -h -V --file --output --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help --version validate plan diff apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help"
+            opts="-f -o -v -q -h -V --file --output --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help --version validate plan diff apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -681,6 +693,79 @@ _plumb() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        plumb__subcmd__export)
+            opts="-o -f -v -q -h --to --layout --from --api --omit --unmanaged --redact --force --output --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --layout)
+                    COMPREPLY=($(compgen -W "kind tree" -- "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --omit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connection)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         plumb__subcmd__forget)
             opts="-o -f -v -q -h --output --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -798,7 +883,7 @@ _plumb() {
             return 0
             ;;
         plumb__subcmd__help)
-            opts="validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help"
+            opts="validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -910,6 +995,20 @@ _plumb() {
             return 0
             ;;
         plumb__subcmd__help__subcmd__explain)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        plumb__subcmd__help__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1092,6 +1191,20 @@ _plumb() {
             return 0
             ;;
         plumb__subcmd__help__subcmd__schema)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        plumb__subcmd__help__subcmd__unmanaged)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1743,6 +1856,56 @@ _plumb() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connection)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        plumb__subcmd__unmanaged)
+            opts="-o -f -v -q -h --output --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --file)

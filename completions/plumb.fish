@@ -47,7 +47,9 @@ complete -c plumb -n "__fish_plumb_needs_command" -f -a "diff" -d 'Show what wou
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "apply" -d 'Change what the plan says, after a question'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "destroy" -d 'Delete what the stack owns, after a question'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "drift" -d 'Report what changed behind plumb\'s back'
-complete -c plumb -n "__fish_plumb_needs_command" -f -a "import" -d 'Record that a manifest owns a live object, without changing it'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "export" -d 'Write manifests of what is live in the accounts of the connections'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "import" -d 'Record that manifests own live objects, without changing them'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "unmanaged" -d 'List what is live in the kinds that the stack uses and in no manifest; nothing of it is touched'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "forget" -d 'Take objects out of the ownership record; the live ones stay'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "inventory" -d 'Look into the ownership record, and mend it'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "graph" -d 'Print the dependency graph, coloured by planned action'
@@ -207,6 +209,31 @@ complete -c plumb -n "__fish_plumb_using_subcommand drift" -l sandbox -d 'Run ag
 complete -c plumb -n "__fish_plumb_using_subcommand drift" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
 complete -c plumb -n "__fish_plumb_using_subcommand drift" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
 complete -c plumb -n "__fish_plumb_using_subcommand drift" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l to -d 'Folder to write the manifests to; standard output where there is none' -r -f -a "(__fish_complete_directories)"
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l layout -d 'How the manifests are laid out in files' -r -f -a "kind\t'One file a kind'
+tree\t'A folder for each object that contains others, with a file a kind in it'"
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l from -d 'Read the account of this connection only; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l api -d 'Read an account of this API, with a connection made for it where the manifests have none' -r
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l omit -d 'Leave a field out, or the entries of a field; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand export" -s o -l output -d 'This verb has one form of output' -r
+complete -c plumb -n "__fish_plumb_using_subcommand export" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l unmanaged -d 'Leave out what the manifests declare already'
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l redact -d 'Write variables in place of values that may be sensitive, such as parameters, too'
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l force -d 'Overwrite files that are there with something else in them'
+complete -c plumb -n "__fish_plumb_using_subcommand export" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand export" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand export" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand import" -s o -l output -d 'This verb has one form of output' -r
 complete -c plumb -n "__fish_plumb_using_subcommand import" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
@@ -223,6 +250,23 @@ complete -c plumb -n "__fish_plumb_using_subcommand import" -l sandbox -d 'Run a
 complete -c plumb -n "__fish_plumb_using_subcommand import" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
 complete -c plumb -n "__fish_plumb_using_subcommand import" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
 complete -c plumb -n "__fish_plumb_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand forget" -s o -l output -d 'This verb has one form of output' -r
 complete -c plumb -n "__fish_plumb_using_subcommand forget" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand forget" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
@@ -495,24 +539,26 @@ complete -c plumb -n "__fish_plumb_using_subcommand man" -l sandbox -d 'Run agai
 complete -c plumb -n "__fish_plumb_using_subcommand man" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
 complete -c plumb -n "__fish_plumb_using_subcommand man" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
 complete -c plumb -n "__fish_plumb_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "validate" -d 'Check manifests offline: syntax, schema, references, cycles'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "plan" -d 'Show what would change'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "apply" -d 'Change what the plan says, after a question'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "destroy" -d 'Delete what the stack owns, after a question'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "drift" -d 'Report what changed behind plumb\'s back'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "import" -d 'Record that a manifest owns a live object, without changing it'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "forget" -d 'Take objects out of the ownership record; the live ones stay'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "inventory" -d 'Look into the ownership record, and mend it'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "graph" -d 'Print the dependency graph, coloured by planned action'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "doctor" -d 'Check each connection: reachable, key valid, clock, quota left'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "explain" -d 'Explain a kind or a field: what can be declared'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "schema" -d 'Print the JSON Schema of manifests, for editors'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "apis" -d 'List the described APIs and their kinds'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "sandbox" -d 'Serve simulated APIs on loopback'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "demo" -d 'Take the guided tour: plan, apply and drift repair against simulated APIs'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "man" -d 'Print a manual page, or write them all to a folder'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift import forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "validate" -d 'Check manifests offline: syntax, schema, references, cycles'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "plan" -d 'Show what would change'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "apply" -d 'Change what the plan says, after a question'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "destroy" -d 'Delete what the stack owns, after a question'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "drift" -d 'Report what changed behind plumb\'s back'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "export" -d 'Write manifests of what is live in the accounts of the connections'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "import" -d 'Record that manifests own live objects, without changing them'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "unmanaged" -d 'List what is live in the kinds that the stack uses and in no manifest; nothing of it is touched'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "forget" -d 'Take objects out of the ownership record; the live ones stay'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "inventory" -d 'Look into the ownership record, and mend it'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "graph" -d 'Print the dependency graph, coloured by planned action'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "doctor" -d 'Check each connection: reachable, key valid, clock, quota left'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "explain" -d 'Explain a kind or a field: what can be declared'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "schema" -d 'Print the JSON Schema of manifests, for editors'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "apis" -d 'List the described APIs and their kinds'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "sandbox" -d 'Serve simulated APIs on loopback'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "demo" -d 'Take the guided tour: plan, apply and drift repair against simulated APIs'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "man" -d 'Print a manual page, or write them all to a folder'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "list" -d 'List the owned objects'
 complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "show" -d 'Show what is recorded of one object'
 complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "rebuild" -d 'Find what the manifests declare by natural key, and record it as owned'

@@ -2,6 +2,7 @@
 //!
 //! `source → manifest → graph → live → diff → plan → apply → report`: one module a stage, in this order. A stage uses
 //! the types of earlier stages only. `manifest`, `graph`, `diff`, `plan` and `report` do no I/O.
+//! `export` goes the other way: `live → manifests`.
 
 // What every stage speaks of.
 pub mod address;
@@ -21,6 +22,7 @@ pub mod secret;
 // rustfmt keeps groups apart.
 pub mod apply;
 pub mod diff;
+pub mod export;
 pub mod graph;
 pub mod inventory;
 pub mod live;

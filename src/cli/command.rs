@@ -6,9 +6,9 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error
 
 use super::{
     apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, demo::DemoArgs, destroy::DestroyArgs,
-    doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs, forget::ForgetArgs, generate::GenerateArgs,
-    graph::GraphArgs, import::ImportArgs, inventory::InventoryArgs, man::ManArgs, output, plan::PlanArgs,
-    sandbox::SandboxArgs, schema::SchemaArgs, validate::ValidateArgs,
+    doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs, export::ExportArgs, forget::ForgetArgs,
+    generate::GenerateArgs, graph::GraphArgs, import::ImportArgs, inventory::InventoryArgs, man::ManArgs, output,
+    plan::PlanArgs, sandbox::SandboxArgs, schema::SchemaArgs, unmanaged::UnmanagedArgs, validate::ValidateArgs,
 };
 
 /// The arguments of the program.
@@ -46,7 +46,9 @@ pub enum Verb {
     Apply(ApplyArgs),
     Destroy(DestroyArgs),
     Drift(DriftArgs),
+    Export(ExportArgs),
     Import(ImportArgs),
+    Unmanaged(UnmanagedArgs),
     Forget(ForgetArgs),
     Inventory(InventoryArgs),
     Graph(GraphArgs),
@@ -105,6 +107,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, environment: Environment)
         split(sub, "target", &mut selection.target);
         split(sub, "exclude", &mut selection.exclude);
     }
+    if let Verb::Export(args) = &mut cli.verb {
+        split(sub, "from", &mut args.from);
+        split(sub, "omit", &mut args.omit);
+    }
     if let Verb::Sandbox(args) = &mut cli.verb {
         split(sub, "api", &mut args.api);
     }
@@ -149,7 +155,7 @@ mod tests {
     use super::*;
 
     /// The flags that lift a safety.
-    const SAFETY: [&str; 8] = [
+    const SAFETY: [&str; 9] = [
         "yes",
         "allow-host",
         "allow-exec",
@@ -157,6 +163,7 @@ mod tests {
         "max-deletes",
         "prune",
         "as-created",
+        "force",
         "adopt-roots",
     ];
 

@@ -18,6 +18,7 @@ use crate::{
     inventory::{IntentVerb, Inventory, InventoryError, Location, Record, State},
     manifest::DeletionPolicy,
     pipeline::{self, Options},
+    plan::Mode,
     value::{is_empty, secret_hash, text, value_from},
 };
 
@@ -222,13 +223,21 @@ async fn rebuild(
     format: TextOrJson,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let rebuilt = console.interrupt().or(Box::pin(pipeline::rebuild(options, as_created))).await?;
+    let rebuilt = console.interrupt().or(Box::pin(pipeline::rebuild(options, as_created, &|_| true))).await?;
     show::diagnostics(&rebuilt.diagnostics, &rebuilt.sources, console);
+    let wrong = rebuilt.diagnostics.iter().any(Diagnostic::is_error);
+    // Where nothing is left to do, the record is what it was.
+    let left = if wrong {
+        None
+    } else {
+        let planned = console.interrupt().or(Box::pin(pipeline::plan(options, Mode::Plan))).await?;
+        Some(planned.document.actions.len())
+    };
     match format {
         TextOrJson::Json => {
             let list: Vec<Value> =
                 rebuilt.recorded.iter().map(|found| json!({ "address": found.address, "id": found.id })).collect();
-            console.print_json(&json!({ "recorded": list, "asCreated": as_created }))?;
+            console.print_json(&json!({ "recorded": list, "asCreated": as_created, "actionsLeft": left }))?;
         }
         TextOrJson::Text => {
             let rows: Vec<Vec<String>> = rebuilt
@@ -242,7 +251,17 @@ async fn rebuild(
             }
         }
     }
-    Ok(if rebuilt.diagnostics.iter().any(Diagnostic::is_error) { Exit::Error } else { Exit::Done })
+    match left {
+        None => console.say("Mend the errors and try again: the record may lack what they concern."),
+        Some(0) => console.say("The plan is empty: the record is whole."),
+        Some(left) => {
+            let plural = if left == 1 { "" } else { "s" };
+            console.say(format_args!(
+                "The plan has {left} action{plural}; `plumb plan` shows what differs, or is not live any more."
+            ));
+        }
+    }
+    Ok(if wrong { Exit::Error } else { Exit::Done })
 }
 
 async fn unlock(options: &Options, console: &mut Console) -> Result<Exit, Failure> {

@@ -15,6 +15,7 @@ mod drift;
 mod execute;
 mod exit;
 mod explain;
+mod export;
 mod forget;
 mod generate;
 mod graph;
@@ -33,6 +34,7 @@ mod sandbox;
 mod schema;
 pub mod selector;
 mod show;
+mod unmanaged;
 mod validate;
 
 use std::ffi::OsString;
@@ -115,7 +117,9 @@ async fn dispatch(cli: &Cli, console: &mut Console) -> Result<Exit, Failure> {
         Verb::Apply(args) => apply::run(&cli.global, args, console).await,
         Verb::Destroy(args) => destroy::run(&cli.global, args, console).await,
         Verb::Drift(args) => drift::run(&cli.global, args, console).await,
+        Verb::Export(args) => export::run(&cli.global, args, console).await,
         Verb::Import(args) => import::run(&cli.global, args, console).await,
+        Verb::Unmanaged(args) => unmanaged::run(&cli.global, args, console).await,
         Verb::Forget(args) => forget::run(&cli.global, args, console).await,
         Verb::Inventory(args) => inventory::run(&cli.global, args, console).await,
         Verb::Graph(args) => graph::run(&cli.global, args, console).await,

@@ -469,7 +469,8 @@ pub fn camel(name: &str) -> String {
     out
 }
 
-fn plural(word: &str) -> String {
+/// The plural of a word of a kind's name.
+pub(crate) fn plural(word: &str) -> String {
     if let Some(stem) = word.strip_suffix('y')
         && !stem.ends_with(['a', 'e', 'i', 'o', 'u'])
     {

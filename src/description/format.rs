@@ -609,6 +609,8 @@ pub struct CallSpec {
     pub path: Option<String>,
     /// Query parameters.
     pub query: IndexMap<String, String>,
+    /// Query parameters that take the place of those of `query` where no secret is asked for.
+    pub without_secrets: IndexMap<String, String>,
     /// Member that the request body is put under, where it differs from the API's; empty for bare.
     pub envelope: Option<String>,
     /// Paths of objects that are made by another call, the first whose condition holds.
@@ -814,6 +816,8 @@ pub struct FieldSpec {
     pub sensitive: Option<Sensitivity>,
     /// It never comes back.
     pub write_only: bool,
+    /// Most objects have none: what cannot be read is not taken for granted by an export.
+    pub seldom: bool,
     /// The server owns it; manifests cannot have it, references may.
     pub read_only: bool,
     /// What the server fills in, and what absence reads as.

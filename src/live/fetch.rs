@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     description::{Kind, format::DialectName},
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, Severity},
     http::HttpError,
     value::{Target, as_reference},
 };
@@ -309,28 +309,42 @@ impl Observer<'_> {
             .collect()
     }
 
+    /// Notes that a read failed, for all that wait for it, and tells of it once.
+    fn take_failure(&mut self, job: &Job, error: HttpError) {
+        self.read.insert(job.collection(), Err(()));
+        if let Job::Keys { kind, keys, .. } = job {
+            let failed = keys.iter().map(|key| (key_of(job.connection(), &kind.name, key), Err(())));
+            self.read.extend(failed);
+        }
+        self.out.failed.push((job.connection().clone(), job.kind().to_owned()));
+        let remote = self.remotes.get(&**job.connection());
+        let offered = !error
+            .status()
+            .is_some_and(|status| remote.is_some_and(|remote| remote.api.spec.errors.absent.contains(&status)));
+        let mut diagnostic: Diagnostic = error.into();
+        if self.options.survey && !offered {
+            diagnostic.severity = Severity::Warning;
+        }
+        diagnostic = diagnostic.hint(if self.options.survey {
+            let why = if offered { "" } else { "The server does not offer them: " };
+            format!("{why}Objects of kind {} are left out, or named by their ids.", job.kind())
+        } else {
+            format!(
+                "Nothing that depends on {} objects of this connection is planned: a read that failed is not taken for absence.",
+                job.kind()
+            )
+        });
+        if !self.out.diagnostics.contains(&diagnostic) {
+            self.out.diagnostics.push(diagnostic);
+        }
+    }
+
     pub(super) fn take(&mut self, job: &Job, answers: Result<Answers, HttpError>) {
         let connection = job.connection().clone();
         let collection = job.collection();
         let answers = match answers {
             Ok(answers) => answers,
-            Err(error) => {
-                self.read.insert(collection, Err(()));
-                if let Job::Keys { kind, keys, .. } = job {
-                    let failed = keys.iter().map(|key| (key_of(&connection, &kind.name, key), Err(())));
-                    self.read.extend(failed);
-                }
-                self.out.failed.push((connection, job.kind().to_owned()));
-                let mut diagnostic: Diagnostic = error.into();
-                diagnostic = diagnostic.hint(format!(
-                    "Nothing that depends on {} objects of this connection is planned: a read that failed is not taken for absence.",
-                    job.kind()
-                ));
-                if !self.out.diagnostics.contains(&diagnostic) {
-                    self.out.diagnostics.push(diagnostic);
-                }
-                return;
-            }
+            Err(error) => return self.take_failure(job, error),
         };
         if let Job::Keys { kind, keys, .. } = job {
             for key in keys {
@@ -368,11 +382,15 @@ impl Observer<'_> {
                 match answers.one {
                     Some((row, more)) => {
                         let Some(parent_kind) = remote.api.kind(parent_kind).cloned() else { return };
+                        if self.options.survey {
+                            self.note_whole(&connection, &parent_kind, parent, &row);
+                        }
                         self.add_children(&connection, &parent_kind, parent, &row, &index_included(&more), true);
                     }
                     None => {
                         for row in &answers.listing.rows {
-                            self.add_row(&connection, &child, row, Some(parent));
+                            let added = self.add_row(&connection, &child, row, Some(parent));
+                            self.note_parent(added, parent_kind);
                         }
                     }
                 }

@@ -3,6 +3,7 @@
 //! Declared objects are matched with live ones in rounds: what can be resolved is, what is missing is listed (each
 //! collection once), until nothing waits. A read that failed blocks what depends on it; it never means absence.
 
+mod along;
 mod detail;
 mod fetch;
 mod keys;
@@ -15,6 +16,7 @@ mod remote;
 mod resolve;
 mod rows;
 mod shape;
+mod survey;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -28,6 +30,7 @@ pub use self::{
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
     rows::qualify,
     rows::wanted,
+    survey::{Depth, Place, Surveyed, each_reference},
 };
 use crate::{
     description::{Kind, Specs},
@@ -90,6 +93,8 @@ pub struct Observed {
     pub objects: Vec<LiveObject>,
     /// Live objects by connection, kind and id.
     pub by_id: HashMap<(Arc<str>, String, String), usize>,
+    /// Kind of the parent that each live entry is inside, by live object.
+    pub parent_kinds: HashMap<usize, Arc<str>>,
     /// What became of each declared object, by index.
     pub standing: Vec<Standing>,
     /// How each found its live object.

@@ -15,6 +15,7 @@ use super::{
     references::{has_own, is_own},
     remote::{Remote, can_list},
     resolve::NameIndex,
+    survey::Noted,
 };
 use crate::{
     description::{
@@ -36,6 +37,8 @@ pub struct ObserveOptions {
     pub undeclared: bool,
     /// Objects outside of these are not looked at: indices of declared objects.
     pub only: Option<HashSet<usize>>,
+    /// Whole kinds are looked at, whatever is declared.
+    pub survey: bool,
 }
 
 /// What the types of an object's fields follow from: connection, kind, the object that defines them, and its manifest.
@@ -69,6 +72,7 @@ pub struct Observer<'a> {
     pub(super) scopes: Vec<Option<Value>>,
     pub(super) hook_keys: HashMap<(Arc<str>, String, Value), ByKey>,
     pub(super) entries: HashMap<usize, Vec<usize>>,
+    pub(super) noted: Noted,
     /// Types that a hook gave, shared by all objects that they are the same for.
     pub(super) typed: HashMap<TypedBy, Arc<Specs>>,
 }
@@ -152,43 +156,11 @@ impl<'a> Observer<'a> {
             scopes: vec![None; count],
             hook_keys: HashMap::new(),
             entries,
+            noted: Noted::default(),
             typed: HashMap::new(),
         };
         observer.find_along();
         observer
-    }
-
-    /// Child kinds in use, by the parents that bring them along.
-    pub(super) fn find_along(&mut self) {
-        let mut used: BTreeSet<(String, String, String)> = BTreeSet::new();
-        for object in &self.manifests.objects {
-            if let Some(parent) = object.parent.and_then(|parent| self.manifests.objects.get(parent)) {
-                used.insert((parent.connection.clone(), parent.kind.name.clone(), object.kind.name.clone()));
-            }
-            if let Some(hook) = object.kind.spec.hook.as_deref().and_then(hook::find) {
-                let (field, child) = hook.source();
-                let source = object.kind.field(field).and_then(|field| field.ref_spec()?.kind.clone());
-                used.insert((object.connection.clone(), source.unwrap_or_default(), child.to_owned()));
-            }
-        }
-        for (address, record) in &self.state.objects {
-            if record.inside.is_some()
-                && let Ok(address) = address.parse::<crate::address::Address>()
-                && let Some((field, _)) = &address.entry
-                && let Some(api) = self.manifests.catalog.api(&address.api)
-                && let Some(child) = api.inside(&address.kind, field)
-            {
-                used.insert((record.connection.clone(), address.kind.to_string(), child.name.clone()));
-            }
-        }
-        for (connection, parent, child) in used {
-            let Some(remote) = self.remotes.get(&connection) else { continue };
-            let Some(child) = remote.api.kind(&child) else { continue };
-            if child.inside().is_some_and(|inside| inside.include.is_some()) {
-                let connection = self.connection(&connection);
-                self.along.entry((connection, parent)).or_default().push(child.clone());
-            }
-        }
     }
 
     pub(super) fn connection(&self, name: &str) -> Arc<str> {
@@ -197,6 +169,13 @@ impl<'a> Observer<'a> {
 
     /// Observes until nothing waits.
     pub async fn run(mut self) -> Observed {
+        self.rounds().await;
+        self.read_details().await;
+        self.out
+    }
+
+    /// Finds the live object of each declared one.
+    pub(super) async fn rounds(&mut self) {
         for index in &self.graph.wrong {
             if let Some(standing) = self.out.standing.get_mut(*index) {
                 *standing = Standing::Blocked;
@@ -236,8 +215,6 @@ impl<'a> Observer<'a> {
             }
         }
         self.give_up();
-        self.read_details().await;
-        self.out
     }
 
     pub(super) fn set(&mut self, index: usize, standing: Standing) {

@@ -53,6 +53,8 @@ pub struct Remote {
     pub wanted: Arc<Wanted>,
     /// What the API's `check` answered, where it was asked.
     pub caller: Option<Arc<Value>>,
+    /// Whether reads of one object ask for its secrets.
+    pub secrets: bool,
 }
 
 /// A whole list: nothing is missing from it.
@@ -106,7 +108,7 @@ pub fn fill_path(template: &str, vars: &dyn Fn(&str) -> Option<String>) -> Resul
 impl Remote {
     /// A connection of which nothing is known yet.
     pub fn new(client: Client, api: Arc<Api>) -> Self {
-        Self { client, api, wanted: Arc::default(), caller: None }
+        Self { client, api, wanted: Arc::default(), caller: None, secrets: true }
     }
 
     /// Reads a whole list, page by page, and proves that it is whole.
@@ -380,7 +382,11 @@ impl Remote {
         let vars = |name: &str| kind.path_part(name, vars);
         let path = fill_path(&template, &vars).unwrap_or(template);
         let mut call = Call::get(path);
-        call.query.extend(kind.spec.get.query.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let spec = &kind.spec.get;
+        call.query.extend(spec.query.iter().map(|(name, value)| {
+            let other = spec.without_secrets.get(name).filter(|_| !self.secrets);
+            (name.clone(), other.unwrap_or(value).clone())
+        }));
         if kind.dialect == DialectName::Odata {
             let query = item_query(&self.api, kind, include, &self.wanted);
             call.query.extend(query.options().into_iter().map(|(name, value)| (name.to_owned(), value)));

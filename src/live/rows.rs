@@ -55,7 +55,8 @@ impl Observer<'_> {
             let other = self.other_side(connection, inside);
             if let Some(rows) = dialect::entries(parent_kind, &child, row, other.as_deref(), along) {
                 for row in &rows {
-                    self.add_row(connection, &child, row, Some(parent));
+                    let added = self.add_row(connection, &child, row, Some(parent));
+                    self.note_parent(added, &parent_kind.name);
                 }
                 self.note_joins(connection, parent_kind, parent, &child, row, other.as_deref());
                 self.read.insert(children_of(connection, &child.name, &parent_kind.name, parent), Ok(()));
@@ -102,6 +103,10 @@ impl Observer<'_> {
         parent: Option<&str>,
     ) -> Option<usize> {
         if kind.spec.not_ours.iter().any(|condition| dialect::wire_condition(kind, row, condition)) {
+            *self.noted.foreign.entry((connection.clone(), kind.name.clone())).or_default() += 1;
+            if self.options.survey {
+                self.note_hidden(connection, kind, row);
+            }
             return None;
         }
         let seal = self.seal;
@@ -146,6 +151,13 @@ impl Observer<'_> {
         self.out.by_id.insert(slot, index);
         self.out.objects.push(object);
         Some(index)
+    }
+
+    /// Notes the kind of the parent that an entry is inside.
+    pub(super) fn note_parent(&mut self, entry: Option<usize>, parent_kind: &str) {
+        if let Some(entry) = entry.filter(|_| self.options.survey) {
+            self.out.parent_kinds.insert(entry, Arc::from(parent_kind));
+        }
     }
 
     /// The attributes that are kept of a kind's rows while they are read; nothing where all are.

@@ -92,11 +92,7 @@ impl Accounts {
                 [only] => Some(only.clone()),
                 [] if !self.broken.is_empty() || !self.missed.insert(api.to_owned()) => None,
                 [] => {
-                    let example = format!(
-                        "Write one:\napiVersion: plumb.dev/{VERSION}\nkind: Connection\nmetadata: {{name: {api}}}\n\
-                         spec:\n  api: {api}{}",
-                        auth_example(catalog.api(api)),
-                    );
+                    let example = format!("Write one:\n{}", connection_example(api, catalog.api(api)));
                     let message = format!("There is no connection for the API `{api}`.");
                     faults.add(Diagnostic::error("PL0302", message).hint(example), at);
                     None
@@ -156,6 +152,12 @@ fn unknown_connection<'n>(
         None if names.is_empty() => diagnostic,
         None => diagnostic.hint(format!("There are {}.", listed(names))),
     }
+}
+
+/// A manifest of a connection to an API, whose credential comes from the usual variable.
+pub fn connection_example(name: &str, api: Option<&Arc<Api>>) -> String {
+    let auth = auth_example(api);
+    format!("apiVersion: plumb.dev/{VERSION}\nkind: Connection\nmetadata: {{name: {name}}}\nspec:\n  api: {name}{auth}")
 }
 
 fn auth_example(api: Option<&Arc<Api>>) -> String {

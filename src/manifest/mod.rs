@@ -22,8 +22,10 @@ mod stack;
 mod variants;
 
 pub use self::{
+    accounts::connection_example,
     load::{LoadOptions, load},
     model::*,
+    scalar::Fitting,
 };
 use crate::{
     description::{

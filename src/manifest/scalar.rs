@@ -26,6 +26,30 @@ impl Patterns {
     }
 }
 
+/// Tells whether values from elsewhere could stand in a manifest.
+#[derive(Debug, Default)]
+pub struct Fitting(Patterns);
+
+impl Fitting {
+    /// Why a manifest could not have this scalar in a field, in a sentence.
+    pub fn misfit(&mut self, name: &str, value: &Value, field: &FieldSpec) -> Option<String> {
+        let fits = match (field.ty, value) {
+            (FieldType::Integer, Value::Number(number)) => number.is_i64() || number.is_u64(),
+            (FieldType::Boolean, Value::Bool(_))
+            | (FieldType::Number, Value::Number(_))
+            | (FieldType::String | FieldType::Ref, Value::String(_))
+            | (FieldType::Any, _) => true,
+            (FieldType::Date, Value::String(text)) => text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok(),
+            (FieldType::Datetime, Value::String(text)) => text.parse::<jiff::Timestamp>().is_ok(),
+            _ => false,
+        };
+        if !fits {
+            return Some(format!("`{name}` has a value of another type than the description says."));
+        }
+        check(name, value, field, &mut self.0).map(|wrong| wrong.message)
+    }
+}
+
 /// The typed value of a scalar that is not null. Says what was expected where it has the wrong type.
 pub(super) fn convert(scalar: &Scalar<'_>, ty: FieldType) -> Result<Value, &'static str> {
     let text = &*scalar.text;

@@ -5,10 +5,12 @@ use serde_json::Value;
 use super::{Options, Planned, load, plan};
 use crate::{
     address::Address,
+    description::format::{FieldSpec, FieldType},
+    diff::entry_key,
     failure::{Class, Failure},
     inventory::{Edit, InventoryError, Record},
     plan::Mode,
-    value::{as_reference, has_secret, secret_hash, text},
+    value::{has_secret, secret_hash, text},
 };
 
 /// What an import took over.
@@ -66,6 +68,10 @@ pub async fn import(options: &Options, address: &str, id: &str) -> Result<Adopte
     }) {
         return Err(Failure::user(format!("The live object `{live_id}` is owned by `{owner}`.")));
     }
+    if planned.observed.canonical.get(index).is_some_and(|fields| fields.values().any(crate::value::has_unresolved)) {
+        return Err(Failure::user(format!("A secret of `{address}` is not known, and so what was applied is not."))
+            .hint("`plumb plan` says which variable or file is missing."));
+    }
     let Some(record) = record(&planned, index, live_id.clone(), &fields, parent) else {
         return Err(Failure::internal(format!("`{address}` was planned and is not declared.")));
     };
@@ -93,9 +99,12 @@ pub(super) fn record(
 ) -> Option<Record> {
     let object = planned.manifests.objects.get(index)?;
     let declared = planned.observed.canonical.get(index)?;
+    let specs = planned.observed.specs(index, &object.kind);
+    let free = FieldSpec::default();
+    let seal = |text: &str| planned.vault.seal(text);
     let shown = |(name, value): (&String, &Value)| {
-        let live = fields.get(name).map(|live| as_declared(value, live, &|text| planned.vault.seal(text)));
-        (name.clone(), live.unwrap_or_else(|| value.clone()))
+        let spec = specs.get(name).unwrap_or(&free);
+        (name.clone(), fields.get(name).map_or_else(|| value.clone(), |live| as_shown(spec, value, live, &seal)))
     };
     let inside = object.parent.and_then(|parent| planned.manifests.objects.get(parent));
     Some(Record {
@@ -113,22 +122,46 @@ pub(super) fn record(
     })
 }
 
-/// A live value as the inventory keeps it: only what is declared of it, and hashes where secrets are declared.
-fn as_declared(declared: &Value, live: &Value, seal: &dyn Fn(&str) -> Value) -> Value {
-    if secret_hash(declared).is_some() {
-        return text(live).filter(|words| !words.is_empty()).map_or(Value::Null, |words| seal(&words));
-    }
+/// What counts as applied of a declared value: what the API shows of it, by its hash where a secret is declared, and what
+/// it never shows as it is declared.
+fn as_shown(spec: &FieldSpec, declared: &Value, live: &Value, seal: &dyn Fn(&str) -> Value) -> Value {
+    let free = FieldSpec::default();
     match (declared, live) {
-        (Value::Object(members), Value::Object(there)) if as_reference(declared).is_none() => members
-            .iter()
-            .filter_map(|(name, value)| Some((name.clone(), as_declared(value, there.get(name)?, seal))))
-            .collect(),
-        (Value::Array(items), Value::Array(there)) if has_secret(declared) => {
-            if items.len() != there.len() {
-                return declared.clone();
-            }
-            items.iter().zip(there).map(|(item, live)| as_declared(item, live, seal)).collect()
+        _ if spec.write_only => declared.clone(),
+        _ if secret_hash(declared).is_some() && secret_hash(live).is_none() => {
+            text(live).filter(|words| !words.is_empty()).map_or(Value::Null, |words| seal(&words))
         }
+        (Value::Object(members), Value::Object(there))
+            if matches!(spec.ty, FieldType::Object | FieldType::Map) || has_secret(declared) =>
+        {
+            members
+                .iter()
+                .filter_map(|(name, value)| {
+                    let member = spec.fields.get(name).or(spec.items.as_deref()).unwrap_or(&free);
+                    let value = match there.get(name) {
+                        Some(live) => as_shown(member, value, live, seal),
+                        None if member.write_only => value.clone(),
+                        None => return None,
+                    };
+                    Some((name.clone(), value))
+                })
+                .collect()
+        }
+        (Value::Array(entries), Value::Array(there)) if spec.keyed_by.is_some() => {
+            let items = spec.items.as_deref().unwrap_or(&free);
+            let entry = |entry: &Value| {
+                let key = entry_key(spec, entry)?;
+                let live = there.iter().find(|live| entry_key(spec, live).as_ref() == Some(&key))?;
+                Some(as_shown(items, entry, live, seal))
+            };
+            entries.iter().filter_map(entry).collect()
+        }
+        (Value::Array(items), Value::Array(there)) if has_secret(declared) && items.len() == there.len() => {
+            let spec = spec.items.as_deref().unwrap_or(&free);
+            items.iter().zip(there).map(|(item, live)| as_shown(spec, item, live, seal)).collect()
+        }
+        // Where they are not alike, nobody can tell which is which: no secret goes into the record.
+        _ if has_secret(declared) => declared.clone(),
         _ => live.clone(),
     }
 }

@@ -11,7 +11,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use super::Options;
 use crate::{
     apis,
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, SourceText},
     failure::Failure,
     inventory::{HashKey, Inventory, Location},
     manifest::{self, LoadOptions, Manifests},
@@ -56,6 +56,11 @@ pub fn load(options: &Options) -> Result<Loaded, Failure> {
     let inputs: Vec<Input> = options.inputs.iter().map(|input| Input::parse(input)).collect();
     let mut stdin = Cursor::new(options.stdin.clone().unwrap_or_default());
     let mut snapshot = source::read_with(&inputs, &mut stdin);
+    for (path, text) in &options.beside {
+        let source = SourceText { path: path.clone(), folder: PathBuf::new(), text: text.as_str().into() };
+        snapshot.sources.add(source);
+        snapshot.empty = false;
+    }
     let load = LoadOptions {
         allow_plaintext_secrets: options.allow_plaintext_secrets,
         connection_overrides: options.connections.iter().map(|(name, _)| name.clone()).collect(),

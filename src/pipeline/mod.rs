@@ -4,12 +4,14 @@
 
 mod account;
 mod connect;
+mod export;
 mod frozen;
 mod health;
 mod hidden;
 mod load;
 mod rebuild;
 mod select;
+mod unmanaged;
 mod views;
 
 use std::{
@@ -22,10 +24,12 @@ use std::{
 pub use self::{
     account::{Adopted, forget, import},
     connect::{Connected, connect},
+    export::{Export, ExportOptions, export},
     health::{Checkup, Health, checkup},
     load::{Loaded, load},
     rebuild::{Rebuilt, rebuild},
     select::{LabelTest, Selection},
+    unmanaged::{Stray, Unmanaged, unmanaged},
     views::{Checked, check, counts},
 };
 use crate::{
@@ -58,6 +62,8 @@ pub struct Options {
     pub inputs: Vec<String>,
     /// Text of standard input, where `-` is among the inputs.
     pub stdin: Option<String>,
+    /// Texts that are read besides, by the path that they would have.
+    pub beside: Vec<(String, String)>,
     /// Inventory URL; the stack's own otherwise.
     pub inventory: Option<String>,
     /// Base URLs that replace those of connections.
@@ -95,6 +101,7 @@ impl Default for Options {
         Self {
             inputs: vec![".".into()],
             stdin: None,
+            beside: Vec::new(),
             inventory: None,
             connections: Vec::new(),
             allow_hosts: Vec::new(),
@@ -191,7 +198,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         &state,
         &connected.remotes,
         &seal,
-        ObserveOptions { undeclared, only: looked_at },
+        ObserveOptions { undeclared, only: looked_at, survey: false },
         &tell,
     );
     let mut observed = Box::pin(observer.run()).await;

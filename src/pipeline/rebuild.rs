@@ -1,4 +1,7 @@
-//! A lost inventory, found again: what the manifests declare and the API has by natural key is recorded as owned.
+//! Ownership of many objects at once: what the manifests declare and the API has by natural key is recorded as owned,
+//! to take an account over or to find a lost inventory again.
+
+use std::collections::HashSet;
 
 use super::{
     Options,
@@ -9,27 +12,55 @@ use crate::{
     diagnostic::{Diagnostic, Sources},
     failure::Failure,
     inventory::Edit,
+    manifest::Manifest,
     plan::{ActionKind, Mode},
+    value::has_unresolved,
 };
 
 /// What a rebuild found.
 pub struct Rebuilt {
     /// What is owned now and was not before.
     pub recorded: Vec<Adopted>,
+    /// What is declared and neither live nor owned: an apply would make it.
+    pub absent: Vec<String>,
+    /// What was not recorded, because a secret of its manifest is not known.
+    pub unknown: Vec<String>,
     /// Everything that there is to tell.
     pub diagnostics: Vec<Diagnostic>,
     /// The texts that diagnostics point into.
     pub sources: Sources,
 }
 
-/// Records every live object that a plan would adopt, without writing anything to the API; as made by plumb, so that it
-/// may be deleted again, where `as_created` says so.
-pub async fn rebuild(options: &Options, as_created: bool) -> Result<Rebuilt, Failure> {
+/// Records every live object that a plan would adopt and whose address is `wanted`, without writing anything to the API;
+/// as made by plumb, so that it may be deleted again, where `as_created` says so.
+pub async fn rebuild(
+    options: &Options,
+    as_created: bool,
+    wanted: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<Rebuilt, Failure> {
     let options = Options { keep_key: true, ..options.clone() };
     let planned = plan(&options, Mode::Plan).await?;
     let mut edits = Vec::new();
-    let mut recorded = Vec::new();
-    for step in planned.plan.steps.iter().filter(|step| step.action.action == ActionKind::Adopt) {
+    let (mut recorded, mut absent) = (Vec::new(), Vec::new());
+    // The hash of a value that nobody knows would be taken for what was written.
+    let unresolved = |object: &&Manifest| object.spec.values().any(has_unresolved);
+    let open = planned.manifests.objects.iter().filter(unresolved).map(|object| object.address.to_string());
+    let unknown: Vec<String> =
+        open.filter(|address| wanted(address) && !planned.state.objects.contains_key(address)).collect();
+    let is_open: HashSet<&str> = unknown.iter().map(String::as_str).collect();
+    for step in planned.plan.steps.iter().filter(|step| wanted(&step.action.address)) {
+        let address = step.action.address.clone();
+        if is_open.contains(address.as_str()) {
+            continue;
+        }
+        match step.action.action {
+            ActionKind::Adopt => {}
+            ActionKind::Create => {
+                absent.push(address);
+                continue;
+            }
+            _ => continue,
+        }
         let Some((index, live)) = step.object.and_then(|index| Some((index, planned.observed.live(index)?))) else {
             continue;
         };
@@ -37,16 +68,15 @@ pub async fn rebuild(options: &Options, as_created: bool) -> Result<Rebuilt, Fai
             continue;
         };
         record.adopted = !as_created;
-        let address = step.action.address.clone();
         edits.push(Edit::Put(address.clone(), Box::new(record)));
         recorded.push(Adopted { address, id: live.id.clone() });
     }
     let mut inventory = planned.inventory;
     if !edits.is_empty() {
-        inventory.lock("plumb inventory rebuild").await.map_err(|error| inventory_failure(&error))?;
+        inventory.lock("plumb import").await.map_err(|error| inventory_failure(&error))?;
         let written = inventory.commit(edits).await;
         inventory.unlock().await;
         written.map_err(|error| inventory_failure(&error))?;
     }
-    Ok(Rebuilt { recorded, diagnostics: planned.diagnostics, sources: planned.sources })
+    Ok(Rebuilt { recorded, absent, unknown, diagnostics: planned.diagnostics, sources: planned.sources })
 }

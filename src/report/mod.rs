@@ -19,4 +19,5 @@ mod value;
 mod words;
 
 pub use diagnostics::{HIDES_SOURCE, counts, diagnostics, to_documents};
+pub use safe::line as one_line;
 pub use style::Style;

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt::Write};
 
 /// Makes a text fit for one line: line breaks, tabs, control, direction and invisible characters become escapes such
 /// as `\n` and `\u{1b}`.
-pub(super) fn line(text: &str) -> Cow<'_, str> {
+pub fn line(text: &str) -> Cow<'_, str> {
     if is_plain(text) {
         return Cow::Borrowed(text);
     }

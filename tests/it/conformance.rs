@@ -3,6 +3,7 @@
 
 mod adoption;
 mod changes;
+mod export;
 mod lifecycle;
 mod many;
 mod particular;
@@ -34,6 +35,7 @@ enum Step {
     Parts,
     Delete,
     Adopt,
+    Export,
     Many,
     Lost,
     Crash,
@@ -205,6 +207,11 @@ async fn every_kind_goes_as_its_description_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_is_adopted_and_never_made_twice() {
     all(&[Step::Adopt], |case| Box::pin(adoption::adopt(case))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_is_exported_and_imported() {
+    all(&[Step::Export], |case| Box::pin(export::export(case))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,7 @@ const ORDER: &[&[&str]] = &[
     &["http"],
     &["live"],
     &["diff"],
+    &["export"],
     &["plan"],
     &["progress"],
     &["apply"],
@@ -24,7 +25,7 @@ const ORDER: &[&[&str]] = &[
 ];
 
 /// Modules that touch no file, no network, no clock of their own and no environment.
-const PURE: &[&str] = &["manifest", "graph", "diff", "plan", "report", "dialect"];
+const PURE: &[&str] = &["manifest", "graph", "diff", "plan", "report", "dialect", "export"];
 
 /// What I/O looks like.
 const IO: &[&str] = &[

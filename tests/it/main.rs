@@ -17,6 +17,7 @@ mod custom_api;
 mod cycloid;
 mod docs;
 mod examples;
+mod export;
 mod flow;
 mod http;
 mod inventory;

@@ -7,7 +7,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use plumb::sandbox::{Sandbox, SandboxOptions};
+use plumb::sandbox::{Sandbox, SandboxOptions, parse_seed};
+use serde_json::Value;
 
 use crate::support::example::repository;
 
@@ -15,6 +16,13 @@ use crate::support::example::repository;
 struct Block<'a> {
     language: &'a str,
     text: &'a str,
+}
+
+impl Block<'_> {
+    /// Whether it is typed in a terminal of its own, to serve the sandbox: this process has one.
+    fn serves(&self) -> bool {
+        self.text.lines().any(|line| line.starts_with("plumb sandbox"))
+    }
 }
 
 fn blocks(page: &str) -> Vec<Block<'_>> {
@@ -32,10 +40,6 @@ fn script(block: &str) -> String {
     for line in block.replace("\\\n", " ").lines() {
         let (command, comment) = line.split_once(" # ").unwrap_or((line, ""));
         let code = comment.strip_prefix("exit code ").unwrap_or("0");
-        // The sandbox is this process's.
-        if command.starts_with("plumb sandbox") {
-            continue;
-        }
         let yes =
             if command.starts_with("plumb apply") || command.starts_with("plumb destroy") { " --yes" } else { "" };
         script.push_str(&format!(
@@ -45,10 +49,26 @@ fn script(block: &str) -> String {
     script
 }
 
+/// The objects that the page's sandboxes have from the start, of all APIs.
+fn seed(page: &str) -> Option<Value> {
+    let files = blocks(page).into_iter().filter(Block::serves).filter_map(|block| {
+        let folder = block.text.lines().find_map(|line| line.strip_prefix("cd ")).unwrap_or_default();
+        let (_, file) = block.text.trim().rsplit_once("--seed ")?;
+        Some(format!("{folder}/{file}"))
+    });
+    let seeds = files.map(|file| parse_seed(&fs::read_to_string(repository(&file)).unwrap()).unwrap());
+    seeds.reduce(|mut all, seed| {
+        all.as_object_mut().unwrap().extend(seed.as_object().unwrap().clone());
+        all
+    })
+}
+
 /// Runs all blocks in a folder. Variables that one block sets are there for the next.
 async fn follow(page: &str) {
-    let sandbox = Sandbox::start(plumb::apis::builtin(), SandboxOptions::default()).await.unwrap();
-    let text = fs::read_to_string(repository(page)).unwrap().replace("http://127.0.0.1:8700", sandbox.address());
+    let text = fs::read_to_string(repository(page)).unwrap();
+    let options = SandboxOptions { seed: seed(&text), ..SandboxOptions::default() };
+    let sandbox = Sandbox::start(plumb::apis::builtin(), options).await.unwrap();
+    let text = text.replace("http://127.0.0.1:8700", sandbox.address());
     let folder = tempfile::tempdir().unwrap();
     let bin = Path::new(env!("CARGO_BIN_EXE_plumb")).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
@@ -60,9 +80,14 @@ async fn follow(page: &str) {
                 let name = block.text.lines().next().unwrap().strip_prefix("# ").expect("a file's name comes first");
                 fs::write(folder.path().join(name), block.text).unwrap();
             }
+            "sh" if block.serves() => {}
             "sh" => {
-                let run =
-                    format!("test ! -e .variables || . ./.variables\n{}export -p > .variables\n", script(block.text));
+                // The next block goes on in the same folder, with the same variables.
+                let run = format!(
+                    "root=$PWD; test ! -e .variables || . ./.variables; test ! -e .place || cd \"$(cat .place)\"\n{}\
+                     export -p > \"$root/.variables\"; pwd > \"$root/.place\"\n",
+                    script(block.text)
+                );
                 let mut command = Command::new("bash");
                 command.args(["-c", &run]).current_dir(folder.path()).env("PATH", &path).stdin(Stdio::null());
                 for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLUMB_")) {
@@ -96,4 +121,9 @@ async fn the_it_glue_tutorial_works() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rest_tutorial_works() {
     follow("docs/tutorial-rest.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tutorial_of_an_existing_account_works() {
+    follow("docs/tutorial-existing-account.md").await;
 }
