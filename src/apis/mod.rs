@@ -78,6 +78,25 @@ const EMBEDDED: &[Embedded] = &[
         "platform",
         "domain",
     ),
+    embedded!(
+        "bindplane":
+        "source",
+        "processor",
+        "destination",
+        "extension",
+        "connector",
+        "configuration",
+        "fleet",
+        "source-type",
+        "processor-type",
+        "destination-type",
+        "extension-type",
+        "connector-type",
+        "agent-type",
+        "agent-version",
+        "agent",
+        "organization",
+    ),
     embedded!("rest": "resource", "organization", "organization-member", "webhook", "user-profile", "user"),
 ];
 

@@ -265,13 +265,13 @@ impl Shared<'_> {
         if step.kind.spec.id.client.is_some()
             && let Some(id) = crate::plan::var("id", step, &|_| None)
         {
-            return Ok(Done::Present(Box::new(Decoded { id, fields: Fields::new() })));
+            return Ok(Done::Present(Box::new(Decoded::bare(id))));
         }
         if let Some(id) = answer.header("location").and_then(|location| {
             let path = location.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
             path.rsplit('/').next().filter(|id| !id.is_empty()).map(str::to_owned)
         }) {
-            return Ok(Done::Present(Box::new(Decoded { id, fields: Fields::new() })));
+            return Ok(Done::Present(Box::new(Decoded::bare(id))));
         }
         self.found_one(index).await?.ok_or_else(|| not_shown(answer))
     }
@@ -300,6 +300,9 @@ impl Shared<'_> {
 
     pub(super) async fn replace(&self, remote: &Remote, steps: &[usize]) -> Vec<(usize, Result<Done, Trouble>)> {
         let mut out = Vec::new();
+        if steps.iter().any(|index| self.plan.steps[*index].kind.apply.is_some()) {
+            return self.replace_resources(remote, steps).await;
+        }
         for index in steps {
             let step = &self.plan.steps[*index];
             let made = match self.create_parts(remote, *index) {

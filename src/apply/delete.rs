@@ -18,6 +18,9 @@ impl Shared<'_> {
         bulk: bool,
         steps: &[usize],
     ) -> Vec<(usize, Result<Done, Trouble>)> {
+        if bulk && steps.iter().any(|index| self.plan.steps[*index].kind.apply.is_some()) {
+            return self.delete_resources(remote, steps).await;
+        }
         if bulk {
             return self.delete_bulk(remote, steps).await;
         }

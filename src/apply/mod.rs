@@ -8,8 +8,10 @@ mod delete;
 mod encode;
 mod find;
 mod record;
+mod rollout;
 mod run;
 mod update;
+mod upsert;
 mod write;
 
 use std::{
@@ -48,6 +50,8 @@ pub struct Context<'a> {
     pub stop: &'a AtomicBool,
     /// Told of each action when it starts (no outcome) and ends.
     pub tell: &'a (dyn Fn(&str, Option<Outcome>) + Sync),
+    /// Told of each rollout that is waited for: address, and how far it is in words.
+    pub rolling: &'a (dyn Fn(&str, &str) + Sync),
 }
 
 /// What came of a plan.
@@ -127,6 +131,10 @@ struct Shared<'a> {
     embedded_in: HashMap<String, Vec<usize>>,
     /// Steps of entries, by the parent's id or address.
     entries_of: HashMap<String, Vec<usize>>,
+    /// What answers said of objects with rollouts, by connection, kind and id: moved along with what they use.
+    moved: Mutex<HashMap<(String, String, String), Value>>,
+    /// Objects that a replacement left, to be deleted once nothing uses them: step and id.
+    leftovers: Mutex<Vec<usize>>,
     run: String,
 }
 

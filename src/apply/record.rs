@@ -23,7 +23,8 @@ impl Shared<'_> {
                 ActionKind::Forget => self.drop_with_entries(step.address(), &mut edits),
                 _ => {
                     if let Some(live) = &step.live {
-                        let decoded = Decoded { id: live.id.clone(), fields: live.fields.clone() };
+                        let decoded =
+                            Decoded { id: live.id.clone(), fields: live.fields.clone(), stamp: live.stamp.clone() };
                         self.settle(step, &Done::Present(Box::new(decoded)), &mut edits);
                     }
                 }
@@ -49,7 +50,7 @@ impl Shared<'_> {
 
     /// Records what a step's object is now, and gives its id.
     pub(super) fn settle(&self, step: &Step, done: &Done, edits: &mut Vec<Edit>) -> Option<String> {
-        let (id, fields) = match done {
+        let (id, fields, stamp) = match done {
             Done::Gone => {
                 self.drop_with_entries(step.address(), edits);
                 if step.kind.spec.deferred_delete {
@@ -65,8 +66,8 @@ impl Shared<'_> {
                 }
                 return step.action.id.clone();
             }
-            Done::Accepted => (step.action.id.clone()?, Fields::new()),
-            Done::Present(decoded) => (decoded.id.clone(), decoded.fields.clone()),
+            Done::Accepted => (step.action.id.clone()?, Fields::new(), None),
+            Done::Present(decoded) => (decoded.id.clone(), decoded.fields.clone(), decoded.stamp.clone()),
         };
         self.made.put(step.address(), &id, fields.clone());
         if step.archive {
@@ -96,6 +97,8 @@ impl Shared<'_> {
             protect,
             depends_on,
             at: now(),
+            stamp: self.stamp(step, &id, stamp),
+            rollout: self.mark(step),
         };
         if let Some((from, _)) = &step.record
             && from != step.address()
@@ -162,7 +165,7 @@ impl Shared<'_> {
                 address: step.address().to_owned(),
                 verb: match step.operation {
                     Operation::Create | Operation::Replace | Operation::Record => IntentVerb::Create,
-                    Operation::Update => IntentVerb::Update,
+                    Operation::Update | Operation::Rollout | Operation::Apply => IntentVerb::Update,
                     Operation::Delete => IntentVerb::Delete,
                 },
                 connection: step.action.connection.clone(),

@@ -42,6 +42,8 @@ impl Shared<'_> {
             return steps.iter().chain(&along).map(|index| (*index, failed(&why))).collect();
         }
         let results = match batch.operation {
+            Operation::Apply => self.upsert(&remote, steps).await,
+            Operation::Rollout => self.rollouts_begun(steps),
             Operation::Create => self.create(&remote, batch.bulk, steps).await,
             Operation::Update => self.update(&remote, batch.bulk, steps).await,
             Operation::Delete => self.delete(&remote, batch.bulk, steps).await,
@@ -71,6 +73,7 @@ impl Shared<'_> {
                 Err(Trouble { message, unknown }) => {
                     // What became of it is not known: the intent stays, and the next run looks.
                     if !unknown {
+                        edits.extend(self.unmark(index));
                         edits.push(Edit::End(self.intent_id(index)));
                         edits.extend(self.children_of(index, &along).map(|child| Edit::End(self.intent_id(child))));
                     }
@@ -92,6 +95,7 @@ impl Shared<'_> {
             return out;
         }
         out.extend(self.learn(&remote, embedded, &along).await);
+        self.roll_out(&remote, &mut out).await;
         out
     }
 

@@ -6,7 +6,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use indexmap::IndexMap;
 
 use super::format::{
-    ApiSpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec, Sensitivity, Verb,
+    ApiSpec, ApplySpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec, Sensitivity, Verb,
 };
 
 /// The suffix that makes an API's name a group of manifests.
@@ -67,6 +67,8 @@ pub struct Kind {
     pub dialect: DialectName,
     /// Path that every request of its API starts with.
     pub version_path: String,
+    /// The call that makes and changes objects of all kinds, where this kind goes by it.
+    pub apply: Option<Arc<ApplySpec>>,
 }
 
 impl fmt::Debug for Kind {
@@ -96,15 +98,16 @@ impl Api {
     /// Turns a description into its usable form, or lists everything that is wrong with it.
     pub fn compile(name: &str, mut spec: ApiSpec) -> Result<Self, Vec<Fault>> {
         fill_api(&mut spec);
-        let naming = spec.naming.unwrap_or(match spec.dialect {
-            DialectName::Rest => Naming::Snake,
-            DialectName::Jsonapi => Naming::Kebab,
-        });
+        let naming = spec.naming.unwrap_or_else(|| spec.dialect.naming());
         let ids: HashMap<String, IdWire> = spec.kinds.iter().map(|kind| (kind.kind.clone(), kind.id.wire)).collect();
+        let shapes = std::mem::take(&mut spec.shapes);
         for kind in &mut spec.kinds {
-            fill_kind(kind, naming, spec.dialect);
+            kind.fields.values_mut().for_each(|field| expand(field, &shapes, &mut Vec::new()));
+            let dialect = *kind.dialect.get_or_insert(spec.dialect);
+            fill_kind(kind, naming, dialect);
             kind.fields.values_mut().for_each(|field| fill_refs(field, &ids));
         }
+        spec.shapes = shapes;
         let faults = super::check::check(&spec);
         if !faults.is_empty() {
             return Err(faults);
@@ -112,12 +115,14 @@ impl Api {
         let version_path = spec.version_path.clone().unwrap_or_default().trim_end_matches('/').to_owned();
         let mut kinds = IndexMap::new();
         let mut inside = HashMap::new();
+        let apply = Arc::new(spec.apply.clone());
         for kind in std::mem::take(&mut spec.kinds) {
             let kind = Arc::new(Kind {
                 api: name.to_owned(),
                 name: kind.kind.clone(),
+                dialect: kind.dialect.unwrap_or(spec.dialect),
+                apply: (kind.dialect == Some(DialectName::Apply)).then(|| apply.clone()),
                 spec: kind,
-                dialect: spec.dialect,
                 version_path: version_path.clone(),
             });
             if let Some(place) = &kind.spec.inside {
@@ -242,6 +247,50 @@ impl FieldSpec {
     }
 }
 
+impl DialectName {
+    /// How its field names are spelled on the wire, where a description says nothing.
+    pub fn naming(self) -> Naming {
+        match self {
+            Self::Rest => Naming::Snake,
+            Self::Jsonapi => Naming::Kebab,
+            Self::Apply => Naming::Camel,
+        }
+    }
+}
+
+/// How often a shape is laid into itself.
+const SHAPE_DEPTH: usize = 2;
+
+/// Gives the fields that name a shape its type. A shape that is inside itself too often ends in anything at all.
+fn expand(field: &mut FieldSpec, shapes: &IndexMap<String, FieldSpec>, within: &mut Vec<String>) {
+    let depth = within.len();
+    if let Some((name, shape)) = field.shape.clone().and_then(|name| shapes.get(&name).map(|shape| (name, shape))) {
+        let own = std::mem::take(field);
+        if within.iter().filter(|known| **known == name).count() >= SHAPE_DEPTH {
+            *field = FieldSpec { ty: FieldType::Any, wire: own.wire, description: own.description, ..FieldSpec::default() };
+            return;
+        }
+        *field = shape.clone();
+        field.shape = own.shape;
+        field.description = own.description.or_else(|| field.description.take());
+        field.wire = own.wire.or_else(|| field.wire.take());
+        field.when = own.when.or_else(|| field.when.take());
+        field.required |= own.required;
+        field.nullable |= own.nullable;
+        within.push(name);
+        // A shape may be another one.
+        if let Some(next) = shape.shape.clone() {
+            field.shape = Some(next);
+            expand(field, shapes, within);
+        }
+    }
+    if let Some(items) = &mut field.items {
+        expand(items, shapes, within);
+    }
+    field.fields.values_mut().for_each(|member| expand(member, shapes, within));
+    within.truncate(depth);
+}
+
 fn fill_api(spec: &mut ApiSpec) {
     if spec.paging.first.is_none() {
         spec.paging.first = Some(1);
@@ -257,6 +306,16 @@ fn fill_api(spec: &mut ApiSpec) {
     }
     if spec.limits.window.is_none() {
         spec.limits.window = Some(60);
+    }
+    let apply = &mut spec.apply;
+    for (place, usual) in [
+        (&mut apply.request, "resources"),
+        (&mut apply.answer, "updates"),
+        (&mut apply.resource, "resource"),
+        (&mut apply.status, "status"),
+        (&mut apply.reason, "reason"),
+    ] {
+        place.get_or_insert_with(|| usual.to_owned());
     }
 }
 
@@ -277,6 +336,9 @@ fn fill_kind(kind: &mut KindSpec, naming: Naming, dialect: DialectName) {
         kind.name_field = Some(last.clone());
     }
     for (name, field) in &mut kind.fields {
+        if dialect == DialectName::Apply && field.wire.is_none() {
+            field.wire = Some(format!("spec.{}", respell(name, naming)));
+        }
         fill_field(name, field, naming);
     }
 }

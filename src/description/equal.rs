@@ -138,6 +138,14 @@ pub fn plain(spec: &FieldSpec, words: &str) -> String {
     out
 }
 
+/// A name without the version that a mark sets off.
+pub fn without_version<'n>(mark: Option<&str>, name: &'n str) -> &'n str {
+    match mark.filter(|mark| !mark.is_empty()).and_then(|mark| name.split_once(mark)) {
+        Some((bare, _)) if !bare.is_empty() => bare,
+        _ => name,
+    }
+}
+
 fn as_list(value: &Value) -> Vec<&Value> {
     match value {
         Value::Array(items) => items.iter().collect(),
@@ -181,6 +189,8 @@ fn equal_objects(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
     spec.fields
         .iter()
         .filter(|(_, member)| !member.read_only)
+        // What the server fills in says nothing where one side leaves it out.
+        .filter(|(name, member)| !member.filled || (x.contains_key(*name) && y.contains_key(*name)))
         .all(|(name, member)| equal(member, x.get(name).unwrap_or(&null), y.get(name).unwrap_or(&null)))
 }
 

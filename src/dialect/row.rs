@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::codec::decode;
+use super::{apply, codec::decode};
 use crate::{
     description::{
         Api, Kind,
@@ -39,16 +39,23 @@ pub struct Mismatch {
 
 /// Reads a list answer.
 pub fn page(api: &Api, kind: &Kind, paging: &Paging, body: &Value) -> Result<Page, Mismatch> {
+    let (_, resources) = apply::members(kind);
     let path = kind.spec.list.items.as_deref().or(match kind.dialect {
         DialectName::Jsonapi => Some("data"),
         DialectName::Rest => api.spec.envelope.many.as_deref(),
+        DialectName::Apply => Some(resources.as_str()),
     });
+    let is_apply = kind.dialect == DialectName::Apply;
     let list = match path {
-        Some(path) => get_path(body, path).or_else(|| body.as_array().map(|_| body)),
+        Some(path) => get_path(body, path)
+            .or_else(|| get_path(body, "resources").filter(|_| is_apply))
+            .or_else(|| body.as_array().map(|_| body)),
         None => Some(body),
     };
     let rows = match list {
         Some(Value::Array(rows)) => rows.clone(),
+        // Servers written in Go spell an empty list so.
+        Some(Value::Null) if is_apply => Vec::new(),
         // One sample of the vendor's reference shows a single object where a list is meant.
         Some(row @ Value::Object(map)) if kind.dialect == DialectName::Jsonapi && map.contains_key("attributes") => {
             vec![row.clone()]
@@ -98,9 +105,14 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, body: &Value) -> Result<Pag
 
 /// Reads an answer that holds one object.
 pub fn one(api: &Api, kind: &Kind, body: &Value) -> Result<Value, Mismatch> {
+    let (resource, _) = apply::members(kind);
     let path = match kind.dialect {
         DialectName::Jsonapi => Some("data"),
         DialectName::Rest => kind.spec.answer.as_deref().or(api.spec.envelope.one.as_deref()),
+        DialectName::Apply => {
+            let own = kind.spec.answer.as_deref().unwrap_or(&resource);
+            Some(if body.get(own).is_some() { own } else { "resource" })
+        }
     };
     let found = path.and_then(|path| get_path(body, path)).unwrap_or(body);
     match found {
@@ -139,10 +151,15 @@ pub fn id_of(kind: &Kind, row: &Value) -> Option<String> {
     paths.chain(more).filter_map(|path| get_path(row, path)).find_map(text).filter(|id| !id.is_empty())
 }
 
+/// What tells a row from another that had its id before.
+pub fn stamp_of(kind: &Kind, row: &Value) -> Option<String> {
+    get_path(row, kind.spec.id.stamp.as_deref()?).and_then(text).filter(|stamp| !stamp.is_empty())
+}
+
 /// The wire value of an attribute; nothing where the row does not have it at all. JSON:API attributes may be spelled
 /// with dashes or underscores; a path that starts with `attributes.`, `relationships.` or `meta.` is taken as it is.
 pub fn attribute(kind: &Kind, row: &Value, wire: &str) -> Option<Value> {
-    if kind.dialect == DialectName::Rest {
+    if kind.dialect != DialectName::Jsonapi {
         return at_path(row, wire);
     }
     if ["attributes.", "relationships.", "meta.", "links."].iter().any(|start| wire.starts_with(start)) || wire == "id"
@@ -180,6 +197,15 @@ pub struct Decoded {
     pub id: String,
     /// The fields that the row has; what it does not have at all is not here.
     pub fields: Fields,
+    /// What tells it from another that had its id before, where its kind has that.
+    pub stamp: Option<String>,
+}
+
+impl Decoded {
+    /// An object of which nothing but the id is known.
+    pub fn bare(id: String) -> Self {
+        Self { id, fields: Fields::new(), stamp: None }
+    }
 }
 
 /// The id that an object goes by: its row's own, a singleton's kind, or the key of an entry that has no id.
@@ -221,7 +247,7 @@ pub fn decode_row(kind: &Kind, row: &Value, seal: &dyn Fn(&str) -> Value) -> Opt
         }
         fields.insert(name.clone(), decode(field, &wire, seal));
     }
-    Some(Decoded { id, fields })
+    Some(Decoded { id, fields, stamp: stamp_of(kind, row) })
 }
 
 /// What a row tells about an uploaded file, as far as it does.
@@ -299,7 +325,8 @@ pub fn errors_in_success(api: &Api, body: &[u8]) -> Option<String> {
     }
     let value: Value = serde_json::from_slice(body).ok()?;
     let errors = value.get("errors").and_then(Value::as_array).is_some_and(|errors| !errors.is_empty());
-    let data = value.get("data").is_some_and(|data| !data.is_null());
+    let listed = Some(api.spec.apply.answer.as_deref().unwrap_or("updates")).filter(|_| !api.spec.apply.path.is_empty());
+    let data = ["data"].into_iter().chain(listed).any(|name| value.get(name).is_some_and(|data| !data.is_null()));
     if errors && !data { error_text(api, body) } else { None }
 }
 

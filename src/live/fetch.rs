@@ -11,12 +11,12 @@ use serde_json::Value;
 use super::{
     Standing,
     observe::{Collection, Need, Observer, children_of, item_vars, one_of},
-    remote::{ListQuery, Listing, can_list},
+    remote::{ListQuery, Listing, Remote, can_list},
     rows::index_included,
 };
 use crate::{
-    description::Kind,
-    diagnostic::Diagnostic,
+    description::{Kind, format::FieldSpec},
+    diagnostic::{Diagnostic, Severity},
     http::HttpError,
     value::{Target, as_reference},
 };
@@ -201,8 +201,33 @@ impl Observer<'_> {
             Ok(answers) => answers,
             Err(error) => {
                 self.read.insert(collection, Err(()));
-                self.out.failed.push((connection, job.kind().to_owned()));
+                self.out.failed.push((connection.clone(), job.kind().to_owned()));
+                let declared = self.manifests.objects.iter().any(|object| {
+                    *object.connection == *connection && object.kind.name == job.kind()
+                });
+                let remote = self.remotes.get(&*connection);
+                let absent = remote.is_some_and(|remote| {
+                    error.status().is_some_and(|status| remote.api.spec.errors.absent.contains(&status))
+                });
+                if let (Job::Kind { kind, .. }, true) = (job, absent) {
+                    self.unlisted.insert((connection.clone(), kind.name.clone()));
+                }
                 let mut diagnostic: Diagnostic = error.into();
+                if absent && matches!(job, Job::Kind { .. }) {
+                    diagnostic = diagnostic.hint(format!(
+                        "This server offers no {} objects: it may be too old for them, or of another edition.",
+                        job.kind()
+                    ));
+                    let owned = self.state.objects.iter().any(|(address, record)| {
+                        *record.connection == *connection && address.split('/').nth(1) == Some(job.kind())
+                    });
+                    if remote.is_some_and(|remote| is_lenient(remote, job.kind())) && !declared && !owned {
+                        diagnostic.severity = Severity::Warning;
+                        diagnostic.hints.push("Names of such objects are taken as they are written.".to_owned());
+                        self.out.diagnostics.push(diagnostic);
+                        return;
+                    }
+                }
                 diagnostic = diagnostic.hint(format!(
                     "Nothing that depends on {} objects of this connection is planned: a read that failed is not taken for absence.",
                     job.kind()
@@ -261,6 +286,16 @@ impl Observer<'_> {
             }
         }
     }
+}
+
+/// Whether objects of a kind are only named, and may be so without being listed.
+fn is_lenient(remote: &Remote, kind: &str) -> bool {
+    fn names(field: &FieldSpec, kind: &str) -> bool {
+        field.reference.as_ref().is_some_and(|target| target.lenient && target.kind.as_deref() == Some(kind))
+            || field.items.as_deref().is_some_and(|items| names(items, kind))
+            || field.fields.values().any(|member| names(member, kind))
+    }
+    remote.api.kinds.values().flat_map(|other| other.spec.fields.values()).any(|field| names(field, kind))
 }
 
 /// How a kind is listed.

@@ -3,6 +3,7 @@
 //! Declared objects are matched with live ones in rounds: what can be resolved is, what is missing is listed (each
 //! collection once), until nothing waits. A read that failed blocks what depends on it; it never means absence.
 
+mod defined;
 mod detail;
 mod fetch;
 mod keys;
@@ -20,7 +21,7 @@ use serde_json::Value;
 
 pub use self::{
     keys::{KeyIndex, natural_key, shown_key},
-    observe::{ObserveOptions, Observer, item_vars},
+    observe::{ObserveOptions, Observer, is_another, item_vars},
     records::{record_of, record_sources},
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
 };
@@ -43,6 +44,8 @@ pub struct LiveObject {
     pub fields: Fields,
     /// The row as the API sent it, where its kind needs that.
     pub raw: Option<Value>,
+    /// What tells it from another that had its id before, where its kind has that.
+    pub stamp: Option<String>,
     /// Id of the parent that the list was limited to, or that the object is inside.
     pub parent: Option<String>,
     /// Another system owns it.

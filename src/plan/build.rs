@@ -8,7 +8,9 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Action, ActionKind, Change, Reason, Summary, lockout,
+    Action, ActionKind, Change, Reason, Summary,
+    align::aligned,
+    lockout,
     removed::{self, Removed},
     sequence::pending,
     show::Shown,
@@ -20,12 +22,12 @@ use crate::{
         format::{FieldType, Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
-    diff::{Difference, Differences, Sides, compose, diff, unshown},
+    diff::{ComposeError, Difference, Differences, Sides, compose, diff, unshown},
     graph::{Graph, Meaning},
     inventory::{Intent, IntentVerb, Record, State},
-    live::{Found, LiveObject, Observed, Standing, record_of},
+    live::{Found, LiveObject, Observed, Standing, is_another, record_of},
     manifest::{Manifest, Manifests, MaxDeletes, Reconcile, locate},
-    value::{Fields, Target, as_reference, has_unresolved, reference, secret_hash, text, without_places},
+    value::{Fields, Target, as_reference, has_unresolved, reference, without_places},
 };
 
 /// What a plan is for.
@@ -107,6 +109,7 @@ pub(super) fn draft(inputs: &Inputs<'_>) -> Draft {
             .map(|stone| (stone.connection.as_str(), stone.kind.as_str(), stone.id.as_str()))
             .collect(),
         begun: HashMap::new(),
+        moving: HashMap::new(),
     };
     for intent in inputs.state.intents.values().filter(|intent| intent.verb == IntentVerb::Create) {
         builder.begun.entry(&intent.address).or_default().push(intent);
@@ -172,6 +175,8 @@ pub(super) struct Builder<'a> {
     buried: HashSet<(&'a str, &'a str, &'a str)>,
     /// Creates that an earlier run began, by address.
     begun: HashMap<&'a str, Vec<&'a Intent>>,
+    /// Objects that get a new version, each with those whose steps cause it.
+    pub(super) moving: HashMap<usize, BTreeSet<usize>>,
 }
 
 impl Builder<'_> {
@@ -357,12 +362,14 @@ impl Builder<'_> {
             self.tell(object, "", told);
             return;
         }
-        let owned = inputs.observed.found[index] == Some(Found::Owned)
-            || record.as_ref().is_some_and(|(_, record)| record.id == live.id);
+        let another = record.as_ref().is_some_and(|(_, record)| is_another(live, record));
+        let owned = !another
+            && (inputs.observed.found[index] == Some(Found::Owned)
+                || record.as_ref().is_some_and(|(_, record)| record.id == live.id));
         let begun = self.begun.get(&*object.address.to_string());
         let intent = begun.into_iter().flatten().find(|intent| !intent.seen.contains(&live.id));
         let intended = intent.is_some();
-        let mut fields = self.aligned(&desired, &live.fields);
+        let mut fields = aligned(specs, &desired, &live.fields, inputs.seal);
         // The read of one object shows all that it has, where lists are known to show less.
         if live.detailed && kind.spec.list.partial {
             for name in desired.keys() {
@@ -443,7 +450,13 @@ impl Builder<'_> {
             let mut step =
                 self.step(index, object, action, Reason::New, &differences, desired, Some((live, fields)), record);
             step.ours = intended;
+            if !changed {
+                self.roll_out_adopted(index, &mut step, intended);
+            }
             self.push(index, step);
+            return;
+        }
+        if !changed && self.roll_out(index, object, live, &desired, record.as_ref()) {
             return;
         }
         if !changed {
@@ -482,6 +495,7 @@ impl Builder<'_> {
         now.deletion_policy = object.annotations.deletion_policy;
         now.protect = object.annotations.protect;
         now.applied = stored(desired);
+        self.note_rollout(object, &mut now);
         if let Some(index) = self.inputs.graph.names.address(&object.address) {
             now.depends_on = self.depends_on(index);
         }
@@ -491,7 +505,7 @@ impl Builder<'_> {
         }
     }
 
-    fn depends_on(&self, index: usize) -> Vec<String> {
+    pub(super) fn depends_on(&self, index: usize) -> Vec<String> {
         let graph = self.inputs.graph;
         let mut to: BTreeSet<usize> = graph.extra.get(index).into_iter().flatten().copied().collect();
         for found in graph.uses.get(index).into_iter().flatten() {
@@ -571,16 +585,8 @@ impl Builder<'_> {
         refused
     }
 
-    /// Live values beside declared secrets are compared by hash.
-    fn aligned(&self, desired: &Fields, live: &Fields) -> Fields {
-        let null = Value::Null;
-        live.iter()
-            .map(|(name, value)| (name.clone(), align(desired.get(name).unwrap_or(&null), value, self.inputs.seal)))
-            .collect()
-    }
-
     #[expect(clippy::too_many_arguments, reason = "what a step consists of")]
-    fn step(
+    pub(super) fn step(
         &self,
         index: usize,
         object: &Manifest,
@@ -642,6 +648,7 @@ impl Builder<'_> {
             after: Vec::new(),
             level: 0,
             ours: false,
+            rollout: None,
         }
     }
 
@@ -668,12 +675,20 @@ impl Builder<'_> {
             .and_then(|child| Some((child.inside()?.field.clone(), child.name.clone())))
     }
 
-    fn push(&mut self, index: usize, mut step: Step) {
+    pub(super) fn push(&mut self, index: usize, mut step: Step) {
         if let Some(why) = self.inputs.barred.get(&index) {
             let object = &self.inputs.manifests.objects[index];
             self.tell(object, "", why.clone());
             return;
         }
+        if let Some(path) = self.unstored(&step) {
+            let object = &self.inputs.manifests.objects[index];
+            let why = ComposeError::Unstored(path.trim_start_matches('/').to_owned());
+            let told = Diagnostic::error("PL0516", format!("`{}` cannot be written safely: {why}.", object.address));
+            self.tell(object, &path, told);
+            return;
+        }
+        self.follow(index, &mut step);
         // What cannot be sent without losing something is no step.
         if matches!(step.operation, Operation::Update) {
             for field in &step.send {
@@ -746,30 +761,6 @@ pub fn stored(fields: &Fields) -> Fields {
 /// The name in an address.
 fn name_of(address: &str) -> &str {
     address.split('#').next().unwrap_or(address).rsplit('/').next().unwrap_or(address)
-}
-
-/// Puts the hash in place of live texts that stand where a secret is declared.
-fn align(desired: &Value, live: &Value, seal: &dyn Fn(&str) -> Value) -> Value {
-    if secret_hash(desired).is_some() {
-        return match text(live).filter(|words| !words.is_empty()) {
-            Some(words) => seal(&words),
-            None => live.clone(),
-        };
-    }
-    match (desired, live) {
-        (Value::Object(d), Value::Object(l)) => {
-            let null = Value::Null;
-            Value::Object(
-                l.iter()
-                    .map(|(name, value)| (name.clone(), align(d.get(name).unwrap_or(&null), value, seal)))
-                    .collect(),
-            )
-        }
-        (Value::Array(d), Value::Array(l)) if d.len() == l.len() => {
-            Value::Array(d.iter().zip(l).map(|(d, l)| align(d, l, seal)).collect())
-        }
-        _ => live.clone(),
-    }
 }
 
 /// Counts the actions of a plan.

@@ -87,7 +87,7 @@ impl Refusal {
     pub(super) fn answer(&self, api: &Api) -> Answer {
         let status = match (self.status, api.spec.dialect) {
             (INVALID, DialectName::Jsonapi) => 422,
-            (INVALID, DialectName::Rest) => 400,
+            (INVALID, DialectName::Rest | DialectName::Apply) => 400,
             (status, _) => status,
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
@@ -103,7 +103,7 @@ impl Refusal {
                 }
                 error
             }).collect::<Vec<_>>() }),
-            DialectName::Rest => {
+            DialectName::Rest | DialectName::Apply => {
                 let message: Vec<&str> = self.faults.iter().map(|fault| fault.detail.as_str()).collect();
                 let mut body = Fields::new();
                 let errors = &api.spec.errors;
@@ -116,7 +116,7 @@ impl Refusal {
         };
         let media = match api.spec.dialect {
             DialectName::Jsonapi => "application/vnd.api+json",
-            DialectName::Rest => "application/json",
+            DialectName::Rest | DialectName::Apply => "application/json",
         };
         Answer::new(status, body).with(header::CONTENT_TYPE.as_str(), media)
     }
