@@ -271,7 +271,17 @@ fn key_as_id(kind: &Kind, row: &Value) -> Option<String> {
 fn field_condition_on_row(kind: &Kind, row: &Value, condition: &Condition) -> bool {
     let Some(name) = &condition.field else { return wire_condition(kind, row, condition) };
     let Some(field) = kind.spec.fields.get(name) else { return true };
-    let on_wire = Condition { wire: Some(field.wire_name().to_owned()), field: None, ..condition.clone() };
+    let spelled = |words: &[Value]| -> Vec<Value> {
+        let prefix = field.prefix.as_deref().unwrap_or_default();
+        words.iter().map(|word| text(word).map_or_else(|| word.clone(), |word| format!("{prefix}{word}").into())).collect()
+    };
+    let (one_of, not_in) = if field.prefix.is_some() {
+        (spelled(&condition.one_of), spelled(&condition.not_in))
+    } else {
+        (condition.one_of.clone(), condition.not_in.clone())
+    };
+    let wire = Some(field.wire_name().to_owned());
+    let on_wire = Condition { wire, field: None, one_of, not_in, present: condition.present };
     wire_condition(kind, row, &on_wire)
 }
 

@@ -50,7 +50,8 @@ impl Renderer<'_> {
             body
         } else {
             let object = self.object(shape, row, view);
-            match self.sim.api.spec.envelope.one.as_deref().filter(|path| !path.is_empty()) {
+            let whole = whole_members(shape).map(|(one, _)| one);
+            match whole.as_deref().or(self.sim.api.spec.envelope.one.as_deref()).filter(|path| !path.is_empty()) {
                 Some(path) => wrapped(path, object),
                 None => object,
             }
@@ -75,7 +76,9 @@ impl Renderer<'_> {
             self.put_included(&mut body, &includes, along);
         } else {
             let items: Vec<Value> = page.rows.iter().map(|row| self.object(shape, row, View::List)).collect();
-            let member = shape.kind.spec.list.items.as_deref().or(self.sim.api.spec.envelope.many.as_deref());
+            let whole = whole_members(shape).map(|(_, many)| many);
+            let member = shape.kind.spec.list.items.as_deref().or(whole.as_deref());
+            let member = member.or(self.sim.api.spec.envelope.many.as_deref());
             body = match member.filter(|path| !path.is_empty()) {
                 Some(path) => wrapped(path, items.into()),
                 None => items.into(),
@@ -379,6 +382,15 @@ impl Renderer<'_> {
 struct Included {
     seen: HashSet<(String, String)>,
     resources: Vec<Value>,
+}
+
+/// The members of answers that hold one object and a list of them, of kinds that go as whole resources.
+fn whole_members(shape: &Shape) -> Option<(String, String)> {
+    shape.kind.apply.as_ref()?;
+    let mut letters = shape.name().chars();
+    let one: String = letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect();
+    let many = format!("{one}s");
+    Some((shape.kind.spec.answer.clone().unwrap_or(one), many))
 }
 
 fn wrapped(path: &str, value: Value) -> Value {

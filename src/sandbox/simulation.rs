@@ -115,6 +115,18 @@ impl Simulation {
 
     /// Carries a request out, all of it or nothing.
     pub(super) fn answer(&self, request: &Request<'_>) -> Answer {
+        {
+            let mut store = self.store();
+            store.advance();
+            let own = self.applied(&mut store, request);
+            if let Some(result) = own.or_else(|| self.behaviour.own_call(self, &mut store, request)) {
+                if result.is_err() {
+                    store.rollback();
+                }
+                store.commit();
+                return result.unwrap_or_else(|refusal| refusal.answer(&self.api));
+            }
+        }
         let call = match route::find(&self.routes, request.method, &request.parts) {
             Ok(call) => call,
             Err(NoCall::Path) => return Refusal::absent().answer(&self.api),
