@@ -204,6 +204,11 @@ fn attributes(stage: &Stage, body: &Value) -> Option<Fields> {
         }
         return out.as_object().cloned();
     }
+    if kind.apply.is_some() {
+        let mut out = body.get("resources")?.get(0)?.as_object()?.clone();
+        out.shift_remove("kind");
+        return Some(out);
+    }
     let envelope = kind.spec.update.envelope.as_deref().or(stage.case.api.spec.envelope.request.as_deref());
     let inner = envelope.filter(|path| !path.is_empty()).map_or(Some(body), |path| plumb::value::get_path(body, path));
     inner?.as_object().cloned()
@@ -211,8 +216,13 @@ fn attributes(stage: &Stage, body: &Value) -> Option<Fields> {
 
 /// Nothing else changed on the server, but for what it owns.
 fn only(stage: &Stage, leaf: &Leaf, before: &Row, after: &Row) -> Check {
-    let (Value::Object(old), Value::Object(new)) = (&before.attributes, &after.attributes) else { return Ok(()) };
     let kind = &stage.case.kind;
+    let owned: Vec<String> = kind.spec.ignored.keys().cloned().collect();
+    let (mut old, mut new) = (before.attributes.clone(), after.attributes.clone());
+    for side in [&mut old, &mut new] {
+        super::stage::without(side, &owned);
+    }
+    let (Value::Object(old), Value::Object(new)) = (&old, &new) else { return Ok(()) };
     let types = leaf.spec.reference.as_ref().and_then(|reference| reference.type_wire.as_deref());
     let moved: Vec<&String> = old
         .keys()

@@ -76,7 +76,8 @@ impl Case {
         let mut out = Vec::new();
         for variant in variants(&self.kind) {
             let free = |name: &&String| {
-                self.kind
+                !variant.omit.contains(name)
+                    && self.kind
                     .field(name)
                     .is_some_and(|field| applies(field, &variant.fixed) && !is_forced(field, &variant.fixed))
             };
