@@ -83,7 +83,7 @@ fn world(count: usize) -> World {
         observed.canonical.push(fields.clone());
         observed.parents.push(None);
         let record = Record { connection: "main".into(), id, applied: fields, ..Record::default() };
-        state.objects.insert(object.address.to_string(), record);
+        state.objects.insert(object.address.to_string(), record.into());
     }
     observed.by_id = by_id;
     World { snapshot, manifests, graph, observed, state }

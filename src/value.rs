@@ -154,6 +154,18 @@ pub fn get_path<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     get_path(value.get(head)?, rest)
 }
 
+/// Like [`get_path`], to change what is there.
+pub fn get_path_mut<'a>(value: &'a mut Value, path: &str) -> Option<&'a mut Value> {
+    if path.is_empty() {
+        return Some(value);
+    }
+    if value.get(path).is_some() {
+        return value.get_mut(path);
+    }
+    let (head, rest) = path.split_once('.')?;
+    get_path_mut(value.get_mut(head)?, rest)
+}
+
 /// Puts a value at a dotted path, making the objects on the way.
 pub fn set_path(target: &mut Fields, path: &str, value: Value) {
     match path.split_once('.') {

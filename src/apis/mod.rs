@@ -184,7 +184,8 @@ fn from_folder(folder: &std::path::Path) -> Vec<Texts> {
     let apis = names(folder).into_iter().map(|name| (folder.join(&name), name));
     apis.filter(|(path, _)| path.join("api.yaml").is_file())
         .map(|(path, name)| {
-            let known = EMBEDDED.iter().find(|embedded| embedded.name == name).map_or(&[][..], |embedded| embedded.kinds);
+            let known =
+                EMBEDDED.iter().find(|embedded| embedded.name == name).map_or(&[][..], |embedded| embedded.kinds);
             let place = |file: &str| known.iter().position(|(known, _)| *known == file).unwrap_or(usize::MAX);
             let mut files: Vec<String> = names(&path.join("kinds"))
                 .into_iter()

@@ -134,7 +134,7 @@ struct Shared<'a> {
     /// What answers said of objects with rollouts, by connection, kind and id: moved along with what they use.
     moved: Mutex<HashMap<(String, String, String), Value>>,
     /// Objects that a replacement left, to be deleted once nothing uses them: step and id.
-    leftovers: Mutex<Vec<usize>>,
+    leftovers: Mutex<Vec<(usize, String)>>,
     run: String,
 }
 

@@ -99,6 +99,7 @@ impl Shared<'_> {
             at: now(),
             stamp: self.stamp(step, &id, stamp),
             rollout: self.mark(step),
+            replaced: self.left_by(step),
         };
         if let Some((from, _)) = &step.record
             && from != step.address()
@@ -165,6 +166,7 @@ impl Shared<'_> {
                 address: step.address().to_owned(),
                 verb: match step.operation {
                     Operation::Create | Operation::Replace | Operation::Record => IntentVerb::Create,
+                    Operation::Leftover => IntentVerb::Delete,
                     Operation::Update | Operation::Rollout | Operation::Apply => IntentVerb::Update,
                     Operation::Delete => IntentVerb::Delete,
                 },

@@ -15,7 +15,7 @@ use crate::{
     diagnostic::Diagnostic,
     dialect::{self, Decoded, Phase, Rollout},
     http::{Call, Processed, Repeat},
-    inventory::{Edit, PendingRollout},
+    inventory::{Edit, PendingRollout, Record},
     live::{Remote, fill_path, item_vars},
     plan::{Follow, Operation, Outcome, Plan, Step, start_path},
 };
@@ -307,7 +307,7 @@ impl Shared<'_> {
         let edit = {
             let state = self.context.inventory.state();
             state.objects.get(step.address()).filter(|record| record.rollout.is_some()).map(|record| {
-                let mut record = record.clone();
+                let mut record = Record::clone(record);
                 record.rollout = None;
                 Edit::Put(step.address().to_owned(), Box::new(record))
             })

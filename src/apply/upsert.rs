@@ -1,13 +1,13 @@
 //! Whole resources, made and changed by one call whatever their kind; what became of each is read from the answer, whose
 //! status says nothing.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::PoisonError};
 
 use serde_json::Value;
 
 use super::{
     Shared, StepResult,
-    write::{Done, Trouble, failed},
+    write::{Done, Trouble},
 };
 use crate::{
     description::{
@@ -20,7 +20,7 @@ use crate::{
     },
     diff::{Sides, compose, diff},
     http::{Answer, HttpError, Processed, Repeat},
-    inventory::Edit,
+    inventory::{Edit, Record},
     live::{Remote, item_vars},
     plan::{Operation, Outcome, Route, Step, apply_route},
     value::{Fields, get_path, set_path, text},
@@ -199,32 +199,73 @@ impl Shared<'_> {
     }
 
     /// Makes the new objects of replacements; the old ones go once nothing uses them any more.
-    pub(super) async fn replace_resources(&self, remote: &Remote, steps: &[usize]) -> Vec<(usize, Result<Done, Trouble>)> {
+    pub(super) async fn replace_resources(
+        &self,
+        remote: &Remote,
+        steps: &[usize],
+    ) -> Vec<(usize, Result<Done, Trouble>)> {
         let out = self.upsert(remote, steps).await;
         for (index, result) in &out {
-            let step = &self.plan.steps[*index];
-            let old = step.action.id.as_ref();
-            if let Ok(Done::Present(made)) = result
-                && old != Some(&made.id)
+            let old = self.plan.steps[*index].action.id.clone();
+            if let (Ok(Done::Present(made)), Some(old)) = (result, old)
+                && old != made.id
             {
-                self.leftovers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(*index);
+                self.leave(*index, old);
             }
         }
         out
     }
 
-    /// Deletes what replacements left.
-    pub(super) async fn delete_leftovers(&self, results: &mut [Option<StepResult>]) {
-        let leftovers = std::mem::take(&mut *self.leftovers.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        for index in leftovers {
-            let step = &self.plan.steps[index];
-            let Some(remote) = self.remote(&step.action.connection).cloned() else { continue };
-            if let Err(trouble) = self.delete_one(&remote, step).await {
-                let old = step.action.id.as_deref().unwrap_or_default();
-                let why = format!("the new one was made, and the old one, `{old}`, could not be deleted: {}", trouble.message);
-                results[index] = Some(StepResult { id: results[index].as_ref().and_then(|done| done.id.clone()), ..failed(&why) });
+    /// Objects that an earlier run replaced and could not delete any more.
+    pub(super) fn leftovers_found(&self, steps: &[usize]) -> Vec<(usize, Result<Done, Trouble>)> {
+        for index in steps {
+            let record = self.plan.steps[*index].record.as_ref();
+            if let Some(old) = record.and_then(|(_, record)| record.replaced.clone()) {
+                self.leave(*index, old);
             }
         }
+        self.rollouts_begun(steps)
+    }
+
+    fn leave(&self, index: usize, old: String) {
+        self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).push((index, old));
+    }
+
+    /// The object that a step's replacement leaves to be deleted.
+    pub(super) fn left_by(&self, step: &Step) -> Option<String> {
+        let leftovers = self.leftovers.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = leftovers.iter().find(|(index, _)| self.plan.steps[*index].address() == step.address());
+        own.map(|(_, old)| old.clone()).or_else(|| step.record.as_ref()?.1.replaced.clone())
+    }
+
+    /// Deletes what replacements left.
+    pub(super) async fn delete_leftovers(&self, results: &mut [Option<StepResult>]) {
+        let leftovers = std::mem::take(&mut *self.leftovers.lock().unwrap_or_else(PoisonError::into_inner));
+        for (index, old) in leftovers {
+            let mut step = self.plan.steps[index].clone();
+            if results[index].as_ref().is_none_or(|result| result.outcome != Outcome::Done) || self.stopped() {
+                continue;
+            }
+            let Some(remote) = self.remote(&step.action.connection).cloned() else { continue };
+            if let Some(live) = &step.live {
+                step.live = Some(std::sync::Arc::new(crate::live::LiveObject { id: old.clone(), ..(**live).clone() }));
+            }
+            let done = match self.delete_one(&remote, &step).await {
+                Ok(()) => self.forget_leftover(&step).await,
+                Err(trouble) => Err(trouble.message),
+            };
+            if let (Err(why), Some(result)) = (done, results[index].as_mut()) {
+                with_error(result, format!("the new one was made, and the old one, `{old}`, could not be deleted: {why}"));
+            }
+        }
+    }
+
+    async fn forget_leftover(&self, step: &Step) -> Result<(), String> {
+        let record = self.context.inventory.state().objects.get(step.address()).map(|record| Record::clone(record));
+        let Some(mut record) = record else { return Ok(()) };
+        record.replaced = None;
+        let edit = Edit::Put(step.address().to_owned(), Box::new(record));
+        self.context.inventory.commit(vec![edit]).await.map_err(|error| error.to_string())
     }
 
     /// Deletes many resources by one call, whatever their kind.
@@ -285,7 +326,7 @@ impl Shared<'_> {
         let (address, record) = state.objects.iter().find(|(address, record)| {
             record.connection == connection && record.id == name && address.split('/').nth(1) == Some(kind)
         })?;
-        let mut record = record.clone();
+        let mut record = Record::clone(record);
         record.rollout = Some(crate::inventory::PendingRollout { before: None, version });
         Some(Edit::Put(address.clone(), Box::new(record)))
     }

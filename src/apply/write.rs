@@ -44,6 +44,7 @@ impl Shared<'_> {
         let results = match batch.operation {
             Operation::Apply => self.upsert(&remote, steps).await,
             Operation::Rollout => self.rollouts_begun(steps),
+            Operation::Leftover => self.leftovers_found(steps),
             Operation::Create => self.create(&remote, batch.bulk, steps).await,
             Operation::Update => self.update(&remote, batch.bulk, steps).await,
             Operation::Delete => self.delete(&remote, batch.bulk, steps).await,

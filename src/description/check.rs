@@ -246,6 +246,12 @@ fn check_field(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, kind: &Kind
         check_condition(faults, &format!("{at}/forced/{index}/when"), &forced.when, kind);
     }
     need_fields(faults, &format!("{at}/movedBy"), kind, &field.moved_by);
+    if let Some(frozen) = &field.frozen_by {
+        need_kind(faults, &format!("{at}/frozenBy/kind"), kinds, &frozen.kind);
+        if let Some(member) = &frozen.member {
+            need_field(faults, &format!("{at}/frozenBy/member"), kind, member);
+        }
+    }
     if let Some(name) = &field.from_file {
         let at = format!("{at}/fromFile");
         need_field(faults, &at, kind, name);

@@ -6,7 +6,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use indexmap::IndexMap;
 
 use super::format::{
-    ApiSpec, ApplySpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec, Sensitivity, Verb,
+    ApiSpec, ApplySpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec, Sensitivity, UpdateStyle, Verb,
 };
 
 /// The suffix that makes an API's name a group of manifests.
@@ -334,6 +334,9 @@ fn fill_kind(kind: &mut KindSpec, naming: Naming, dialect: DialectName) {
         && kind.fields.get(last).is_some_and(|field| field.ty == FieldType::String && !field.read_only)
     {
         kind.name_field = Some(last.clone());
+    }
+    if dialect == DialectName::Apply {
+        kind.update.style = UpdateStyle::Replace;
     }
     for (name, field) in &mut kind.fields {
         if dialect == DialectName::Apply && field.wire.is_none() {

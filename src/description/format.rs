@@ -34,6 +34,12 @@ pub struct ApiSpec {
     pub naming: Option<Naming>,
     /// Media type of request bodies; the default is the dialect's.
     pub content_type: Option<String>,
+    /// TLS, where the usual is not enough.
+    pub tls: TlsSpec,
+    /// HTTP proxy that requests go through; the environment's (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) unless given.
+    pub proxy: Option<String>,
+    /// How long to wait for the API.
+    pub timeouts: Timeouts,
     /// The ways to authenticate that the API offers, in order of preference. None: no authentication.
     pub auth: Vec<AuthScheme>,
     /// A read that tells who the credential belongs to; `doctor` calls it.
@@ -54,6 +60,30 @@ pub struct ApiSpec {
     pub shapes: IndexMap<String, FieldSpec>,
     /// The kinds of objects that can be declared or referred to.
     pub kinds: Vec<KindSpec>,
+}
+
+/// TLS of an API's servers. What a connection says of it comes first.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct TlsSpec {
+    /// Certificates (PEM) that servers may be signed by, besides the machine's.
+    pub ca: Option<String>,
+    /// Every connection has to have a client certificate.
+    pub client_certificate: bool,
+    /// Server certificates are not checked; every run warns of it.
+    pub insecure_skip_verify: bool,
+}
+
+/// How long to wait, in seconds. What a connection says of it comes first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// For a connection; 10 unless given.
+    pub connect: Option<u32>,
+    /// While an answer is silent; 60 unless given.
+    pub silence: Option<u32>,
+    /// For one attempt, its answer's body included; 120 unless given.
+    pub total: Option<u32>,
 }
 
 /// A family of wire conventions.
@@ -276,8 +306,8 @@ pub enum ClientAuth {
     Header,
 }
 
-/// A login exchange with refresh tokens.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+/// A login exchange: tokens that are refreshed, or a session's cookie.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LoginScheme {
     /// Path of the login call (POST).
@@ -285,6 +315,12 @@ pub struct LoginScheme {
     /// Body of the login call; `{email}`, `{username}`, `{password}` stand for the connection's values.
     #[serde(default)]
     pub body: IndexMap<String, String>,
+    /// The body is a form (`application/x-www-form-urlencoded`) rather than JSON.
+    #[serde(default)]
+    pub form: bool,
+    /// Cookie of the login's answer that every call sends back; the answer then needs no token.
+    #[serde(default)]
+    pub cookie: Option<String>,
     /// Path of the refresh call (POST); none: log in again instead.
     #[serde(default)]
     pub refresh_path: Option<String>,
@@ -791,6 +827,8 @@ pub struct FieldSpec {
     pub format: Option<Format>,
     /// It cannot be changed once the object exists.
     pub immutable: Option<Immutable>,
+    /// It cannot be changed once something makes use of the object.
+    pub frozen_by: Option<FrozenBy>,
     /// Whether it takes sensitive values.
     pub sensitive: Option<Sensitivity>,
     /// It never comes back.
@@ -900,6 +938,20 @@ pub enum Immutable {
     Refuse,
     /// Sent when creating, never compared after.
     CreateOnly,
+}
+
+/// What makes use of an object so that a field of it cannot be changed any more. It is looked for only where a change
+/// of the field is planned.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FrozenBy {
+    /// Kind whose objects make use of it: those that the kind's `scope` limits to the object, or, of an entry inside,
+    /// to its parent.
+    pub kind: String,
+    /// Attribute of those objects on the wire that has a member for each use; any object counts without it.
+    pub attribute: Option<String>,
+    /// Field of the object that names the member.
+    pub member: Option<String>,
 }
 
 /// Whether a field takes sensitive values.

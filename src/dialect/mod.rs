@@ -13,5 +13,5 @@ pub use codec::{EncodeError, Encoder, ReadFile, decode, encode_fields, encode_va
 pub use rollout::{Phase, Rollout};
 pub use row::{
     Decoded, Mismatch, Page, attribute, decode_row, error_text, errors_in_success, id_of, included, is_conflict, one,
-    page, row_id, stamp_of, wire_condition,
+    page, read_from, row_id, slim, stamp_of, wire_condition,
 };

@@ -1,5 +1,7 @@
 //! Answers → rows: envelopes of one and many, ids, attributes, included objects, conditions on rows, error messages.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::{apply, codec::decode};
@@ -8,7 +10,7 @@ use crate::{
         Api, Kind,
         format::{Condition, DialectName, FieldType, FileSpec, Paging},
     },
-    value::{Fields, Target, at_path, get_path, is_empty, reference, text},
+    value::{Fields, Target, at_path, get_path, get_path_mut, is_empty, reference, text},
 };
 
 /// One page of a list.
@@ -38,7 +40,7 @@ pub struct Mismatch {
 }
 
 /// Reads a list answer.
-pub fn page(api: &Api, kind: &Kind, paging: &Paging, body: &Value) -> Result<Page, Mismatch> {
+pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<Page, Mismatch> {
     let (_, resources) = apply::members(kind);
     let path = kind.spec.list.items.as_deref().or(match kind.dialect {
         DialectName::Jsonapi => Some("data"),
@@ -46,37 +48,14 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, body: &Value) -> Result<Pag
         DialectName::Apply => Some(resources.as_str()),
     });
     let is_apply = kind.dialect == DialectName::Apply;
-    let list = match path {
-        Some(path) => get_path(body, path)
-            .or_else(|| get_path(body, "resources").filter(|_| is_apply))
-            .or_else(|| body.as_array().map(|_| body)),
-        None => Some(body),
-    };
-    let rows = match list {
-        Some(Value::Array(rows)) => rows.clone(),
-        // Servers written in Go spell an empty list so.
-        Some(Value::Null) if is_apply => Vec::new(),
-        // One sample of the vendor's reference shows a single object where a list is meant.
-        Some(row @ Value::Object(map)) if kind.dialect == DialectName::Jsonapi && map.contains_key("attributes") => {
-            vec![row.clone()]
-        }
-        _ => {
-            return Err(mismatch(path, list, body, "a list"));
-        }
-    };
-    for row in &rows {
-        if !row.is_object() {
-            let came = format!("a list with {} in it", shape(row));
-            return Err(Mismatch { came, expected: "a list of objects".into() });
-        }
-    }
     let number = |paths: &[String]| {
-        paths.iter().filter_map(|path| get_path(body, path)).find_map(|value| text(value)?.parse::<u64>().ok())
+        paths.iter().filter_map(|path| get_path(&body, path)).find_map(|value| text(value)?.parse::<u64>().ok())
     };
+    let (total, total_pages) = (number(&paging.total), number(&paging.total_pages));
     let mut next = None;
     let mut ended = false;
     for path in &paging.next {
-        match get_path(body, path) {
+        match get_path(&body, path) {
             Some(Value::Null) => ended = true,
             Some(value) => {
                 next = text(value).filter(|next| !next.is_empty());
@@ -86,21 +65,94 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, body: &Value) -> Result<Pag
         }
         break;
     }
-    let mut included = body.get("included").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut included = match body.get_mut("included").map(Value::take) {
+        Some(Value::Array(included)) => included,
+        _ => Vec::new(),
+    };
+    let there = |path: &&str| !body.is_array() && get_path(&body, path).is_some();
+    let found = path.filter(there).or_else(|| Some("resources").filter(|_| is_apply).filter(there));
+    // A list of whole resources is the only list that an answer has.
+    let lists = body.as_object().into_iter().flatten().filter(|(_, value)| value.is_array());
+    let only: Vec<String> = lists.map(|(name, _)| name.clone()).take(2).collect();
+    let found = found.or_else(|| only.first().filter(|_| is_apply && only.len() == 1).map(String::as_str));
+    // The rows are moved, not copied: there may be very many.
+    let list = match found {
+        Some(path) => get_path_mut(&mut body, path),
+        None if path.is_none() || body.is_array() => Some(&mut body),
+        None => None,
+    };
+    let rows = match list {
+        Some(Value::Array(rows)) => std::mem::take(rows),
+        // Servers written in Go spell an empty list so.
+        Some(Value::Null) if is_apply && found.is_some() => Vec::new(),
+        // One sample of the vendor's reference shows a single object where a list is meant.
+        Some(row @ Value::Object(_))
+            if kind.dialect == DialectName::Jsonapi && row.get("attributes").is_some() && found.is_some() =>
+        {
+            vec![row.take()]
+        }
+        _ => {
+            let list = path.and_then(|path| get_path(&body, path));
+            return Err(mismatch(path, list, &body, "a list"));
+        }
+    };
+    for row in &rows {
+        if !row.is_object() {
+            let came = format!("a list with {} in it", shape(row));
+            return Err(Mismatch { came, expected: "a list of objects".into() });
+        }
+    }
     // Some samples show `included` inside `data`.
     for row in &rows {
         if let Some(more) = row.get("included").and_then(Value::as_array) {
             included.extend(more.iter().cloned());
         }
     }
-    Ok(Page {
-        total: number(&paging.total),
-        total_pages: number(&paging.total_pages),
-        rows,
-        included,
-        next,
-        last: ended,
-    })
+    Ok(Page { total, total_pages, rows, included, next, last: ended })
+}
+
+/// Drops the attributes of a row that nobody asks for: all but those whose wire names, dashes read as underscores, are
+/// to be kept.
+pub fn slim<S: std::hash::BuildHasher>(kind: &Kind, row: &mut Value, keep: &HashSet<String, S>) {
+    let attributes = match kind.dialect {
+        DialectName::Jsonapi => row.get_mut("attributes").and_then(Value::as_object_mut),
+        DialectName::Rest | DialectName::Apply => row.as_object_mut(),
+    };
+    if let Some(attributes) = attributes {
+        attributes
+            .retain(|name, _| keep.contains(name) || name.contains('-') && keep.contains(&name.replace('-', "_")));
+        // Room that is not used any more is given back.
+        let kept = std::mem::take(attributes);
+        *attributes = kept.into_iter().collect();
+    }
+}
+
+/// The wire names, dashes as underscores, of the attributes that these fields of a kind are read from, with all that
+/// rows are judged by; for [`slim`].
+pub fn read_from<S: std::hash::BuildHasher>(kind: &Kind, fields: &HashSet<String, S>) -> HashSet<String> {
+    let spec = &kind.spec;
+    let mut paths: Vec<&str> = spec.id.path.iter().map(String::as_str).collect();
+    paths.extend(["id", "type", "included", "attributes", "relationships", "meta", "links"]);
+    for (name, field) in &spec.fields {
+        if !fields.contains(name) {
+            continue;
+        }
+        paths.push(field.wire_name());
+        paths.extend(field.read.iter().map(String::as_str));
+        let told = field.file.iter().flat_map(|told| [&told.name, &told.size]).flatten();
+        paths.extend(told.map(String::as_str));
+        paths.extend(field.reference.iter().filter_map(|target| target.type_wire.as_deref()));
+        paths.extend(field.when.iter().filter_map(|condition| condition.wire.as_deref()));
+    }
+    let synced = spec.synced.iter().flat_map(|synced| &synced.detect);
+    let judged = spec.not_ours.iter().chain(&spec.never_delete).chain(synced);
+    paths.extend(judged.filter_map(|condition| condition.wire.as_deref()));
+    let head = |path: &str| {
+        let path = path.strip_prefix("attributes.").unwrap_or(path);
+        path.split(['.', '[']).next().unwrap_or_default().replace('-', "_")
+    };
+    // A name may have dots of its own.
+    paths.iter().flat_map(|path| [head(path), path.replace('-', "_")]).collect()
 }
 
 /// Reads an answer that holds one object.

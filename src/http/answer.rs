@@ -1,9 +1,9 @@
 //! An answer, and the JSON in it: what is not JSON becomes an error that says what came instead.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, SET_COOKIE};
 use serde_json::Value;
 
 use super::{
@@ -27,6 +27,12 @@ pub struct Answer {
     pub attempts: u32,
     site: Arc<Site>,
     masker: Arc<Masker>,
+}
+
+/// A cookie that an answer sets.
+pub(super) struct Cookie {
+    pub(super) value: String,
+    pub(super) lifetime: Option<Duration>,
 }
 
 impl fmt::Debug for Answer {
@@ -65,6 +71,20 @@ impl Answer {
     /// A header's text, where it is there and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// A cookie that the answer sets (RFC 6265 section 4.1); the last one of that name counts.
+    pub(super) fn cookie(&self, name: &str) -> Option<Cookie> {
+        let set = self.headers.get_all(SET_COOKIE).iter().filter_map(|header| header.to_str().ok());
+        set.filter_map(|text| {
+            let mut parts = text.split(';').map(str::trim);
+            let (given, value) = parts.next()?.split_once('=')?;
+            let age =
+                parts.filter_map(|part| part.split_once('=')).find(|(part, _)| part.eq_ignore_ascii_case("max-age"));
+            let lifetime = age.and_then(|(_, age)| age.trim().parse().ok()).map(Duration::from_secs);
+            (given.trim() == name).then(|| Cookie { value: value.trim().to_owned(), lifetime })
+        })
+        .last()
     }
 
     /// The body as JSON; an empty one, a page of HTML or a text that breaks off is an error.

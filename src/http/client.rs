@@ -17,7 +17,7 @@ use reqwest::{
 use super::{
     answer::Answer,
     auth::{self, Credential, Prepared, ResolvedAuth},
-    base::Base,
+    base::{self, Base},
     budget::{Budget, Model},
     error::{HttpError, Site},
     hosts::is_loopback,
@@ -86,14 +86,18 @@ impl Client {
         let base = Base::new(&spec.connection, &spec.api, &spec.url)?;
         spec.allowed_hosts.check(&spec.connection, &spec.api, "url", base.url())?;
         let prepared = auth::prepare(spec, &base)?;
+        if let Some(proxy) = &spec.transport.proxy {
+            let url = base::parse(&spec.connection, "proxy", proxy)?;
+            spec.allowed_hosts.check(&spec.connection, &spec.api, "proxy", &url)?;
+        }
         let only_loopback = is_loopback(base.url()) && !prepared.leaves_loopback();
         let only_plain = base.url().scheme() == "http" && !prepared.needs_tls();
-        let wire = Wire::new(&spec.pace, only_loopback, only_plain).map_err(|reason| {
+        let wire = Wire::new(&spec.pace, &spec.transport, only_loopback, only_plain).map_err(|reason| {
             Diagnostic::error(
                 "PL0325",
                 format!("No client can be set up for connection `{}`: {reason}.", spec.connection),
             )
-            .hint("The machine's CA certificates may be missing.")
+            .hint("Look at `tls` and `proxy` of the connection; the machine's CA certificates may be missing, too.")
         })?;
         let model = Model::new(&spec.api.spec.limits, &spec.limits);
         let origin = base.url().origin().ascii_serialization();

@@ -95,8 +95,14 @@ impl Grant {
             (Self::Login { scheme, email, username, password, .. }, None) => {
                 let values =
                     [("{email}", email.as_ref()), ("{username}", username.as_ref()), ("{password}", Some(password))];
-                let template = login_template(scheme, email.is_some());
-                ("application/json", Value::Object(fill(&template, &values)).to_string())
+                let body = fill(&login_template(scheme, email.is_some()), &values);
+                if scheme.form {
+                    let mut form = form_urlencoded::Serializer::new(String::new());
+                    form.extend_pairs(body.iter().map(|(name, value)| (name, value.as_str().unwrap_or_default())));
+                    ("application/x-www-form-urlencoded", form.finish())
+                } else {
+                    ("application/json", Value::Object(body).to_string())
+                }
             }
             (Self::Client { id, secret, scope, audience, place, .. }, _) => {
                 let mut form = form_urlencoded::Serializer::new(String::new());
@@ -124,8 +130,21 @@ impl Grant {
         Ok(request)
     }
 
+    /// The cookie that carries the token, where none but a cookie does.
+    pub(super) fn cookie(&self) -> Option<&str> {
+        match self {
+            Self::Login { scheme, .. } => scheme.cookie.as_deref(),
+            Self::Client { .. } => None,
+        }
+    }
+
     /// Reads the tokens out of an answer.
     pub(super) fn read(&self, answer: &Answer) -> Result<Token, String> {
+        if let Some(name) = self.cookie() {
+            let cookie = answer.cookie(name).filter(|cookie| !cookie.value.is_empty());
+            let cookie = cookie.ok_or_else(|| format!("the answer sets no cookie `{name}`"))?;
+            return Ok(Token { access: cookie.value.into(), refresh: None, lifetime: cookie.lifetime });
+        }
         let (access, refresh, expires) = match self {
             Self::Login { scheme, .. } => {
                 (scheme.access_token.as_str(), scheme.refresh_token.as_str(), scheme.expires_in.as_str())

@@ -32,5 +32,5 @@ pub use self::{
     hosts::HostPolicy,
     mask::Mask,
     quota::Quota,
-    spec::{Call, ClientSpec, Pace, Repeat},
+    spec::{Call, ClientSpec, Pace, Repeat, Transport},
 };

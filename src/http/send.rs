@@ -173,9 +173,9 @@ impl<'a> Sending<'a> {
             Credential::Query(name, secret) => {
                 url.query_pairs_mut().append_pair(name, secret.expose_secret());
             }
-            Credential::Token(_) => {
+            Credential::Token(source) => {
                 if let Some(bearer) = bearer {
-                    headers.insert(reqwest::header::AUTHORIZATION, bearer.header.clone());
+                    headers.insert(source.carrier(), bearer.header.clone());
                 }
             }
             Credential::None => {}

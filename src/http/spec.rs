@@ -7,6 +7,7 @@ use std::{
 };
 
 use reqwest::Method;
+use secrecy::SecretString;
 use serde_json::Value;
 
 use super::{auth::ResolvedAuth, budget::Budgets, hosts::HostPolicy, mask::Mask};
@@ -31,6 +32,8 @@ pub struct ClientSpec {
     pub mask: Mask,
     /// Time-outs and the pace of repeats.
     pub pace: Pace,
+    /// TLS and proxy, where the usual does not do.
+    pub transport: Transport,
     /// Budgets of credentials that other clients of this process use too.
     pub budgets: Budgets,
 }
@@ -47,6 +50,7 @@ impl ClientSpec {
             allowed_hosts: HostPolicy::default(),
             mask: Arc::new(str::to_owned),
             pace: Pace::default(),
+            transport: Transport::default(),
             budgets: Budgets::default(),
         }
     }
@@ -56,6 +60,19 @@ impl fmt::Debug for ClientSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ClientSpec({} at {})", self.connection, self.url)
     }
+}
+
+/// TLS and proxy of a connection, its secrets resolved.
+#[derive(Clone, Default)]
+pub struct Transport {
+    /// Certificates (PEM) that servers may be signed by, besides the machine's.
+    pub ca: Vec<SecretString>,
+    /// The client's certificate and key (PEM).
+    pub identity: Option<(SecretString, SecretString)>,
+    /// Server certificates are not checked.
+    pub insecure_skip_verify: bool,
+    /// URL of the HTTP proxy.
+    pub proxy: Option<String>,
 }
 
 /// Time-outs, the pace of repeats, and how much of an answer is read.

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use reqwest::{Method, header::HeaderValue};
+use reqwest::{
+    Method,
+    header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue},
+};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::Mutex, time::Instant};
 
@@ -87,6 +90,11 @@ enum Failed {
 }
 
 impl TokenSource {
+    /// The header that carries tokens.
+    pub(super) fn carrier(&self) -> HeaderName {
+        if self.grant.cookie().is_some() { COOKIE } else { AUTHORIZATION }
+    }
+
     /// A token that is not known to be bad. Nothing is given where the refused token is as good as it gets.
     pub(super) async fn token(self: &Arc<Self>, need: Need) -> Result<Option<Bearer>, HttpError> {
         if need == Need::Call
@@ -157,7 +165,10 @@ impl TokenSource {
     }
 
     fn store(&self, state: &mut State, token: Token, after_refusal: Option<Instant>) -> Result<Bearer, HttpError> {
-        let text = format!("{}{}", self.prefix, token.access.expose_secret());
+        let text = match self.grant.cookie() {
+            Some(name) => format!("{name}={}", token.access.expose_secret()),
+            None => format!("{}{}", self.prefix, token.access.expose_secret()),
+        };
         let mut header = HeaderValue::try_from(text)
             .map_err(|_| self.rejected(&self.site(false), "the token has a character that no header can carry"))?;
         header.set_sensitive(true);
@@ -249,7 +260,8 @@ impl TokenSource {
         let status = raw.status;
         let site = Arc::new(site.clone());
         let answer = Answer::made(site.clone(), self.masker.clone(), status, raw.headers, raw.body, attempts);
-        if answer.is_success() {
+        // A login that gives a cookie often leads on to a page.
+        if answer.is_success() || (self.grant.cookie().is_some() && (300..400).contains(&status)) {
             return self.grant.read(&answer).map_err(|why| (Failed::Rejected(self.rejected(&site, why)), None));
         }
         if status == 429 {

@@ -7,9 +7,10 @@ use reqwest::{
     Client, Request,
     header::{CONTENT_ENCODING, HeaderMap},
 };
+use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::watch, time::Instant};
 
-use super::spec::Pace;
+use super::spec::{Pace, Transport};
 
 /// An answer as it came.
 pub(super) struct Raw {
@@ -38,7 +39,12 @@ pub(super) struct Wire {
 
 impl Wire {
     /// Sets the client up: no redirects, TLS verified, proxies from the environment but for loopback.
-    pub(super) fn new(pace: &Pace, only_loopback: bool, only_plain: bool) -> Result<Self, String> {
+    pub(super) fn new(
+        pace: &Pace,
+        transport: &Transport,
+        only_loopback: bool,
+        only_plain: bool,
+    ) -> Result<Self, String> {
         let mut builder = Client::builder()
             .user_agent(concat!("plumb/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -49,8 +55,25 @@ impl Wire {
             // Shorter than servers keep idle connections, so that no create meets one that is just being closed.
             .pool_idle_timeout(Duration::from_secs(20))
             .tcp_keepalive(Duration::from_secs(30));
-        if only_loopback {
+        if let Some(proxy) = &transport.proxy {
+            let proxy =
+                reqwest::Proxy::all(proxy).map_err(|error| format!("the proxy cannot be used: {}", reason(&error)))?;
+            builder = builder.no_proxy().proxy(proxy);
+        } else if only_loopback {
             builder = builder.no_proxy();
+        }
+        let certificates = certificates(&transport.ca)?;
+        if !certificates.is_empty() {
+            builder = builder.tls_certs_merge(certificates);
+        }
+        if let Some((certificate, key)) = &transport.identity {
+            let pem = SecretString::from(format!("{}\n{}", certificate.expose_secret(), key.expose_secret()));
+            let identity = reqwest::Identity::from_pem(pem.expose_secret().as_bytes())
+                .map_err(|_| "the client certificate and its key are no PEM of a certificate and a key".to_owned())?;
+            builder = builder.identity(identity);
+        }
+        if transport.insecure_skip_verify {
+            builder = builder.tls_danger_accept_invalid_certs(true);
         }
         if only_plain {
             // The machine's certificates are not read where no TLS is spoken.
@@ -83,6 +106,18 @@ impl Wire {
             }
         }
     }
+}
+
+fn certificates(bundles: &[SecretString]) -> Result<Vec<reqwest::Certificate>, String> {
+    let mut out = Vec::new();
+    for bundle in bundles {
+        let some = reqwest::Certificate::from_pem_bundle(bundle.expose_secret().as_bytes()).unwrap_or_default();
+        if some.is_empty() {
+            return Err("the CA has no certificate in PEM form".into());
+        }
+        out.extend(some);
+    }
+    Ok(out)
 }
 
 fn failure(error: &reqwest::Error, started: Instant, read: usize) -> Failure {
@@ -121,8 +156,9 @@ fn reason(error: &reqwest::Error) -> String {
         return "the request is not valid".into();
     }
     let text = innermost.to_string();
-    if refused_certificate && !text.contains("certificate") {
-        return format!("the server's certificate is not accepted: {text}");
+    if refused_certificate {
+        let why = text.strip_prefix("invalid peer certificate: ").unwrap_or(&text);
+        return format!("the server's certificate is not accepted ({why})");
     }
     text
 }

@@ -1,6 +1,6 @@
 //! What the inventory knows: which live object each manifest owns, what was applied to it, and what was begun.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub struct State {
     /// Counts the commits; part of every plan's digest.
     pub serial: u64,
     /// Owned objects by address.
-    pub objects: BTreeMap<String, Record>,
+    pub objects: BTreeMap<String, Arc<Record>>,
     /// Writes that were begun and whose end is not recorded, by intent id.
     pub intents: BTreeMap<String, Intent>,
     /// Objects whose deletion the API accepted and carries out later, by address.
@@ -59,6 +59,9 @@ pub struct Record {
     /// A version that plumb's own writes made, or were about to make, and whose rollout is not started yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<PendingRollout>,
+    /// Id of the object that this one took the place of and that is still to be deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<String>,
 }
 
 /// A version that plumb's own writes made, or were about to make, and whose rollout is not started yet.
@@ -166,7 +169,7 @@ impl State {
                     self.intents.remove(&id);
                 }
                 Edit::Put(address, record) => {
-                    self.objects.insert(address, *record);
+                    self.objects.insert(address, record.into());
                 }
                 Edit::Remove(address) => {
                     self.objects.remove(&address);

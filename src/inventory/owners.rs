@@ -71,7 +71,9 @@ mod tests {
         let mut state = State::default();
         state.accounts.insert("c".into(), Account { url: "https://api.example.com/".into(), identity: None });
         for (address, id) in [("x/Type/email", "7"), ("x/Type/email#fields/Name", "8"), ("x/Type/ns/fax", "9")] {
-            state.objects.insert(address.into(), Record { connection: "c".into(), id: id.into(), ..Record::default() });
+            state
+                .objects
+                .insert(address.into(), Record { connection: "c".into(), id: id.into(), ..Record::default() }.into());
         }
         let mut owners = Owners::default();
         owners.add("one", &state);

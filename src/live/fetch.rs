@@ -121,8 +121,9 @@ impl Observer<'_> {
         match job {
             Job::Kind { connection, kind, scope, parents } => {
                 let include = self.includes(connection, &kind.name, false);
+                let keep = self.kept(connection, kind);
                 let below = |id: Option<&String>| {
-                    let mut asked = ListQuery { include: include.clone(), ..ListQuery::default() };
+                    let mut asked = ListQuery { include: include.clone(), keep: keep.clone(), ..ListQuery::default() };
                     if let (Some(scoped), Some(id)) = (&kind.spec.scope, id) {
                         match &scoped.filter {
                             Some(filter) => asked.query.push((filter.clone(), id.clone())),

@@ -10,11 +10,11 @@ use crate::{
 pub fn record_of<'s>(state: &'s State, object: &Manifest, manifests: &Manifests) -> Option<(String, &'s Record)> {
     let own = object.address.to_string();
     if let Some(record) = state.objects.get(&own) {
-        return Some((own, record));
+        return Some((own, &**record));
     }
     record_sources(object, manifests)
         .into_iter()
-        .find_map(|address| state.objects.get(&address).map(|record| (address, record)))
+        .find_map(|address| state.objects.get(&address).map(|record| (address, &**record)))
 }
 
 /// Addresses that an object may have had before, by `plumb.dev/moved-from` and the entry's own former key.

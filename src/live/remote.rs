@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write as _, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
@@ -61,6 +62,8 @@ pub struct ListQuery {
     pub query: Vec<(String, String)>,
     /// Values of the include parameter.
     pub include: Vec<String>,
+    /// Attributes that are kept of each row (see [`dialect::slim`]); all of them unless given.
+    pub keep: Option<Arc<HashSet<String>>>,
 }
 
 /// Fills a path's templates; gives the name of the first that has no value.
@@ -115,16 +118,16 @@ impl Remote {
         let mut listing = Collected::default();
         match paging.style {
             PagingStyle::None => {
-                let (answer, page) = self.page(kind, paging, start).await?;
+                let (answer, page) = self.page(kind, paging, asked, start).await?;
                 listing.add(kind, page, &answer)?;
             }
             PagingStyle::Page | PagingStyle::Offset => {
-                if !self.numbered(kind, paging, &start, limit as u64, &mut listing).await? {
+                if !self.numbered(kind, paging, asked, &start, limit as u64, &mut listing).await? {
                     return Ok(None);
                 }
             }
             PagingStyle::Cursor | PagingStyle::Link | PagingStyle::NextUrl => {
-                self.linked(kind, paging, start, &mut listing).await?;
+                self.linked(kind, paging, asked, start, &mut listing).await?;
             }
         }
         Ok(Some(Listing { rows: listing.rows, included: listing.included }))
@@ -135,6 +138,7 @@ impl Remote {
         &self,
         kind: &Kind,
         paging: &Paging,
+        asked: &ListQuery,
         start: &Call,
         limit: u64,
         listing: &mut Collected,
@@ -149,7 +153,7 @@ impl Remote {
             }
             call
         };
-        let (answer, page) = self.page(kind, paging, at(0, 0)).await?;
+        let (answer, page) = self.page(kind, paging, asked, at(0, 0)).await?;
         let size = page.rows.len() as u64;
         let total = page.total;
         let pages = match (page.total_pages, total) {
@@ -170,7 +174,7 @@ impl Remote {
             }
             let mut rest = stream::iter((1..pages).map(|number| {
                 let call = at(number, size);
-                async move { self.page(kind, paging, call).await }
+                async move { self.page(kind, paging, asked, call).await }
             }))
             .buffered(8);
             while let Some(page) = rest.next().await {
@@ -186,7 +190,7 @@ impl Remote {
             if number >= limit {
                 return Ok(false);
             }
-            let (answer, page) = self.page(kind, paging, at(number, size)).await?;
+            let (answer, page) = self.page(kind, paging, asked, at(number, size)).await?;
             let (count, last, next) = (page.rows.len() as u64, page.last, page.next.is_some());
             let fresh = listing.add(kind, page, &answer)?;
             if count == 0 || last || (!next && count < size.max(asked_size)) {
@@ -203,13 +207,14 @@ impl Remote {
         &self,
         kind: &Kind,
         paging: &Paging,
+        asked: &ListQuery,
         start: Call,
         listing: &mut Collected,
     ) -> Result<(), HttpError> {
         let mut seen = HashSet::new();
         let mut call = start.clone();
         loop {
-            let (answer, page) = self.page(kind, paging, call).await?;
+            let (answer, page) = self.page(kind, paging, asked, call).await?;
             let next = match paging.style {
                 PagingStyle::Link => answer.header("link").and_then(next_link),
                 _ => page.next.clone(),
@@ -251,12 +256,23 @@ impl Remote {
         call
     }
 
-    async fn page(&self, kind: &Kind, paging: &Paging, call: Call) -> Result<(Answer, Page), HttpError> {
+    async fn page(
+        &self,
+        kind: &Kind,
+        paging: &Paging,
+        asked: &ListQuery,
+        call: Call,
+    ) -> Result<(Answer, Page), HttpError> {
         let answer = self.send(&call).await?;
-        let answer = self.successful(answer)?;
+        let mut answer = self.successful(answer)?;
         let body = answer.json()?;
-        let page = dialect::page(&self.api, kind, paging, &body)
+        let mut page = dialect::page(&self.api, kind, paging, body)
             .map_err(|wrong| answer.unusable(wrong.came, wrong.expected))?;
+        if let Some(keep) = &asked.keep {
+            page.rows.iter_mut().for_each(|row| dialect::slim(kind, row, keep));
+        }
+        // Pages wait for those before them.
+        answer.body = Bytes::new();
         Ok((answer, page))
     }
 

@@ -96,15 +96,12 @@ impl Observer<'_> {
         if let Some(known) = self.out.by_id.get(&slot) {
             return Some(*known);
         }
-        let update = &kind.spec.update;
-        let whole = update.style == UpdateStyle::Replace || kind.dialect == DialectName::Apply;
-        let keep = kind.spec.hook.is_some() || (whole && !kind.spec.lookup) || update.lock.is_some();
         let object = LiveObject {
             kind: kind.clone(),
             connection: connection.clone(),
             id: decoded.id,
             stamp: dialect::stamp_of(kind, row),
-            raw: keep.then(|| row.clone()),
+            raw: keeps_raw(kind).then(|| row.clone()),
             parent: parent.map(str::to_owned).or_else(|| Self::scope_id(kind, &decoded.fields)),
             synced: kind.spec.synced.as_ref().is_some_and(|synced| {
                 synced.detect.iter().any(|condition| dialect::wire_condition(kind, row, condition))
@@ -124,6 +121,16 @@ impl Observer<'_> {
         Some(index)
     }
 
+    /// The attributes that are kept of a kind's rows while they are read; nothing where all are.
+    pub(super) fn kept(&self, connection: &Arc<str>, kind: &Kind) -> Option<Arc<HashSet<String>>> {
+        let along = self.along.contains_key(&(connection.clone(), kind.name.clone()));
+        if keeps_raw(kind) || (along && kind.dialect == DialectName::Rest) {
+            return None;
+        }
+        let wanted = self.wanted.get(&(kind.api.clone(), kind.name.clone()))?;
+        Some(Arc::new(dialect::read_from(kind, wanted)))
+    }
+
     fn scope_id(kind: &Kind, fields: &Fields) -> Option<String> {
         let scope = kind.spec.scope.as_ref()?;
         match as_reference(fields.get(&scope.field)?)? {
@@ -131,6 +138,13 @@ impl Observer<'_> {
             _ => None,
         }
     }
+}
+
+/// Whether rows of a kind are kept as they came.
+fn keeps_raw(kind: &Kind) -> bool {
+    let update = &kind.spec.update;
+    let whole = update.style == UpdateStyle::Replace && (kind.apply.is_none() || !kind.spec.lookup);
+    kind.spec.hook.is_some() || whole || update.lock.is_some()
 }
 
 /// The fields of each kind that a run can ask for: those that manifests declare, and those that objects are found,

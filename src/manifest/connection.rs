@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use indexmap::IndexMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     convert::{Convert, Known},
     faults::{Path, listed},
-    model::{Auth, Connection, ConnectionLimits, DocumentRef},
+    model::{Auth, Connection, ConnectionLimits, DocumentRef, Transport},
     node::{Mark, Member},
 };
 use crate::{
@@ -39,6 +39,7 @@ pub(super) fn read<'t>(
         url: None,
         auth: None,
         limits: ConnectionLimits::default(),
+        transport: Transport::default(),
         defaults: IndexMap::new(),
         broken: true,
         document: Some(document),
@@ -63,6 +64,7 @@ pub(super) fn read<'t>(
     if let Some(url) = values.get("url").and_then(Value::as_str) {
         connection.url = check_url("url", url, mark("url"), convert);
     }
+    connection.transport = read_transport(&mut values, &mark, convert);
     if let Some(auth) = values.remove("auth") {
         let complete = convert.faults.list.len() == before;
         connection.auth = if complete { read_auth(auth, mark("auth"), api, convert) } else { None };
@@ -82,6 +84,11 @@ pub(super) fn read<'t>(
         convert.faults.add(Diagnostic::warning("PL0304", message).hint(auth_hint(api)), at);
     }
     let defaults = defaults.map(|member| read_defaults(member, api, &mut connection, convert)).unwrap_or_default();
+    if api.spec.tls.client_certificate && connection.transport.client_certificate.is_none() {
+        let message = format!("The API `{}` asks for a client certificate, and the connection has none.", api.name);
+        let hint = "Write `tls: {clientCertificate: {valueFrom: {file: client.pem}}, clientKey: {valueFrom: {file: client.key}}}`.";
+        convert.faults.add(Diagnostic::error("PL0304", message).hint(hint), mark("tls"));
+    }
     connection.broken = convert.faults.list.iter().skip(before).any(Diagnostic::is_error);
     (connection, defaults)
 }
@@ -130,6 +137,30 @@ fn read_limits(value: &Value) -> ConnectionLimits {
         window: get("window"),
         concurrency: get("concurrency"),
         reserve: get("reserve"),
+    }
+}
+
+fn read_transport<'a>(values: &mut Fields, mark: &dyn Fn(&str) -> Mark, convert: &mut Convert<'_, 'a>) -> Transport {
+    let mut tls = values.remove("tls").unwrap_or_default();
+    let mut take = |name: &str| tls.as_object_mut().and_then(|members| members.shift_remove(name));
+    let file = take("caFile").map(|path| json!({ "$valueFrom": {"file": path} }));
+    let ca = take("ca");
+    if ca.is_some() && file.is_some() {
+        convert.faults.error("PL0305", "`tls` has both `ca` and `caFile`; it takes one.", mark("tls"));
+    }
+    let (certificate, key) = (take("clientCertificate"), take("clientKey"));
+    if certificate.is_some() != key.is_some() {
+        let message = "`tls.clientCertificate` and `tls.clientKey` go together.";
+        convert.faults.error("PL0305", message, mark("tls"));
+    }
+    let proxy = values.remove("proxy").and_then(|url| url.as_str().map(str::to_owned));
+    Transport {
+        ca: ca.or(file),
+        client_certificate: certificate,
+        client_key: key,
+        insecure_skip_verify: take("insecureSkipVerify").and_then(|value| value.as_bool()),
+        proxy: proxy.and_then(|url| check_url("proxy", &url, mark("proxy"), convert)),
+        timeouts: values.remove("timeouts").and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default(),
     }
 }
 
@@ -321,11 +352,38 @@ pub(super) fn fields() -> IndexMap<String, FieldSpec> {
             ("reserve", number(0.0, 90.0, "Share of the budget that is left for people, in percent; 20 unless given.")),
         ],
     );
+    let tls = object(
+        "TLS, where the usual is not enough.",
+        vec![
+            ("ca", user("Certificates (PEM) that the server may be signed by, besides the machine's.")),
+            ("caFile", text("File of such certificates; the path starts from the folder of the manifest.")),
+            ("clientCertificate", user("The client's certificate (PEM), with those it is signed by.")),
+            ("clientKey", secret("Key of the client's certificate (PEM).")),
+            (
+                "insecureSkipVerify",
+                FieldSpec {
+                    ty: FieldType::Boolean,
+                    ..text("The server's certificate is not checked; every run warns of it.")
+                },
+            ),
+        ],
+    );
+    let timeouts = object(
+        "How long to wait, in seconds.",
+        vec![
+            ("connect", number(1.0, 600.0, "For a connection; 10 unless given.")),
+            ("silence", number(1.0, 3600.0, "While an answer is silent; 60 unless given.")),
+            ("total", number(1.0, 3600.0, "For one attempt, its answer's body included; 120 unless given.")),
+        ],
+    );
     [
         ("api", needed(text("A built-in API, or the name of an `Api` manifest."))),
         ("url", text("Base URL, where it is not the API's own.")),
         ("auth", auth),
         ("limits", limits),
+        ("tls", tls),
+        ("proxy", text("URL of the HTTP proxy; the one of the environment (`HTTPS_PROXY`) unless given.")),
+        ("timeouts", timeouts),
     ]
     .into_iter()
     .map(|(name, field)| (name.to_owned(), field))

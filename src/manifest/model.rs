@@ -8,7 +8,7 @@ use serde_json::Value;
 pub use super::sensitive::Plaintexts;
 use crate::{
     address::Address,
-    description::{Catalog, Kind},
+    description::{Catalog, Kind, format::Timeouts},
     diagnostic::{Diagnostic, SourceId},
     value::Fields,
 };
@@ -192,6 +192,8 @@ pub struct Connection {
     pub auth: Option<Auth>,
     /// Limits that replace the API's.
     pub limits: ConnectionLimits,
+    /// How the API is reached, where the usual way does not do.
+    pub transport: Transport,
     /// Fields of every manifest of this connection.
     pub defaults: IndexMap<String, Value>,
     /// Something is wrong with it: nothing is sent by it.
@@ -234,6 +236,23 @@ pub enum Auth {
         /// Scopes, where they are not the API's.
         scopes: Vec<String>,
     },
+}
+
+/// How an API is reached. Values are placeholders of secrets, or plain text where that is no secret.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Transport {
+    /// Certificates (PEM) that servers may be signed by, besides the machine's.
+    pub ca: Option<Value>,
+    /// The client's certificate (PEM), with those it is signed by.
+    pub client_certificate: Option<Value>,
+    /// The key of the client's certificate (PEM).
+    pub client_key: Option<Value>,
+    /// Server certificates are not checked.
+    pub insecure_skip_verify: Option<bool>,
+    /// URL of the HTTP proxy.
+    pub proxy: Option<String>,
+    /// How long to wait.
+    pub timeouts: Timeouts,
 }
 
 /// Limits of a connection.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use secrecy::SecretString;
@@ -10,9 +11,10 @@ use serde_json::Value;
 
 use super::{Loaded, Options};
 use crate::{
+    description::Api,
     diagnostic::Diagnostic,
     failure::Failure,
-    http::{Budgets, Call, Client, ClientSpec, HostPolicy, ResolvedAuth},
+    http::{self, Budgets, Call, Client, ClientSpec, HostPolicy, Pace, ResolvedAuth},
     inventory::State,
     live::Remote,
     manifest::{Auth, Connection},
@@ -78,7 +80,7 @@ pub(super) async fn connect_to(
     let budgets = Budgets::default();
     for name in names {
         let Some(connection) = manifests.connections.get(name) else { continue };
-        match client(loaded, connection, vault, options, sandbox.as_ref(), &budgets) {
+        match client(loaded, connection, vault, options, sandbox.as_ref(), &budgets, diagnostics) {
             Ok(Some(remote)) => {
                 remotes.insert(name.to_owned(), remote);
             }
@@ -102,6 +104,7 @@ fn client(
     options: &Options,
     sandbox: Option<&Sandbox>,
     budgets: &Budgets,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<Option<Remote>, Box<Diagnostic>> {
     // What is wrong with it was told; nothing goes anywhere else instead.
     if connection.broken {
@@ -144,19 +147,67 @@ fn client(
     spec.allowed_hosts = HostPolicy { described, ..HostPolicy::new(hosts) };
     spec.mask = Arc::new(move |text: &str| mask_vault.mask(text).into_owned());
     spec.budgets = budgets.clone();
-    spec.pace = options.pace;
+    spec.pace = paced(options.pace, &api, connection);
+    let Some(transport) = transport(&api, connection, vault) else { return Ok(None) };
+    spec.transport = transport;
+    if spec.transport.insecure_skip_verify && sandbox.is_none() {
+        let message = format!(
+            "Connection `{name}` does not check the server's certificate: whoever answers gets the credential.",
+            name = connection.name
+        );
+        let hint = "Give the certificate that the server is signed by as `tls.caFile` instead of `insecureSkipVerify`.";
+        diagnostics.push(Diagnostic::warning("PL0326", message).hint(hint));
+    }
     let client = Client::new(&spec).map_err(Box::new)?;
     Ok(Some(Remote { client, api }))
 }
 
+/// The time-outs that connection and description ask for, in this order.
+fn paced(pace: Pace, api: &Api, connection: &Connection) -> Pace {
+    let (own, described) = (&connection.transport.timeouts, &api.spec.timeouts);
+    let seconds = |own: Option<u32>, described: Option<u32>, usual: Duration| {
+        own.or(described).map_or(usual, |seconds| Duration::from_secs(seconds.into()))
+    };
+    let total = seconds(own.total, described.total, pace.total);
+    Pace {
+        connect: seconds(own.connect, described.connect, pace.connect),
+        silence: seconds(own.silence, described.silence, pace.silence),
+        total,
+        ..pace
+    }
+}
+
+/// TLS and proxy with their texts; nothing where one could not be resolved.
+fn transport(api: &Api, connection: &Connection, vault: &Vault) -> Option<http::Transport> {
+    let own = &connection.transport;
+    let described = api.spec.tls.ca.as_deref().map(SecretString::from);
+    let ca = match &own.ca {
+        Some(ca) => Some(open(ca, vault)?),
+        None => described,
+    };
+    let identity = match (&own.client_certificate, &own.client_key) {
+        (Some(certificate), Some(key)) => Some((open(certificate, vault)?, open(key, vault)?)),
+        _ => None,
+    };
+    Some(http::Transport {
+        ca: ca.into_iter().collect(),
+        identity,
+        insecure_skip_verify: own.insecure_skip_verify.unwrap_or(api.spec.tls.insecure_skip_verify),
+        proxy: own.proxy.clone().or_else(|| api.spec.proxy.clone()),
+    })
+}
+
+/// The text of a value; nothing where it could not be resolved.
+fn open(value: &Value, vault: &Vault) -> Option<SecretString> {
+    match secret_hash(value) {
+        Some(hash) => vault.open(hash).map(|text| SecretString::from(text.as_str())),
+        None => text(value).map(SecretString::from),
+    }
+}
+
 /// A connection's credential with its texts; nothing where one could not be resolved.
 fn resolved(auth: &Auth, vault: &Vault) -> Option<ResolvedAuth> {
-    let open = |value: &Value| -> Option<SecretString> {
-        match secret_hash(value) {
-            Some(hash) => vault.open(hash).map(|text| SecretString::from(text.as_str())),
-            None => text(value).map(SecretString::from),
-        }
-    };
+    let open = |value: &Value| open(value, vault);
     Some(match auth {
         Auth::ApiKey(value) => ResolvedAuth::ApiKey(open(value)?),
         Auth::Bearer(value) => ResolvedAuth::Bearer(open(value)?),

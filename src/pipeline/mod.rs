@@ -4,6 +4,7 @@
 
 mod account;
 mod connect;
+mod frozen;
 mod health;
 mod hidden;
 mod load;
@@ -215,6 +216,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     };
     let mut plan = plan::plan(&inputs);
     let mut barred = hidden::losses(&connected, &plan, &mut diagnostics).await;
+    barred.extend(frozen::changes(&connected, &plan, &mut diagnostics).await);
     barred.extend(owned_elsewhere(&plan, &connected, &inventory).await?);
     let more = !barred.is_empty();
     barred.extend(too_new.iter().map(|(index, told)| (*index, told.clone())));

@@ -98,7 +98,7 @@ pub fn bulk_route(step: &Step, bulk: &BulkSpec, operation: Operation, ids: &dyn 
     let usual = match operation {
         Operation::Create | Operation::Replace | Operation::Record | Operation::Rollout | Operation::Apply => "POST",
         Operation::Update => "PATCH",
-        Operation::Delete => "DELETE",
+        Operation::Delete | Operation::Leftover => "DELETE",
     };
     let template = bulk.path.as_deref().unwrap_or(&step.kind.spec.path);
     let made = if operation == Operation::Create { as_new(step) } else { None };
@@ -112,7 +112,7 @@ pub fn bulk_of(kind: &Kind, operation: Operation) -> Option<&BulkSpec> {
         Operation::Create => kind.spec.bulk.create.as_ref(),
         Operation::Update => kind.spec.bulk.update.as_ref(),
         Operation::Delete => kind.spec.bulk.delete.as_ref(),
-        Operation::Replace | Operation::Record | Operation::Rollout | Operation::Apply => None,
+        Operation::Replace | Operation::Record | Operation::Rollout | Operation::Leftover | Operation::Apply => None,
     }
 }
 
@@ -247,7 +247,7 @@ fn verb(operation: Operation) -> Verb {
     match operation {
         Operation::Create | Operation::Replace => Verb::Create,
         Operation::Update | Operation::Record | Operation::Rollout | Operation::Apply => Verb::Update,
-        Operation::Delete => Verb::Delete,
+        Operation::Delete | Operation::Leftover => Verb::Delete,
     }
 }
 
@@ -266,6 +266,7 @@ fn announce(steps: &mut [Step], batches: &[Batch]) {
                     continue;
                 }
                 (Operation::Apply, _) => vec![apply_route(&step.kind)],
+                (Operation::Leftover, _) => leftover_route(step).into_iter().collect(),
                 (Operation::Delete, true) if step.kind.apply.is_some() => {
                     let path = step.kind.apply.as_ref().and_then(|apply| apply.delete.as_ref()).map(|call| &call.path);
                     path.map(|path| Route { method: "POST".into(), path: path.clone() }).into_iter().collect()
@@ -300,6 +301,14 @@ fn announce(steps: &mut [Step], batches: &[Batch]) {
 pub fn apply_route(kind: &Kind) -> Route {
     let path = kind.apply.as_ref().map(|apply| apply.path.clone()).unwrap_or_default();
     Route { method: "POST".into(), path }
+}
+
+/// The call that deletes what an earlier run replaced.
+fn leftover_route(step: &Step) -> Option<Route> {
+    let (old, live) = (step.record.as_ref()?.1.replaced.clone()?, step.live.as_ref()?);
+    let mut step = step.clone();
+    step.live = Some(std::sync::Arc::new(crate::live::LiveObject { id: old, ..(**live).clone() }));
+    Some(delete_route(&step, &|_| None))
 }
 
 /// Adds the call that starts the rollout which follows a step.

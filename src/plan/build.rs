@@ -456,6 +456,9 @@ impl Builder<'_> {
             self.push(index, step);
             return;
         }
+        if !changed && self.delete_leftover(index, object, live, &desired, record.as_ref()) {
+            return;
+        }
         if !changed && self.roll_out(index, object, live, &desired, record.as_ref()) {
             return;
         }

@@ -30,7 +30,7 @@ pub fn refusals(inputs: &Inputs<'_>, steps: &[Step], callers: &HashMap<String, S
     for step in steps {
         let Some(lockout) = &step.kind.spec.lockout else { continue };
         let Some(live) = &step.live else { continue };
-        if matches!(step.operation, Operation::Record | Operation::Create | Operation::Rollout) {
+        if matches!(step.operation, Operation::Record | Operation::Create | Operation::Rollout | Operation::Leftover) {
             continue;
         }
         if let Some(field) = &lockout.caller
@@ -105,7 +105,7 @@ fn shift(step: &Step) -> Option<Shift> {
     let was = live.is_some_and(|live| holds(specs, last, &nothing, live));
     let is = match step.operation {
         Operation::Delete => false,
-        Operation::Record | Operation::Rollout | Operation::Apply => was,
+        Operation::Record | Operation::Rollout | Operation::Leftover | Operation::Apply => was,
         Operation::Create | Operation::Update | Operation::Replace => {
             holds(specs, last, &step.desired, live.unwrap_or(&nothing))
         }

@@ -247,7 +247,7 @@ fn undeclared(inputs: &Inputs<'_>) -> Vec<(Address, Record)> {
         .objects
         .iter()
         .filter(|(address, _)| !declared.contains(*address))
-        .filter_map(|(address, record)| Some((address.parse::<Address>().ok()?, record.clone())))
+        .filter_map(|(address, record)| Some((address.parse::<Address>().ok()?, Record::clone(record))))
         .filter(|(address, _)| {
             let manifest = address.manifest().to_string();
             !broken.contains(&manifest)

@@ -104,6 +104,32 @@ impl Builder<'_> {
         .collect()
     }
 
+    /// Plans the deletion of what an earlier run replaced and could not delete any more; tells whether there is any.
+    pub(super) fn delete_leftover(
+        &mut self,
+        index: usize,
+        object: &Manifest,
+        live: &LiveObject,
+        desired: &Fields,
+        record: Option<&(String, Record)>,
+    ) -> bool {
+        let Some(old) = record.and_then(|(_, record)| record.replaced.as_ref()).filter(|old| **old != live.id) else {
+            return false;
+        };
+        if self.inputs.observed.by_id(&live.connection, &object.kind.name, old).is_none() {
+            return false;
+        }
+        let pair = Some((live, live.fields.clone()));
+        let (desired, record) = (desired.clone(), record.cloned());
+        let none = Differences::default();
+        let mut step =
+            self.step(index, object, ActionKind::Replace, Reason::Changed, &none, desired, pair, record);
+        step.operation = Operation::Leftover;
+        step.action.notes.push(format!("`{old}`, which it took the place of, is deleted."));
+        self.push(index, step);
+        true
+    }
+
     /// Plans the rollout of an object that does not change itself; tells whether there is one.
     pub(super) fn roll_out(
         &mut self,
@@ -232,6 +258,7 @@ impl Builder<'_> {
         if record.stamp.is_none() {
             record.stamp.clone_from(&live.stamp);
         }
+        record.replaced = None;
         let (Some(spec), Some(mark)) = (&object.kind.spec.rollout, &record.rollout) else { return };
         let Some(now) = standing(spec, live) else { return };
         let moved_on = mark.version.is_some() && mark.version != now.version;

@@ -25,6 +25,8 @@ pub enum Operation {
     Record,
     /// The start of a rollout, and nothing else.
     Rollout,
+    /// The deletion of an object that an earlier run replaced.
+    Leftover,
     /// Creates and updates of whole resources, whatever their kind: of batches only.
     Apply,
 }

@@ -141,7 +141,12 @@ impl Door {
     }
 
     fn login(&mut self, api: &Api, login: &LoginScheme, body: &Bytes) -> Answer {
-        let Ok(Value::Object(body)) = serde_json::from_slice::<Value>(body) else {
+        let sent = if login.form {
+            url::form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), Value::from(&*value))).collect()
+        } else {
+            serde_json::from_slice::<Value>(body).unwrap_or_default()
+        };
+        let Value::Object(body) = sent else {
             return Refusal::new(400, "The body must be a JSON object.").answer(api);
         };
         for name in login.body.keys() {
@@ -170,6 +175,10 @@ impl Door {
 
     fn issue(&mut self, login: &LoginScheme) -> Answer {
         let (access, refresh) = self.pair();
+        if let Some(name) = &login.cookie {
+            let cookie = format!("{name}={access}; Path=/; Max-Age={}; HttpOnly", self.lifetime.as_secs());
+            return Answer::empty(StatusCode::NO_CONTENT).with("set-cookie", &cookie);
+        }
         let mut body = Fields::new();
         set_path(&mut body, &login.access_token, access.into());
         set_path(&mut body, &login.refresh_token, refresh.into());
@@ -290,6 +299,10 @@ fn credential(scheme: &AuthScheme, headers: &HeaderMap, query: &[(String, String
             value.strip_prefix(prefix).map(str::to_owned)
         }
         AuthScheme::Bearer(scheme) => bearer(scheme.prefix.as_deref().unwrap_or("Bearer ")),
+        AuthScheme::Login(LoginScheme { cookie: Some(name), .. }) => {
+            let cookies = header(headers, "cookie")?.split(';').filter_map(|cookie| cookie.trim().split_once('='));
+            cookies.into_iter().find(|(given, _)| given == name).map(|(_, value)| value.to_owned())
+        }
         AuthScheme::Login(_) | AuthScheme::Oauth2(_) => bearer("Bearer "),
         AuthScheme::Basic(_) => basic(headers).filter(|pair| !pair.starts_with(':') && !pair.ends_with(':')),
     }

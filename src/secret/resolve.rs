@@ -19,7 +19,7 @@ use super::{
 use crate::{
     address::escape,
     diagnostic::{Diagnostic, Sources},
-    manifest::{self, Auth, DocumentRef, Manifests, Plaintexts},
+    manifest::{self, Auth, DocumentRef, Manifests, Plaintexts, Transport},
     value,
 };
 
@@ -71,6 +71,9 @@ pub fn resolve_with(
                 resolver.value(value, &Owner { document, address: None, title: &title }, pointer);
             }
         }
+        for (pointer, value) in transport_values(&mut connection.transport) {
+            resolver.value(value, &Owner { document, address: None, title: &title }, pointer);
+        }
         for (name, value) in &mut connection.defaults {
             let pointer = format!("/spec/defaults/{}", escape(name));
             resolver.value(value, &Owner { document, address: None, title: &title }, &pointer);
@@ -88,6 +91,14 @@ pub fn resolve_with(
         }
     }
     resolver.findings.into_values().map(Finding::tell).collect()
+}
+
+fn transport_values(transport: &mut Transport) -> impl Iterator<Item = (&'static str, &mut Value)> {
+    let Transport { ca, client_certificate, client_key, .. } = transport;
+    let ca = ca.as_mut().map(|ca| ("/spec/tls/ca", ca));
+    let certificate = client_certificate.as_mut().map(|value| ("/spec/tls/clientCertificate", value));
+    let key = client_key.as_mut().map(|value| ("/spec/tls/clientKey", value));
+    [ca, certificate, key].into_iter().flatten()
 }
 
 fn auth_values(auth: &mut Auth) -> Vec<(&'static str, &mut Value)> {

@@ -358,3 +358,25 @@ async fn an_upload_that_is_not_shown_is_spoken_of() {
         ["`traits` is sent whole, and the API shows no `scan`: if there is one all the same, this takes it away."]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kind_of_a_field_is_frozen_once_an_asset_has_a_value_in_it() {
+    let stack = Stack::start(&["itglue"]).await;
+    stack.write("stack.yaml", UPLOAD);
+    stack.apply().await;
+    stack.write("stack.yaml", &UPLOAD.replace("kind: Textbox", "kind: Text"));
+    let planned = stack.plan().await;
+    assert_eq!(lines(&planned.document), Vec::<String>::new());
+    let address = "itglue/FlexibleAssetType/doc#fields/Notes";
+    assert_eq!(
+        told(&planned),
+        [format!("PL0515 `kind` of `{address}` cannot be changed any more: a FlexibleAsset makes use of it.")]
+    );
+    // Nobody has uploaded anything.
+    stack.write("stack.yaml", &UPLOAD.replace("kind: Upload", "kind: Text"));
+    assert_eq!(
+        lines(&stack.plan().await.document),
+        ["update itglue/FlexibleAssetType/doc#fields/Scan (changed) /kind"]
+    );
+    assert_eq!(lines(&stack.apply().await), ["update itglue/FlexibleAssetType/doc#fields/Scan (changed) /kind"]);
+}

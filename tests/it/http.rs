@@ -3,6 +3,7 @@
 mod limits;
 mod outgoing;
 mod repeats;
+mod tls;
 mod tokens;
 
 use std::{

@@ -175,7 +175,8 @@ fn sent(stage: &Stage, leaf: &Leaf, other: &Value) -> Check {
     if !fits {
         return Err(format!("the call sends {names:?} instead of {wanted:?}"));
     }
-    let plain = leaf.spec.sensitive.is_none() && leaf.spec.reference.is_none() && leaf.spec.encode.is_none();
+    let encoded = leaf.spec.encode.is_some() || leaf.spec.prefix.is_some();
+    let plain = leaf.spec.sensitive.is_none() && leaf.spec.reference.is_none() && !encoded;
     if plain && !leaf.at[1..].contains('/') && (other.is_number() || other.is_boolean() || other.is_string()) {
         let value = Value::Object(attributes).pointer(&leaf.kept).cloned().unwrap_or_default();
         if value != *other && value != "********" {

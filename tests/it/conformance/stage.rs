@@ -327,7 +327,7 @@ impl Stage {
 
     /// What the inventory knows of the object.
     pub(super) async fn record(&self) -> Option<Record> {
-        self.state().await.objects.get(&self.address()).cloned()
+        self.state().await.objects.get(&self.address()).map(|record| Record::clone(record))
     }
 
     /// Forgets everything that was recorded.

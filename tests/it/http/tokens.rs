@@ -77,6 +77,7 @@ impl Vendor {
             access_token: "access_token".into(),
             refresh_token: "refresh_token".into(),
             expires_in: "expires_in".into(),
+            ..LoginScheme::default()
         });
         let auth =
             ResolvedAuth::Login { email: Some("me@acme.example".into()), username: None, password: password.into() };
@@ -226,4 +227,54 @@ async fn a_login_survives_a_passing_fault_and_a_caller_that_goes_away() {
     let paths: Vec<_> = other.server.seen().iter().map(|seen| seen.path.clone()).collect();
     assert_eq!(paths, ["/v1/auth/login", "/v1/auth/login", "/v1/auth/login", "/v1/things"]);
     assert!(other.server.gap(1) >= Duration::from_millis(100));
+}
+
+/// A vendor whose login answers with a page and a cookie, good for two calls.
+async fn session_vendor(status: u16) -> Server {
+    let sessions = Arc::new(Mutex::new((0_usize, 0_usize)));
+    Server::start(move |seen, _| {
+        let mut sessions = sessions.lock().unwrap();
+        if seen.path == "/v1/login" {
+            if seen.body != "user=me&pass=s3cret+%26+more" {
+                return reply(403, &[], json!({"message": format!("no such login: {}", seen.body)}));
+            }
+            *sessions = (sessions.0 + 1, 2);
+            let cookie = format!("sid=s{}; Path=/; Max-Age=3600; HttpOnly", sessions.0);
+            return reply(
+                status,
+                &[("set-cookie", "lang=en"), ("set-cookie", cookie.as_str()), ("location", "/home")],
+                "",
+            );
+        }
+        let fresh = sessions.1 > 0 && seen.header("cookie") == format!("sid=s{}", sessions.0);
+        sessions.1 = sessions.1.saturating_sub(1);
+        if fresh { reply(200, &[], json!({"ok": true})) } else { reply(401, &[], "") }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_session_is_kept_by_its_cookie_and_opened_anew_when_it_ended() {
+    for status in [200, 204, 302] {
+        let server = session_vendor(status).await;
+        let scheme = AuthScheme::Login(LoginScheme {
+            path: "/login".into(),
+            body: [("user", "{username}"), ("pass", "{password}")].map(|(a, b)| (a.into(), b.into())).into(),
+            form: true,
+            cookie: Some("sid".into()),
+            ..LoginScheme::default()
+        });
+        let login = ResolvedAuth::Login { email: None, username: Some("me".into()), password: "s3cret & more".into() };
+        let described = ApiSpec { auth: vec![scheme], ..keyed() };
+        let client = Client::new(&spec(api(described), &server.url(), login)).unwrap();
+        for _ in 0..3 {
+            assert_eq!(client.send(&things()).await.unwrap().status, 200);
+        }
+        let seen = server.seen();
+        let paths: Vec<&str> = seen.iter().map(|seen| seen.path.as_str()).collect();
+        let things = "/v1/things";
+        assert_eq!(paths, ["/v1/login", things, things, things, "/v1/login", things]);
+        assert_eq!(seen[5].header("cookie"), "sid=s2");
+        assert_eq!(seen[5].header("authorization"), "");
+    }
 }

@@ -146,7 +146,7 @@ fn every_answer_is_read_whole() {
                 continue;
             };
             let rows = if example.id.contains("-index-") {
-                page(&api, kind, &api.spec.paging, &example.json).unwrap().rows
+                page(&api, kind, &api.spec.paging, example.json.clone()).unwrap().rows
             } else {
                 vec![one(&api, kind, &example.json).unwrap()]
             };
