@@ -133,6 +133,10 @@ struct Shared<'a> {
     entries_of: HashMap<String, Vec<usize>>,
     /// What answers said of objects with rollouts, by connection, kind and id: moved along with what they use.
     moved: Mutex<HashMap<(String, String, String), Value>>,
+    /// Objects whose rollouts this plan starts.
+    rolled_out: std::collections::HashSet<upsert::Key>,
+    /// Owned objects of kinds with rollouts, by what they are.
+    owned: HashMap<upsert::Key, String>,
     /// Objects that a replacement left, to be deleted once nothing uses them: step and id.
     leftovers: Mutex<Vec<(usize, String)>>,
     run: String,

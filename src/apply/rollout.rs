@@ -9,7 +9,11 @@ use std::{
 use futures::{StreamExt as _, stream};
 use serde_json::Value;
 
-use super::{Shared, StepResult, upsert::client_id, upsert::with_error, write::Done, write::Trouble, write::method};
+use super::{
+    Shared, StepResult,
+    upsert::{Key, client_id, with_error},
+    write::{Done, Trouble, method},
+};
 use crate::{
     description::format::RolloutSpec,
     diagnostic::Diagnostic,
@@ -41,12 +45,13 @@ pub(super) fn marks(plan: &Plan) -> Vec<Edit> {
     plan.steps.iter().filter_map(marked).collect()
 }
 
-impl Shared<'_> {
-    fn key(step: &Step) -> (String, String, String) {
-        let id = client_id(step).or_else(|| step.action.id.clone()).unwrap_or_default();
-        (step.action.connection.clone(), step.kind.name.clone(), id)
-    }
+/// Connection, kind and id of the object that a step leads to.
+pub(super) fn key(step: &Step) -> Key {
+    let id = client_id(step).or_else(|| step.action.id.clone()).unwrap_or_default();
+    (step.action.connection.clone(), step.kind.name.clone(), id)
+}
 
+impl Shared<'_> {
     /// What an answer said of an object with rollouts; null where it did not change.
     pub(super) fn moved_row(&self, key: &(String, String, String)) -> Option<Value> {
         self.moved.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
@@ -65,7 +70,7 @@ impl Shared<'_> {
     /// The version of a step's object that is not rolled out yet, to be recorded with it.
     pub(super) fn mark(&self, step: &Step) -> Option<PendingRollout> {
         let spec = step.kind.spec.rollout.as_ref()?;
-        let row = self.moved_row(&Self::key(step));
+        let row = self.moved_row(&key(step));
         let known = {
             let state = self.context.inventory.state();
             let address = step.record.as_ref().map_or(step.address(), |(address, _)| address);
@@ -85,8 +90,7 @@ impl Shared<'_> {
     pub(super) fn rollouts_begun(&self, steps: &[usize]) -> Vec<(usize, Result<Done, Trouble>)> {
         let begun = |index: &usize| {
             let done = self.plan.steps[*index].live.as_ref().map_or(Done::Accepted, |live| {
-                let decoded =
-                    Decoded { id: live.id.clone(), fields: live.fields.clone(), stamp: live.stamp.clone() };
+                let decoded = Decoded { id: live.id.clone(), fields: live.fields.clone(), stamp: live.stamp.clone() };
                 Done::Present(Box::new(decoded))
             });
             (*index, Ok(done))
@@ -98,7 +102,7 @@ impl Shared<'_> {
     pub(super) fn unmark(&self, index: usize) -> Option<Edit> {
         let step = &self.plan.steps[index];
         step.rollout?;
-        if self.moved_row(&Self::key(step)).is_some_and(|row| !row.is_null()) {
+        if self.moved_row(&key(step)).is_some_and(|row| !row.is_null()) {
             return None;
         }
         let (address, record) = step.record.as_ref()?;
@@ -127,9 +131,7 @@ impl Shared<'_> {
         let due: Vec<(usize, usize)> = done
             .iter()
             .enumerate()
-            .filter(|(_, (index, result))| {
-                result.outcome == Outcome::Done && self.plan.steps[*index].rollout.is_some()
-            })
+            .filter(|(_, (index, result))| result.outcome == Outcome::Done && self.plan.steps[*index].rollout.is_some())
             .map(|(place, (index, _))| (place, *index))
             .collect();
         let results: Vec<(usize, Result<(), String>)> = stream::iter(due)
@@ -149,7 +151,7 @@ impl Shared<'_> {
         if self.stopped() {
             return Err("the run was interrupted before its rollout was started: the next run starts it".into());
         }
-        let told = self.moved_row(&Self::key(step));
+        let told = self.moved_row(&key(step));
         if told.as_ref().is_some_and(Value::is_null) && step.operation != Operation::Rollout {
             return self.clear(step).await;
         }
@@ -199,7 +201,7 @@ impl Shared<'_> {
         before: &Rollout,
     ) -> Result<Rollout, String> {
         let mut named = step.clone();
-        named.action.id = Some(Self::key(step).2);
+        named.action.id = Some(key(step).2);
         let path = start_path(&named).ok_or("its rollout has no path")?;
         let verb = method(spec.start.method.as_deref().unwrap_or("POST"));
         let mut call = Call::new(verb, path).repeat(Repeat::IfNotProcessed).body(spec.body.clone());
@@ -246,7 +248,9 @@ impl Shared<'_> {
             }
             Phase::Failed => Some(Err(format!("the rollout of version {version} failed{so_far}"))),
             Phase::Paused => Some(Err(format!("the rollout of version {version} is paused{so_far}"))),
-            Phase::Replaced => Some(Err(format!("the rollout of version {version} was replaced by a newer one{so_far}"))),
+            Phase::Replaced => {
+                Some(Err(format!("the rollout of version {version} was replaced by a newer one{so_far}")))
+            }
             Phase::Open | Phase::Started | Phase::Unknown => None,
         }
     }
@@ -275,7 +279,8 @@ impl Shared<'_> {
             }
             tokio::time::sleep(pause.min(end.saturating_duration_since(Instant::now()))).await;
             pause = (pause * 2).min(longest);
-            let now = self.look(remote, spec, step).await.map_err(|why| format!("its rollout goes on unseen: {why}"))?;
+            let now =
+                self.look(remote, spec, step).await.map_err(|why| format!("its rollout goes on unseen: {why}"))?;
             let Some(now) = now else { return Err("it is gone while its rollout goes on".into()) };
             (self.context.rolling)(step.address(), &now.progress_words());
             if let Some(result) = self.judge(step, &now) {
@@ -287,7 +292,7 @@ impl Shared<'_> {
 
     /// Reads how far a rollout is.
     async fn look(&self, remote: &Remote, spec: &RolloutSpec, step: &Step) -> Result<Option<Rollout>, String> {
-        let id = Self::key(step).2;
+        let id = key(step).2;
         let vars = item_vars(&step.kind, &id, None, Some(&step.desired));
         let path = fill_path(spec.status.path.as_deref().unwrap_or_default(), &vars).unwrap_or_default();
         let answer = remote.send(&Call::get(path)).await.map_err(|error| error.to_string())?;

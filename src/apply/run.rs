@@ -67,6 +67,8 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         diagnostics: std::sync::Mutex::default(),
         old_intents,
         moved: std::sync::Mutex::default(),
+        rolled_out: plan.steps.iter().filter(|step| step.rollout.is_some()).map(super::rollout::key).collect(),
+        owned: super::upsert::owned(&context.inventory.state(), context.remotes),
         leftovers: std::sync::Mutex::default(),
         run: format!("{:x}{:08x}", jiff::Timestamp::now().as_microsecond(), fastrand::u32(..)),
     };

@@ -180,6 +180,10 @@ impl Shared<'_> {
             }
             None => self.known_attributes(step).map_err(Trouble::known)?,
         };
+        let mut attributes = attributes;
+        if let (Some(member), Some(id)) = (&spec.id_in_body, &step.action.id) {
+            attributes.insert(member.clone(), id.clone().into());
+        }
         let body = match spec.style {
             UpdateStyle::JsonPatch => {
                 headers.push(("content-type".to_owned(), "application/json-patch+json".to_owned()));

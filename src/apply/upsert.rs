@@ -20,7 +20,7 @@ use crate::{
     },
     diff::{Sides, compose, diff},
     http::{Answer, HttpError, Processed, Repeat},
-    inventory::{Edit, Record},
+    inventory::{Edit, Record, State},
     live::{Remote, item_vars},
     plan::{Operation, Outcome, Route, Step, apply_route},
     value::{Fields, get_path, set_path, text},
@@ -54,7 +54,8 @@ impl Shared<'_> {
                     queue.push(items);
                 }
                 Err(error) => {
-                    let trouble = Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() };
+                    let trouble =
+                        Trouble { unknown: error.processed() == Processed::Maybe, message: error.to_string() };
                     out.extend(items.into_iter().map(|(index, _)| (index, Err(trouble.clone()))));
                 }
             }
@@ -118,7 +119,8 @@ impl Shared<'_> {
         let vars = item_vars(&step.kind, name, None, Some(&step.desired));
         let found = remote.get(&step.kind, &vars, &[]).await.map_err(|error| unknown(error.to_string()))?;
         let Some((row, _)) = found else { return Err(unknown("it is not there".into())) };
-        let mut decoded = decode_row(&step.kind, &row, &self.context.seal).ok_or_else(|| unknown("it has no name".into()))?;
+        let mut decoded =
+            decode_row(&step.kind, &row, &self.context.seal).ok_or_else(|| unknown("it has no name".into()))?;
         for field in step.desired.keys() {
             decoded.fields.entry(field.clone()).or_insert(Value::Null);
         }
@@ -143,7 +145,8 @@ impl Shared<'_> {
         let Some((first, _)) = items.first() else { return };
         let connection = &self.plan.steps[*first].action.connection;
         let spec = &remote.api.spec.apply;
-        let says = |words: &[String], update: &Update| words.iter().any(|word| word.eq_ignore_ascii_case(&update.status));
+        let says =
+            |words: &[String], update: &Update| words.iter().any(|word| word.eq_ignore_ascii_case(&update.status));
         let mut edits = Vec::new();
         for ((kind, name), update) in told {
             let Some(rollout) = remote.api.kind(kind).and_then(|kind| kind.spec.rollout.as_ref()) else { continue };
@@ -156,11 +159,14 @@ impl Shared<'_> {
             if !changed && self.moved_row(&key).is_some() {
                 continue;
             }
-            self.put_moved(key, row);
-            if changed && !self.is_planned(connection, kind, name) {
+            if changed && !self.is_planned(&key) {
                 let version = Rollout::of(rollout, &update.resource).version;
-                edits.extend(self.mark_owned(connection, kind, name, version));
+                edits.extend(self.mark_owned(&key, version));
             }
+            self.put_moved(key, row);
+        }
+        if edits.is_empty() {
+            return;
         }
         if let Err(error) = self.context.inventory.commit(edits).await {
             tracing::warn!("what moved along could not be recorded: {error}");
@@ -255,7 +261,10 @@ impl Shared<'_> {
                 Err(trouble) => Err(trouble.message),
             };
             if let (Err(why), Some(result)) = (done, results[index].as_mut()) {
-                with_error(result, format!("the new one was made, and the old one, `{old}`, could not be deleted: {why}"));
+                with_error(
+                    result,
+                    format!("the new one was made, and the old one, `{old}`, could not be deleted: {why}"),
+                );
             }
         }
     }
@@ -269,10 +278,15 @@ impl Shared<'_> {
     }
 
     /// Deletes many resources by one call, whatever their kind.
-    pub(super) async fn delete_resources(&self, remote: &Remote, steps: &[usize]) -> Vec<(usize, Result<Done, Trouble>)> {
+    pub(super) async fn delete_resources(
+        &self,
+        remote: &Remote,
+        steps: &[usize],
+    ) -> Vec<(usize, Result<Done, Trouble>)> {
         let Some(call) = remote.api.spec.apply.delete.as_ref() else { return Vec::new() };
         let id = |step: &Step| step.action.id.clone().unwrap_or_default();
-        let resources = steps.iter().map(|index| &self.plan.steps[*index]).map(|step| named(&step.kind, &id(step))).collect();
+        let resources =
+            steps.iter().map(|index| &self.plan.steps[*index]).map(|step| named(&step.kind, &id(step))).collect();
         let route = Route { method: "POST".into(), path: call.path.clone() };
         let body = apply_body(&remote.api, resources);
         let answer = match self.send(remote, &route, Vec::new(), Some(body), Repeat::Always, &[]).await {
@@ -292,13 +306,16 @@ impl Shared<'_> {
         };
         let body = answer.json_if_any().ok().flatten().unwrap_or_default();
         let told = by_name(updates(&remote.api, &body));
-        let errors = dialect::error_text(&remote.api, &answer.body).map(|errors| format!("; {errors}")).unwrap_or_default();
+        let errors =
+            dialect::error_text(&remote.api, &answer.body).map(|errors| format!("; {errors}")).unwrap_or_default();
         let judge = |index: &usize| {
             let step = &self.plan.steps[*index];
             let result = match told.get(&(step.kind.name.clone(), id(step))) {
                 // What is not mentioned was not there.
                 None => Ok(Done::Gone),
-                Some(update) if call.done.iter().any(|word| word.eq_ignore_ascii_case(&update.status)) => Ok(Done::Gone),
+                Some(update) if call.done.iter().any(|word| word.eq_ignore_ascii_case(&update.status)) => {
+                    Ok(Done::Gone)
+                }
                 Some(update) => {
                     let reason = update.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
                     Err(Trouble::known(format!("the API answered `{}`{reason}{errors}", update.status)))
@@ -310,27 +327,35 @@ impl Shared<'_> {
     }
 
     /// Whether a step of this plan starts the rollout of an object.
-    fn is_planned(&self, connection: &str, kind: &str, name: &str) -> bool {
-        self.plan.steps.iter().filter(|step| step.kind.spec.rollout.is_some()).any(|step| {
-            let own = step.action.id.as_deref().map_or_else(|| client_id(step), |id| Some(id.to_owned()));
-            step.rollout.is_some()
-                && step.action.connection == connection
-                && step.kind.name == kind
-                && own.as_deref() == Some(name)
-        })
+    fn is_planned(&self, key: &(String, String, String)) -> bool {
+        self.rolled_out.contains(key)
     }
 
     /// Notes a version of an owned object that no step of this plan rolls out.
-    fn mark_owned(&self, connection: &str, kind: &str, name: &str, version: Option<String>) -> Option<Edit> {
+    fn mark_owned(&self, key: &(String, String, String), version: Option<String>) -> Option<Edit> {
         let state = self.context.inventory.state();
-        let (address, record) = state.objects.iter().find(|(address, record)| {
-            record.connection == connection && record.id == name && address.split('/').nth(1) == Some(kind)
-        })?;
-        let mut record = Record::clone(record);
+        let address = self.owned.get(key)?;
+        let mut record = Record::clone(state.objects.get(address)?);
         record.rollout = Some(crate::inventory::PendingRollout { before: None, version });
         Some(Edit::Put(address.clone(), Box::new(record)))
     }
 }
+
+/// Owned objects of kinds with rollouts: their addresses by connection, kind and id.
+pub(super) fn owned(state: &State, remotes: &HashMap<String, Remote>) -> HashMap<Key, String> {
+    let mut out = HashMap::new();
+    for (address, record) in &state.objects {
+        let Some(kind) = address.split('/').nth(1) else { continue };
+        let described = remotes.get(&record.connection).and_then(|remote| remote.api.kind(kind));
+        if described.is_some_and(|kind| kind.spec.rollout.is_some()) {
+            out.insert((record.connection.clone(), kind.to_owned(), record.id.clone()), address.clone());
+        }
+    }
+    out
+}
+
+/// Connection, kind and id of an object.
+pub(super) type Key = (String, String, String);
 
 /// The id that a step's object gets.
 pub(super) fn client_id(step: &Step) -> Option<String> {
@@ -353,7 +378,8 @@ fn name_of(kind: &Kind, resource: &Value) -> Option<String> {
 /// What is kept of a live resource besides its fields: members that are not described, and what is carried along.
 fn kept(remote: &Remote, kind: &Kind, raw: &Value) -> Fields {
     let mut out = Fields::new();
-    let described = |name: &str| kind.spec.fields.values().any(|field| field.wire_name().split('.').next() == Some(name));
+    let described =
+        |name: &str| kind.spec.fields.values().any(|field| field.wire_name().split('.').next() == Some(name));
     for (name, value) in raw.as_object().into_iter().flatten() {
         if kind.spec.ignored.contains_key(name) || matches!(name.as_str(), "kind" | "metadata") {
             continue;

@@ -6,7 +6,8 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use indexmap::IndexMap;
 
 use super::format::{
-    ApiSpec, ApplySpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec, Sensitivity, UpdateStyle, Verb,
+    ApiSpec, ApplySpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec,
+    Sensitivity, UpdateStyle, Verb,
 };
 
 /// The suffix that makes an API's name a group of manifests.
@@ -267,7 +268,8 @@ fn expand(field: &mut FieldSpec, shapes: &IndexMap<String, FieldSpec>, within: &
     if let Some((name, shape)) = field.shape.clone().and_then(|name| shapes.get(&name).map(|shape| (name, shape))) {
         let own = std::mem::take(field);
         if within.iter().filter(|known| **known == name).count() >= SHAPE_DEPTH {
-            *field = FieldSpec { ty: FieldType::Any, wire: own.wire, description: own.description, ..FieldSpec::default() };
+            *field =
+                FieldSpec { ty: FieldType::Any, wire: own.wire, description: own.description, ..FieldSpec::default() };
             return;
         }
         *field = shape.clone();

@@ -665,6 +665,9 @@ pub struct ListSpec {
     pub items: Option<String>,
     /// Paging, where it differs from the API's.
     pub paging: Option<Paging>,
+    /// Attributes that the answer has as lists beside one another in place of rows, each with the paths whose values
+    /// follow one another: `{key: [default, others], name: [names]}`.
+    pub columns: IndexMap<String, Vec<String>>,
 }
 
 /// One call.
@@ -707,6 +710,8 @@ pub struct UpdateSpec {
     pub style: UpdateStyle,
     /// Attribute (or `etag`) that is sent back so that a change in between is refused.
     pub lock: Option<String>,
+    /// Member of the body that names the object by its id, where the path does not.
+    pub id_in_body: Option<String>,
 }
 
 /// What the body of an update is.

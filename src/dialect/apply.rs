@@ -30,6 +30,10 @@ pub fn resource_body(api: &Api, kind: &Kind, attributes: Fields) -> Value {
     out.insert("apiVersion".into(), own.unwrap_or_else(|| json!(api.spec.apply.api_version)));
     out.insert("kind".into(), json!(kind.name));
     out.extend(attributes.into_iter().filter(|(name, _)| name != "apiVersion" && name != "kind"));
+    // A resource has both, whatever there is to say in them.
+    for part in ["metadata", "spec"] {
+        out.entry(part).or_insert_with(|| json!({}));
+    }
     Value::Object(out)
 }
 

@@ -34,7 +34,9 @@ pub fn create_body(api: &Api, kind: &Kind, attributes: Fields, embedded: &[Embed
 pub fn update_body(api: &Api, kind: &Kind, attributes: Fields) -> Value {
     match kind.dialect {
         DialectName::Jsonapi => json!({ "data": resource(kind, attributes, &[]) }),
-        DialectName::Rest | DialectName::Apply => wrap(api, kind.spec.update.envelope.as_deref(), Value::Object(attributes)),
+        DialectName::Rest | DialectName::Apply => {
+            wrap(api, kind.spec.update.envelope.as_deref(), Value::Object(attributes))
+        }
     }
 }
 

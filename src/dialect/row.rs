@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::{apply, codec::decode};
@@ -47,7 +48,11 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<
         DialectName::Rest => api.spec.envelope.many.as_deref(),
         DialectName::Apply => Some(resources.as_str()),
     });
-    let is_apply = kind.dialect == DialectName::Apply;
+    let is_apply = api.spec.dialect == DialectName::Apply;
+    let columns = &kind.spec.list.columns;
+    if !columns.is_empty() {
+        return beside(kind, columns, &body);
+    }
     let number = |paths: &[String]| {
         paths.iter().filter_map(|path| get_path(&body, path)).find_map(|value| text(value)?.parse::<u64>().ok())
     };
@@ -109,6 +114,29 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<
         }
     }
     Ok(Page { total, total_pages, rows, included, next, last: ended })
+}
+
+/// Rows from lists that stand beside one another. One that nothing tells from others is no object.
+fn beside(kind: &Kind, columns: &IndexMap<String, Vec<String>>, body: &Value) -> Result<Page, Mismatch> {
+    if !body.is_object() || !columns.values().flatten().any(|path| get_path(body, path).is_some()) {
+        return Err(mismatch(None, None, body, "lists beside one another"));
+    }
+    let mut rows: Vec<Fields> = Vec::new();
+    for (name, paths) in columns {
+        let values = paths.iter().filter_map(|path| get_path(body, path)).flat_map(|value| match value {
+            Value::Array(values) => values.clone(),
+            Value::Null => Vec::new(),
+            single => vec![single.clone()],
+        });
+        for (place, value) in values.enumerate() {
+            if rows.len() <= place {
+                rows.push(Fields::new());
+            }
+            rows[place].insert(name.clone(), value);
+        }
+    }
+    let rows = rows.into_iter().map(Value::Object).filter(|row| id_of(kind, row).is_some()).collect();
+    Ok(Page { rows, ..Page::default() })
 }
 
 /// Drops the attributes of a row that nobody asks for: all but those whose wire names, dashes read as underscores, are
@@ -325,7 +353,10 @@ fn field_condition_on_row(kind: &Kind, row: &Value, condition: &Condition) -> bo
     let Some(field) = kind.spec.fields.get(name) else { return true };
     let spelled = |words: &[Value]| -> Vec<Value> {
         let prefix = field.prefix.as_deref().unwrap_or_default();
-        words.iter().map(|word| text(word).map_or_else(|| word.clone(), |word| format!("{prefix}{word}").into())).collect()
+        words
+            .iter()
+            .map(|word| text(word).map_or_else(|| word.clone(), |word| format!("{prefix}{word}").into()))
+            .collect()
     };
     let (one_of, not_in) = if field.prefix.is_some() {
         (spelled(&condition.one_of), spelled(&condition.not_in))
@@ -387,7 +418,8 @@ pub fn errors_in_success(api: &Api, body: &[u8]) -> Option<String> {
     }
     let value: Value = serde_json::from_slice(body).ok()?;
     let errors = value.get("errors").and_then(Value::as_array).is_some_and(|errors| !errors.is_empty());
-    let listed = Some(api.spec.apply.answer.as_deref().unwrap_or("updates")).filter(|_| !api.spec.apply.path.is_empty());
+    let listed =
+        Some(api.spec.apply.answer.as_deref().unwrap_or("updates")).filter(|_| !api.spec.apply.path.is_empty());
     let data = ["data"].into_iter().chain(listed).any(|name| value.get(name).is_some_and(|data| !data.is_null()));
     if errors && !data { error_text(api, body) } else { None }
 }

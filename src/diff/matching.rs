@@ -33,9 +33,9 @@ pub fn match_items(spec: &FieldSpec, wanted: &[Value], there: &[Value]) -> Vec<O
         for (mine, live) in groups.into_values() {
             // One that names another than this live one by something stronger is not it.
             let may_be = |mine: usize, live: usize| {
-                earlier.iter().all(|names| {
-                    identity(names, &wanted[mine]).is_none() || identity(names, &there[live]).is_none()
-                })
+                earlier
+                    .iter()
+                    .all(|names| identity(names, &wanted[mine]).is_none() || identity(names, &there[live]).is_none())
             };
             for exact in [true, false] {
                 for index in &mine {

@@ -98,7 +98,5 @@ impl Observer<'_> {
 
 /// Whether definitions make anything in a field sensitive.
 fn is_defined(spec: &FieldSpec) -> bool {
-    spec.defined_by.is_some()
-        || spec.items.as_deref().is_some_and(is_defined)
-        || spec.fields.values().any(is_defined)
+    spec.defined_by.is_some() || spec.items.as_deref().is_some_and(is_defined) || spec.fields.values().any(is_defined)
 }

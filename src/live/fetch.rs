@@ -203,9 +203,11 @@ impl Observer<'_> {
             Err(error) => {
                 self.read.insert(collection, Err(()));
                 self.out.failed.push((connection.clone(), job.kind().to_owned()));
-                let declared = self.manifests.objects.iter().any(|object| {
-                    *object.connection == *connection && object.kind.name == job.kind()
-                });
+                let declared = self
+                    .manifests
+                    .objects
+                    .iter()
+                    .any(|object| *object.connection == *connection && object.kind.name == job.kind());
                 let remote = self.remotes.get(&*connection);
                 let absent = remote.is_some_and(|remote| {
                     error.status().is_some_and(|status| remote.api.spec.errors.absent.contains(&status))

@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 
 pub use self::{
     batch::{
-        Route, apply_route, bulk_of, bulk_route, create_route, delete_route, reads_before_update, replace_routes, update_route, var,
+        Route, apply_route, bulk_of, bulk_route, create_route, delete_route, reads_before_update, replace_routes,
+        update_route, var,
     },
     build::{Inputs, Mode, stored},
     lockout::{needs_caller, refusals as lockouts},

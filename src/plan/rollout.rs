@@ -77,7 +77,8 @@ impl Builder<'_> {
         let Some(follow) = policy(spec, &step.desired) else { return };
         let versioned = |field: &String| {
             let wire = step.specs().get(field).map(|field| field.wire_name()).unwrap_or_default();
-            let under = |under: &str| wire == under || wire.strip_prefix(under).is_some_and(|rest| rest.starts_with('.'));
+            let under =
+                |under: &str| wire == under || wire.strip_prefix(under).is_some_and(|rest| rest.starts_with('.'));
             // What says which form the resource has changes what it is.
             spec.under.as_deref().is_none_or(under) || wire == "apiVersion"
         };
@@ -122,8 +123,7 @@ impl Builder<'_> {
         let pair = Some((live, live.fields.clone()));
         let (desired, record) = (desired.clone(), record.cloned());
         let none = Differences::default();
-        let mut step =
-            self.step(index, object, ActionKind::Replace, Reason::Changed, &none, desired, pair, record);
+        let mut step = self.step(index, object, ActionKind::Replace, Reason::Changed, &none, desired, pair, record);
         step.operation = Operation::Leftover;
         step.action.notes.push(format!("`{old}`, which it took the place of, is deleted."));
         self.push(index, step);
@@ -152,7 +152,8 @@ impl Builder<'_> {
         let version = open.and_then(|open| open.version.clone()).unwrap_or_default();
         let Some(follow) = policy(spec, desired) else {
             if open.is_some() {
-                let message = format!("Version {version} of `{}` is not rolled out: its policy is `none`.", object.address);
+                let message =
+                    format!("Version {version} of `{}` is not rolled out: its policy is `none`.", object.address);
                 self.tell(object, "", Diagnostic::note("PL0522", message));
             }
             return false;
@@ -271,9 +272,9 @@ impl Builder<'_> {
 /// Whether a new version of an object of a kind gives one to those that use it.
 fn causes_any(builder: &Builder<'_>, kind: &Kind) -> bool {
     let api = builder.inputs.manifests.catalog.api(&kind.api);
-    api.into_iter().flat_map(|api| api.kinds.values()).any(|other| {
-        other.spec.rollout.as_ref().is_some_and(|rollout| rollout.caused_by.contains(&kind.name))
-    })
+    api.into_iter()
+        .flat_map(|api| api.kinds.values())
+        .any(|other| other.spec.rollout.as_ref().is_some_and(|rollout| rollout.caused_by.contains(&kind.name)))
 }
 
 /// The calls that a rollout takes: path of its start.

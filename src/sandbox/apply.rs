@@ -35,7 +35,8 @@ impl Simulation {
         if spec.path.is_empty() || request.method != "POST" {
             return None;
         }
-        let is = |path: &str| path.split('/').filter(|part| !part.is_empty()).eq(request.parts.iter().map(String::as_str));
+        let is =
+            |path: &str| path.split('/').filter(|part| !part.is_empty()).eq(request.parts.iter().map(String::as_str));
         if is(&spec.path) {
             return Some(self.apply(store, spec, request));
         }
@@ -125,7 +126,11 @@ impl Simulation {
     }
 
     /// Makes or changes one resource: the word for what became of it, and what moved along.
-    fn take(&self, store: &mut Store, resource: &Resource<'_>) -> Result<(&'static str, Vec<(String, String)>), Refusal> {
+    fn take(
+        &self,
+        store: &mut Store,
+        resource: &Resource<'_>,
+    ) -> Result<(&'static str, Vec<(String, String)>), Refusal> {
         let shape = resource.shape;
         let mut attributes = resource.body.as_object().cloned().unwrap_or_default();
         attributes.shift_remove("kind");
@@ -171,7 +176,8 @@ impl Simulation {
             let Some(row) = store.get(shape.name(), &name).cloned() else { continue };
             let before = store.savepoint();
             let mut desk = Desk::new(self, store);
-            let (status, reason) = match desk.delete(shape, std::slice::from_ref(&row.key)).and_then(|()| desk.finish()) {
+            let (status, reason) = match desk.delete(shape, std::slice::from_ref(&row.key)).and_then(|()| desk.finish())
+            {
                 Ok(()) => ("deleted", None),
                 Err(refusal) => {
                     store.rollback_to(before);

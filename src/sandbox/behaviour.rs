@@ -123,7 +123,12 @@ pub(super) trait Behaviour: Send + Sync {
     }
 
     /// Carries out a call that no description has; nothing where the request is another one.
-    fn own_call(&self, _sim: &Simulation, _store: &mut Store, _request: &Request<'_>) -> Option<Result<Answer, Refusal>> {
+    fn own_call(
+        &self,
+        _sim: &Simulation,
+        _store: &mut Store,
+        _request: &Request<'_>,
+    ) -> Option<Result<Answer, Refusal>> {
         None
     }
 

@@ -164,7 +164,13 @@ fn stages(row: &Row) -> Vec<Value> {
 
 impl Behaviour for Bindplane {
     fn before_write(&self, desk: &mut Desk<'_>, change: &mut Change<'_>) -> Result<(), Refusal> {
-        let Some(kind) = change.shape.kind.apply.as_ref().map(|_| change.shape.name().to_owned()) else { return Ok(()) };
+        if change.shape.name() == "SecretKey" && change.old.is_none() {
+            let number = desk.store.next_number("SecretKey");
+            change.row.attributes.insert("key".into(), ulid(number).into());
+        }
+        let Some(kind) = change.shape.kind.apply.as_ref().map(|_| change.shape.name().to_owned()) else {
+            return Ok(());
+        };
         let old = change.old.as_ref();
         if old.is_none() {
             let number = desk.store.next_number(&kind);
@@ -188,9 +194,7 @@ impl Behaviour for Bindplane {
                         let letter = kind.chars().next().unwrap_or('c').to_ascii_lowercase();
                         format!("{letter}-{}", bare(name))
                     });
-                    Value::from(named.unwrap_or_else(|| {
-                        ulid(desk.store.next_number(CONFIGURATION))
-                    }))
+                    Value::from(named.unwrap_or_else(|| ulid(desk.store.next_number(CONFIGURATION))))
                 });
                 component.insert("id".into(), id.clone());
                 let kept = known.iter().find(|(known, _)| *known == id).map(|(_, parameters)| parameters);

@@ -12,7 +12,10 @@ use super::{
     store::Store,
 };
 use crate::{
-    description::{format::{Encoding, Equality, FieldSpec, FieldType, Format, IdWire, RefSpec}, without_version},
+    description::{
+        format::{Encoding, Equality, FieldSpec, FieldType, Format, IdWire, RefSpec},
+        without_version,
+    },
     value::text,
 };
 

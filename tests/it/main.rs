@@ -8,6 +8,7 @@
 #![expect(clippy::match_same_arms, clippy::single_match_else, reason = "a table of cases reads row by row")]
 
 mod bad_input;
+mod bindplane;
 mod ci_flow;
 mod cli;
 mod codes;

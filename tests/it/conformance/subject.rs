@@ -77,9 +77,10 @@ impl Case {
         for variant in variants(&self.kind) {
             let free = |name: &&String| {
                 !variant.omit.contains(name)
-                    && self.kind
-                    .field(name)
-                    .is_some_and(|field| applies(field, &variant.fixed) && !is_forced(field, &variant.fixed))
+                    && self
+                        .kind
+                        .field(name)
+                        .is_some_and(|field| applies(field, &variant.fixed) && !is_forced(field, &variant.fixed))
             };
             let before = left.len();
             left.retain(|name| !free(name));

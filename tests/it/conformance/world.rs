@@ -272,7 +272,11 @@ impl<'s> World<'s> {
         let mut out = Fields::new();
         for (name, field) in &kind.spec.fields {
             let fixed = variant.fixed.contains_key(name);
-            if field.read_only || (field.not_sent && !fixed) || variant.omit.contains(name) || !applies(field, &variant.fixed) {
+            if field.read_only
+                || (field.not_sent && !fixed)
+                || variant.omit.contains(name)
+                || !applies(field, &variant.fixed)
+            {
                 continue;
             }
             let value = match variant.fixed.get(name) {
