@@ -294,8 +294,9 @@ impl Behaviour for Bindplane {
             return Ok(());
         }
         let Some(mut row) = desk.store.get(shape.name(), key).cloned() else { return Ok(()) };
-        let number = desk.store.next_number(shape.name());
-        set_path(&mut row.attributes, "metadata.id", ulid(number).into());
+        let by_id = shape.kind.spec.id.path.first().is_some_and(|path| path == "metadata.id");
+        let id = if by_id { row.id.clone() } else { ulid(desk.store.next_number(shape.name())) };
+        set_path(&mut row.attributes, "metadata.id", id.into());
         set_path(&mut row.attributes, "metadata.version", 1.into());
         if shape.name() == CONFIGURATION {
             draft(&mut row);

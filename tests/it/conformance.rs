@@ -70,6 +70,7 @@ const EXEMPTIONS: &[Exemption] = &[
     exempt("bindplane/Fleet", "name", Step::Drift, NAMED),
     exempt("bindplane/Processor", "name", Step::Drift, NAMED),
     exempt("bindplane/ProcessorType", "name", Step::Drift, NAMED),
+    exempt("bindplane/SecretKey", "name", Step::Drift, NAMED),
     exempt("bindplane/Source", "name", Step::Drift, NAMED),
     exempt("bindplane/SourceType", "name", Step::Drift, NAMED),
     exempt("itglue/Configuration", "contact", Step::Drift, UNSEEN),

@@ -2,6 +2,7 @@
 //! parameters, lists of endpoints and samples must say the same as the descriptions, both ways. Where they cannot, a
 //! table here names the line of the reference and the reason.
 
+mod bindplane;
 mod endpoints;
 mod examples;
 mod params;
