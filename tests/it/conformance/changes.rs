@@ -166,6 +166,7 @@ fn sent(stage: &Stage, leaf: &Leaf, other: &Value) -> Check {
         .iter()
         .filter(|(name, field)| field.moved_by.contains(&leaf.field) && stage.declared().contains_key(*name));
     wanted.extend(moved.map(|(_, field)| field.wire_name().to_owned()));
+    wanted.extend(kind.spec.update.id_in_body.clone());
     wanted.extend(kind.spec.update.lock.clone().filter(|lock| lock != "etag"));
     let names: Vec<&String> = attributes.keys().collect();
     let fits = match style {
