@@ -97,7 +97,7 @@ impl Shared<'_> {
             protect,
             depends_on,
             at: now(),
-            stamp: self.stamp(step, &id, stamp),
+            stamp: super::rollout::stamp(step, &id, stamp),
             rollout: self.mark(step),
             replaced: self.left_by(step),
         };
@@ -166,9 +166,8 @@ impl Shared<'_> {
                 address: step.address().to_owned(),
                 verb: match step.operation {
                     Operation::Create | Operation::Replace | Operation::Record => IntentVerb::Create,
-                    Operation::Leftover => IntentVerb::Delete,
                     Operation::Update | Operation::Rollout | Operation::Apply => IntentVerb::Update,
-                    Operation::Delete => IntentVerb::Delete,
+                    Operation::Delete | Operation::Leftover => IntentVerb::Delete,
                 },
                 connection: step.action.connection.clone(),
                 kind: step.kind.name.clone(),

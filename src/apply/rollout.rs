@@ -51,6 +51,20 @@ pub(super) fn key(step: &Step) -> Key {
     (step.action.connection.clone(), step.kind.name.clone(), id)
 }
 
+/// What tells a step's object from another of its id.
+pub(super) fn stamp(step: &Step, id: &str, told: Option<String>) -> Option<String> {
+    let live = step.live.as_ref().filter(|live| live.id == id && step.operation != Operation::Replace);
+    told.or_else(|| live.and_then(|live| live.stamp.clone()))
+}
+
+/// Whether the newest version is the one that a step means: others may have moved it on since the plan.
+fn is_own(step: &Step, now: &Rollout) -> bool {
+    let Some((_, record)) = &step.record else { return true };
+    let mark = record.rollout.as_ref().and_then(|mark| mark.version.as_ref());
+    let planned = step.action.changes.iter().any(|change| change.path == "/rollout" && change.after.is_some());
+    step.operation != Operation::Rollout || !planned || mark.is_none() || mark == now.version.as_ref()
+}
+
 impl Shared<'_> {
     /// What an answer said of an object with rollouts; null where it did not change.
     pub(super) fn moved_row(&self, key: &(String, String, String)) -> Option<Value> {
@@ -59,12 +73,6 @@ impl Shared<'_> {
 
     pub(super) fn put_moved(&self, key: (String, String, String), row: Value) {
         self.moved.lock().unwrap_or_else(PoisonError::into_inner).insert(key, row);
-    }
-
-    /// What tells a step's object from another of its id.
-    pub(super) fn stamp(&self, step: &Step, id: &str, told: Option<String>) -> Option<String> {
-        let live = step.live.as_ref().filter(|live| live.id == id && step.operation != Operation::Replace);
-        told.or_else(|| live.and_then(|live| live.stamp.clone()))
     }
 
     /// The version of a step's object that is not rolled out yet, to be recorded with it.
@@ -161,7 +169,7 @@ impl Shared<'_> {
         }
         let Some(now) = now else { return Err("its rollout was not started: it is gone".into()) };
         match now.phase {
-            Phase::Open | Phase::Unknown if self.is_own(step, &now) => {}
+            Phase::Open | Phase::Unknown if is_own(step, &now) => {}
             Phase::Started => {}
             Phase::Paused | Phase::Failed => {
                 self.clear(step).await?;
@@ -182,14 +190,6 @@ impl Shared<'_> {
             Some(result) => result,
             None => self.wait(remote, spec, step, follow, last).await,
         }
-    }
-
-    /// Whether the newest version is the one that a step means: others may have moved it on since the plan.
-    fn is_own(&self, step: &Step, now: &Rollout) -> bool {
-        let Some((_, record)) = &step.record else { return true };
-        let mark = record.rollout.as_ref().and_then(|mark| mark.version.as_ref());
-        let planned = step.action.changes.iter().any(|change| change.path == "/rollout" && change.after.is_some());
-        step.operation != Operation::Rollout || !planned || mark.is_none() || mark == now.version.as_ref()
     }
 
     /// Sends the start. One without an answer is looked for before it is sent again: a second one might push a gate.

@@ -132,7 +132,7 @@ mod tests {
             (
                 "Organization",
                 "Several APIs have a kind `Organization`.",
-                "Say which: `itglue.Organization`, `rest.Organization`.",
+                "Say which: `bindplane.Organization`, `itglue.Organization`, `rest.Organization`.",
             ),
         ] {
             let failure = named(text).unwrap_err();

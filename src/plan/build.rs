@@ -12,6 +12,7 @@ use super::{
     align::aligned,
     lockout,
     removed::{self, Removed},
+    rollout::unstored_in,
     sequence::pending,
     show::Shown,
     step::{Operation, Step, operation},
@@ -684,7 +685,7 @@ impl Builder<'_> {
             self.tell(object, "", why.clone());
             return;
         }
-        if let Some(path) = self.unstored(&step) {
+        if let Some(path) = unstored_in(&step) {
             let object = &self.inputs.manifests.objects[index];
             let why = ComposeError::Unstored(path.trim_start_matches('/').to_owned());
             let told = Diagnostic::error("PL0516", format!("`{}` cannot be written safely: {why}.", object.address));

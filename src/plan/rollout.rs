@@ -11,7 +11,10 @@ use super::{
     step::{Follow, Operation, Step},
 };
 use crate::{
-    description::{Kind, format::RolloutSpec},
+    description::{
+        Kind,
+        format::{FieldSpec, RolloutSpec},
+    },
     diagnostic::Diagnostic,
     dialect::{Phase, Rollout},
     diff::{ChangeOp, Differences, unstored},
@@ -56,17 +59,17 @@ fn change(rollout: Option<&Rollout>, to: Option<&String>) -> Change {
     }
 }
 
-impl Builder<'_> {
-    /// Where a declared value stands for one that is stored, and nothing is stored.
-    pub(super) fn unstored(&self, step: &Step) -> Option<String> {
-        let live = step.live.as_ref().filter(|_| step.operation != Operation::Replace).map(|live| &live.fields);
-        step.desired.iter().find_map(|(name, value)| {
-            let spec = step.specs().get(name)?;
-            let below = unstored(spec, value, live.and_then(|live| live.get(name)))?;
-            Some(format!("/{name}/{below}"))
-        })
-    }
+/// Where a declared value stands for one that is stored, and nothing is stored.
+pub(super) fn unstored_in(step: &Step) -> Option<String> {
+    let live = step.live.as_ref().filter(|_| step.operation != Operation::Replace).map(|live| &live.fields);
+    step.desired.iter().find_map(|(name, value)| {
+        let spec = step.specs().get(name)?;
+        let below = unstored(spec, value, live.and_then(|live| live.get(name)))?;
+        Some(format!("/{name}/{below}"))
+    })
+}
 
+impl Builder<'_> {
     /// Adds the rollout that follows a step's own change, and notes who else gets a new version by it.
     pub(super) fn follow(&mut self, index: usize, step: &mut Step) {
         let writes = matches!(step.operation, Operation::Create | Operation::Update | Operation::Replace);
@@ -76,7 +79,7 @@ impl Builder<'_> {
         let Some(spec) = step.kind.spec.rollout.as_ref().filter(|_| writes) else { return };
         let Some(follow) = policy(spec, &step.desired) else { return };
         let versioned = |field: &String| {
-            let wire = step.specs().get(field).map(|field| field.wire_name()).unwrap_or_default();
+            let wire = step.specs().get(field).map(FieldSpec::wire_name).unwrap_or_default();
             let under =
                 |under: &str| wire == under || wire.strip_prefix(under).is_some_and(|rest| rest.starts_with('.'));
             // What says which form the resource has changes what it is.

@@ -28,6 +28,9 @@ pub(super) struct Resource<'a> {
     pub(super) body: Value,
 }
 
+/// The word for what became of a resource, and kind and name of what moved along with it.
+type Taken = (&'static str, Vec<(String, String)>);
+
 impl Simulation {
     /// Carries out a call on whole resources; nothing where the request is another one.
     pub(super) fn applied(&self, store: &mut Store, request: &Request<'_>) -> Option<Result<Answer, Refusal>> {
@@ -46,19 +49,9 @@ impl Simulation {
         }
     }
 
-    fn resources_of(&self, spec: &ApplySpec, request: &Request<'_>) -> Result<Vec<Value>, Refusal> {
-        let body: Value = serde_json::from_slice(&request.body)
-            .map_err(|error| Refusal::new(400, format!("The body is not valid JSON: {error}.")))?;
-        let name = spec.request.as_deref().unwrap_or("resources");
-        match get_path(&body, name) {
-            Some(Value::Array(resources)) => Ok(resources.clone()),
-            _ => Err(Refusal::new(400, format!("`{name}` must be a list of resources."))),
-        }
-    }
-
     fn apply(&self, store: &mut Store, spec: &ApplySpec, request: &Request<'_>) -> Result<Answer, Refusal> {
         let mut resources = Vec::new();
-        for body in self.resources_of(spec, request)? {
+        for body in resources_of(spec, request)? {
             resources.push(self.parsed(spec, body)?);
         }
         self.behaviour.before_apply(store, &resources)?;
@@ -126,11 +119,7 @@ impl Simulation {
     }
 
     /// Makes or changes one resource: the word for what became of it, and what moved along.
-    fn take(
-        &self,
-        store: &mut Store,
-        resource: &Resource<'_>,
-    ) -> Result<(&'static str, Vec<(String, String)>), Refusal> {
+    fn take(&self, store: &mut Store, resource: &Resource<'_>) -> Result<Taken, Refusal> {
         let shape = resource.shape;
         let mut attributes = resource.body.as_object().cloned().unwrap_or_default();
         attributes.shift_remove("kind");
@@ -167,7 +156,7 @@ impl Simulation {
     fn delete_named(&self, store: &mut Store, spec: &ApplySpec, request: &Request<'_>) -> Result<Answer, Refusal> {
         let mut updates = Vec::new();
         let mut errors = Vec::new();
-        for body in self.resources_of(spec, request)? {
+        for body in resources_of(spec, request)? {
             let kind = body.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
             let shape = self.shape(&kind).filter(|shape| shape.kind.apply.is_some() && !shape.kind.spec.lookup);
             let Some(shape) = shape else { return Err(Refusal::new(400, format!("unknown kind `{kind}`"))) };
@@ -193,6 +182,17 @@ impl Simulation {
             updates.push(entry);
         }
         Ok(Answer::new(StatusCode::ACCEPTED, json!({ "errors": errors, "updates": updates })))
+    }
+}
+
+/// The resources of a body.
+fn resources_of(spec: &ApplySpec, request: &Request<'_>) -> Result<Vec<Value>, Refusal> {
+    let body: Value = serde_json::from_slice(&request.body)
+        .map_err(|error| Refusal::new(400, format!("The body is not valid JSON: {error}.")))?;
+    let name = spec.request.as_deref().unwrap_or("resources");
+    match get_path(&body, name) {
+        Some(Value::Array(resources)) => Ok(resources.clone()),
+        _ => Err(Refusal::new(400, format!("`{name}` must be a list of resources."))),
     }
 }
 
