@@ -160,8 +160,7 @@ impl Bed {
     async fn record(&self, address: &str) -> Option<Record> {
         let location = Location::parse(None, self.folder.path()).unwrap();
         let inventory = Inventory::open(&location, "default").await.unwrap();
-        let record = inventory.state().objects.get(address).map(|record| Record::clone(record));
-        record
+        inventory.state().objects.get(address).map(|record| Record::clone(record))
     }
 }
 

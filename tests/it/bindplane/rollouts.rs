@@ -145,7 +145,7 @@ async fn a_run_that_is_killed_before_the_start_loses_no_rollout() {
             is_last.then(|| {
                 project.answer(asked);
                 tell.send(()).unwrap();
-                Reply::Drip("{}".into(), std::time::Duration::from_secs(60))
+                Reply::Drip("{}".into(), std::time::Duration::from_mins(1))
             })
         });
         let planned = bed.plan().await;
