@@ -65,6 +65,24 @@ fn is_own(step: &Step, now: &Rollout) -> bool {
     step.operation != Operation::Rollout || !planned || mark.is_none() || mark == now.version.as_ref()
 }
 
+/// What follows for the rollout of a version whose state an answer does not tell; nothing where there is no new version.
+fn inferred(spec: &RolloutSpec, step: &Step, row: &Rollout) -> Option<Phase> {
+    if matches!(step.operation, Operation::Create | Operation::Replace) {
+        return Some(Phase::Open);
+    }
+    let Some(before) = step.live.as_ref().and_then(|live| live.raw.as_ref()).map(|raw| Rollout::of(spec, raw)) else {
+        return Some(Phase::Unknown);
+    };
+    match before.phase {
+        _ if before.version.is_none() => Some(Phase::Unknown),
+        _ if before.version != row.version => Some(Phase::Open),
+        // A draft is edited in place.
+        Phase::Open => Some(Phase::Open),
+        Phase::Unknown => Some(Phase::Unknown),
+        _ => None,
+    }
+}
+
 impl Shared<'_> {
     /// What an answer said of an object with rollouts; null where it did not change.
     pub(super) fn moved_row(&self, key: &(String, String, String)) -> Option<Value> {
@@ -86,10 +104,17 @@ impl Shared<'_> {
         };
         match row {
             Some(Value::Null) if step.operation != Operation::Rollout => None,
-            Some(row) if !row.is_null() => Some(PendingRollout {
-                before: known.and_then(|mark| mark.before),
-                version: Rollout::of(spec, &row).version,
-            }),
+            Some(row) if !row.is_null() => {
+                let now = Rollout::of(spec, &row);
+                let phase = match now.phase {
+                    Phase::Unknown => inferred(spec, step, &now),
+                    phase => Some(phase),
+                };
+                // Where it is not known, the step's own rollout looks.
+                let is_new = phase == Some(Phase::Open) || step.rollout.is_some();
+                let before = known.and_then(|mark| mark.before);
+                is_new.then_some(PendingRollout { before, version: now.version })
+            }
             _ => known.or_else(|| step.rollout.map(|_| PendingRollout::default())),
         }
     }
@@ -164,6 +189,12 @@ impl Shared<'_> {
             return self.clear(step).await;
         }
         let mut now = told.filter(|row| !row.is_null()).map(|row| Rollout::of(spec, &row));
+        if let Some(row) = now.as_mut().filter(|row| row.phase == Phase::Unknown && row.version.is_some()) {
+            match inferred(spec, step, row) {
+                Some(phase) => row.phase = phase,
+                None => return self.clear(step).await,
+            }
+        }
         if now.as_ref().is_none_or(|now| now.phase == Phase::Unknown) {
             now = self.look(remote, spec, step).await.map_err(|why| format!("its rollout was not started: {why}"))?;
         }
@@ -304,7 +335,15 @@ impl Shared<'_> {
         let answer = remote.successful(answer).map_err(|error| error.to_string())?;
         let body = answer.json().map_err(|error| error.to_string())?;
         let row = dialect::one(&remote.api, &step.kind, &body).map_err(|wrong| wrong.came)?;
-        Ok(Some(Rollout::of(spec, &row)))
+        let now = Rollout::of(spec, &row);
+        if now.phase != Phase::Unknown {
+            return Ok(Some(now));
+        }
+        // The answer may be the rollout itself.
+        let Some((above, _)) = spec.state.rsplit_once('.') else { return Ok(Some(now)) };
+        let mut wrapped = crate::value::Fields::new();
+        crate::value::set_path(&mut wrapped, above, row);
+        Ok(Some(Rollout::of(spec, &Value::Object(wrapped))))
     }
 
     /// Notes that nothing of a step's object is left to be started.

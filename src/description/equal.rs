@@ -31,7 +31,7 @@ pub fn equal(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
             }
             _ => false,
         },
-        FieldType::Any => same_json(a, b),
+        FieldType::Any => same_json(a, b) || (spec.equal.contains(&Equality::Scalars) && same_scalar(a, b)),
         FieldType::File => same_file(a, b),
         FieldType::Datetime => same_instant(a, b),
         FieldType::Ref => as_reference(a).is_some() && as_reference(a) == as_reference(b),
@@ -59,6 +59,10 @@ fn flag(value: &Value) -> Option<bool> {
 fn same_number(a: &Value, b: &Value) -> bool {
     let number = |value: &Value| text(value).and_then(|words| words.trim().parse::<f64>().ok());
     matches!((number(a), number(b)), (Some(x), Some(y)) if x == y)
+}
+
+fn same_scalar(a: &Value, b: &Value) -> bool {
+    same_number(a, b) || matches!((text(a), text(b)), (Some(x), Some(y)) if x == y)
 }
 
 /// JSON equality that takes `1` and `1.0` for the same number.
@@ -132,6 +136,7 @@ pub fn plain(spec: &FieldSpec, words: &str) -> String {
                 if hex.len() == 12 { hex } else { out }
             }
             Equality::Ip => out.parse::<std::net::IpAddr>().map_or(out, |address| address.to_string()),
+            Equality::Scalars => out,
             Equality::Html => out.split_whitespace().collect::<Vec<_>>().join(" ").replace("> <", "><"),
         };
     }

@@ -1001,6 +1001,8 @@ pub enum Equality {
     Blanks,
     /// HTML whitespace between and around tags.
     Html,
+    /// Numbers and booleans, and texts that say the same: `5` and `"5"`, `true` and `"true"`.
+    Scalars,
 }
 
 /// What a reference refers to.

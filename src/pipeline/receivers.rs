@@ -35,9 +35,9 @@ pub(super) async fn count(connected: &Connected, plan: &mut Plan) {
         let note = match rows.get(&(step.action.connection.clone(), receivers.kind.clone())) {
             Some(Ok(rows)) => {
                 let count = rows.iter().filter(|row| reaches(step, &receivers, row)).count();
-                format!("{count} {} get it.", receivers.called)
+                format!("It reaches {count} {}.", receivers.called)
             }
-            Some(Err(why)) => format!("How many {} get it is not known: {why}.", receivers.called),
+            Some(Err(why)) => format!("How many {} it reaches is not known: {why}.", receivers.called),
             None => continue,
         };
         step.action.notes.push(note);

@@ -151,7 +151,10 @@ impl Builder<'_> {
         let caused = self.causes(index, spec);
         let mark = record.and_then(|(_, record)| record.rollout.as_ref());
         let open = now.as_ref().filter(|now| now.phase == Phase::Open);
-        let ours = open.filter(|open| mark.is_some_and(|mark| mark.version.is_none() || mark.version == open.version));
+        let is_ours = |open: &&Rollout| mark.is_some_and(|mark| mark.version.is_none() || mark.version == open.version);
+        // Where the list does not say, the object is looked at before anything is started.
+        let unsaid = now.as_ref().filter(|now| now.phase == Phase::Unknown && mark.is_some());
+        let ours = open.filter(is_ours).or(unsaid);
         let version = open.and_then(|open| open.version.clone()).unwrap_or_default();
         let Some(follow) = policy(spec, desired) else {
             if open.is_some() {
@@ -197,7 +200,8 @@ impl Builder<'_> {
         let (Some(spec), Some(live)) = (&step.kind.spec.rollout, &step.live) else { return };
         let now = standing(spec, live);
         let caused = self.causes(index, spec);
-        let open = now.as_ref().filter(|now| begun && now.phase == Phase::Open);
+        let startable = |now: &&Rollout| matches!(now.phase, Phase::Open | Phase::Unknown);
+        let open = now.as_ref().filter(startable).filter(|_| begun);
         let Some(follow) = policy(spec, &step.desired).filter(|_| open.is_some() || !caused.is_empty()) else { return };
         let to = open.filter(|_| caused.is_empty()).and_then(|open| open.version.as_ref());
         step.action.changes.push(change(now.as_ref(), to));

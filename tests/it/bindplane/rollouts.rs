@@ -73,7 +73,7 @@ async fn a_change_of_a_component_is_rolled_out_by_an_action_of_the_configuration
         (action.reason, action.depends_on.as_slice()),
         (Reason::Rollout, &["bindplane/Source/s".to_owned()][..])
     );
-    assert!(action.notes.contains(&"2 agents get it.".to_owned()), "{:?}", action.notes);
+    assert!(action.notes.contains(&"It reaches 2 agents.".to_owned()), "{:?}", action.notes);
     drop(planned);
     assert_eq!(bed.converge().await, ["POST /v1/apply", START]);
     assert!(bed.record("bindplane/Configuration/c").await.unwrap().rollout.is_none());
@@ -270,4 +270,30 @@ async fn what_did_not_change_is_not_started() {
     let applied = bed.apply_uncounted().await;
     assert!(!applied.failed);
     assert_eq!(bed.server.count(START), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_say_nothing_of_rollouts_are_enough() {
+    // Neither the list nor the answer to the apply has a status.
+    let bed = rolled_out("").await;
+    bed.spoil(|asked, project| {
+        let writes = asked.is("POST /v1/apply");
+        if !writes && !asked.is("GET /v1/configurations") {
+            return None;
+        }
+        let Reply::Answer(code, _, body) = project.answer(asked) else { return None };
+        let mut body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let list = if writes { &mut body["updates"] } else { &mut body["configurations"] };
+        for row in list.as_array_mut().unwrap() {
+            let row = if writes { &mut row["resource"] } else { row };
+            row.as_object_mut().unwrap().remove("status");
+        }
+        Some(Reply::json(code, &body))
+    });
+    with_other_source(&bed);
+    assert_eq!(bed.converge().await, ["POST /v1/apply", START]);
+    bed.declare("Configuration", "c", "{sources: [{name: s}], measurementInterval: 1m}");
+    assert_eq!(bed.converge().await, ["POST /v1/apply", START]);
+    bed.declare("Configuration", "c", "{sources: [{name: s}], measurementInterval: 1m, labels: {a: b}}");
+    assert_eq!(bed.converge().await, ["POST /v1/apply"]);
 }

@@ -208,6 +208,28 @@ async fn a_plain_value_is_as_secret_as_its_type_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn values_that_are_spelled_otherwise_are_no_drift() {
+    let bed = Bed::start().await;
+    bed.declare(
+        "Source",
+        "s",
+        "{type: host, parameters: [{name: a, value: 5}, {name: b, value: true}, {name: c, value: [1]}]}",
+    );
+    bed.converge().await;
+    bed.project(|project| {
+        let parameters = project.get_mut("Source", "s")["spec"]["parameters"].as_array_mut().unwrap();
+        parameters[0]["value"] = "5.0".into();
+        parameters[1]["value"] = "true".into();
+        parameters.reverse();
+        project.get_mut("Source", "s")["spec"]["processors"] = json!([]);
+        project.get_mut("Source", "s")["spec"]["disabled"] = false.into();
+    });
+    assert_eq!(bed.planned().await, Vec::<String>::new());
+    bed.project(|project| project.get_mut("Source", "s")["spec"]["parameters"][2]["value"] = 6.into());
+    assert_eq!(bed.planned().await, ["update bindplane/Source/s (drift) /parameters/a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_placeholder_is_never_stored_as_a_secret() {
     let bed = Bed::start().await;
     bed.declare("Destination", "d", "{type: splunkhec, parameters: [{name: token, value: (sensitive)}]}");
