@@ -73,6 +73,7 @@ fn world(count: usize) -> World {
             id: id.clone(),
             fields: fields.clone(),
             raw: None,
+            stamp: None,
             parent: None,
             synced: false,
             never_delete: false,

@@ -348,11 +348,11 @@ impl Shared<'_> {
         if step.kind.spec.id.client.is_some()
             && let Some(id) = crate::plan::var("id", step, &|_| None)
         {
-            return Ok(Done::Present(Box::new(Decoded { id, fields: Fields::new() })));
+            return Ok(Done::Present(Box::new(Decoded::bare(id))));
         }
         if let Some(id) = answer.header("location").and_then(|location| dialect::located(&step.kind, location)) {
             let id = step.kind.full_id(self.parent_id(step).as_deref(), &id);
-            return Ok(Done::Present(Box::new(Decoded { id, fields: Fields::new() })));
+            return Ok(Done::Present(Box::new(Decoded::bare(id))));
         }
         self.found_one(index).await?.ok_or_else(|| not_shown(answer))
     }
@@ -381,6 +381,9 @@ impl Shared<'_> {
 
     pub(super) async fn replace(&self, remote: &Remote, steps: &[usize]) -> Vec<(usize, Result<Done, Trouble>)> {
         let mut out = Vec::new();
+        if steps.iter().any(|index| self.plan.steps[*index].kind.apply.is_some()) {
+            return self.replace_resources(remote, steps).await;
+        }
         for index in steps {
             let step = &self.plan.steps[*index];
             if let Err(trouble) = self.join(remote, step).await {

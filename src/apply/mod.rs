@@ -6,9 +6,11 @@
 mod create;
 mod delete;
 mod encode;
+mod existing;
 mod find;
 mod join;
 mod record;
+mod rollout;
 mod run;
 mod update;
 mod upsert;
@@ -51,6 +53,8 @@ pub struct Context<'a> {
     pub stop: &'a AtomicBool,
     /// Told of each action when it starts (no outcome) and ends.
     pub tell: &'a (dyn Fn(&str, Option<Outcome>) + Sync),
+    /// Told of each rollout that is waited for: address, and how far it is in words.
+    pub rolling: &'a (dyn Fn(&str, &str) + Sync),
 }
 
 /// What came of a plan.
@@ -132,6 +136,14 @@ struct Shared<'a> {
     joins: join::Joins,
     /// Steps of entries, by the parent's id or address.
     entries_of: HashMap<String, Vec<usize>>,
+    /// What answers said of objects with rollouts, by connection, kind and id: moved along with what they use.
+    moved: Mutex<HashMap<(String, String, String), Value>>,
+    /// Objects whose rollouts this plan starts.
+    rolled_out: std::collections::HashSet<upsert::Key>,
+    /// Owned objects of kinds with rollouts, by what they are.
+    owned: HashMap<upsert::Key, String>,
+    /// Objects that a replacement left, to be deleted once nothing uses them: step and id.
+    leftovers: Mutex<Vec<(usize, String)>>,
     run: String,
 }
 

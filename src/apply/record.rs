@@ -23,14 +23,15 @@ impl Shared<'_> {
                 ActionKind::Forget => self.drop_with_entries(step.address(), &mut edits),
                 _ => {
                     if let Some(live) = &step.live {
-                        let decoded = Decoded { id: live.id.clone(), fields: live.fields.clone() };
+                        let decoded =
+                            Decoded { id: live.id.clone(), fields: live.fields.clone(), stamp: live.stamp.clone() };
                         self.settle(step, &Done::Present(Box::new(decoded)), &mut edits);
                     }
                 }
             }
             edits.extend(self.old_intents.get(step.address()).into_iter().flatten().cloned().map(Edit::End));
             let fields = step.live.as_ref().map(|live| live.fields.clone()).unwrap_or_default();
-            let there = Done::Present(Box::new(Decoded { id: id.clone().unwrap_or_default(), fields }));
+            let there = Done::Present(Box::new(Decoded { fields, ..Decoded::bare(id.clone().unwrap_or_default()) }));
             let ended = match step.action.action {
                 ActionKind::Forget => StepResult { outcome: Outcome::Done, error: None, id },
                 _ => Self::ended(step, &there, id),
@@ -55,7 +56,7 @@ impl Shared<'_> {
 
     /// Records what a step's object is now, and gives its id.
     pub(super) fn settle(&self, step: &Step, done: &Done, edits: &mut Vec<Edit>) -> Option<String> {
-        let (id, fields) = match done {
+        let (id, fields, stamp) = match done {
             Done::Gone => {
                 self.drop_with_entries(step.address(), edits);
                 if step.kind.spec.deferred_delete {
@@ -71,8 +72,8 @@ impl Shared<'_> {
                 }
                 return step.action.id.clone();
             }
-            Done::Accepted => (step.action.id.clone()?, Fields::new()),
-            Done::Present(decoded) => (decoded.id.clone(), decoded.fields.clone()),
+            Done::Accepted => (step.action.id.clone()?, Fields::new(), None),
+            Done::Present(decoded) => (decoded.id.clone(), decoded.fields.clone(), decoded.stamp.clone()),
         };
         self.made.put(step.address(), &id, fields.clone());
         if step.archive {
@@ -102,6 +103,9 @@ impl Shared<'_> {
             protect,
             depends_on,
             at: now(),
+            stamp: super::rollout::stamp(step, &id, stamp),
+            rollout: self.mark(step),
+            replaced: self.left_by(step),
         };
         if let Some((from, _)) = &step.record
             && from != step.address()
@@ -168,8 +172,8 @@ impl Shared<'_> {
                 address: step.address().to_owned(),
                 verb: match step.operation {
                     Operation::Create | Operation::Replace | Operation::Record => IntentVerb::Create,
-                    Operation::Update => IntentVerb::Update,
-                    Operation::Delete => IntentVerb::Delete,
+                    Operation::Update | Operation::Rollout | Operation::Apply => IntentVerb::Update,
+                    Operation::Delete | Operation::Leftover => IntentVerb::Delete,
                 },
                 connection: step.action.connection.clone(),
                 kind: step.kind.name.clone(),

@@ -43,6 +43,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         first_edits.push(Edit::Put(address.clone(), Box::new(record.clone())));
     }
     first_edits.extend(plan.unbury.iter().cloned().map(Edit::Unbury));
+    first_edits.extend(super::rollout::marks(plan));
     let mut embedded_in: HashMap<String, Vec<usize>> = HashMap::new();
     let mut entries_of: HashMap<String, Vec<usize>> = HashMap::new();
     for (index, step) in plan.steps.iter().enumerate() {
@@ -66,6 +67,10 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         made: Made::default(),
         diagnostics: std::sync::Mutex::default(),
         old_intents,
+        moved: std::sync::Mutex::default(),
+        rolled_out: plan.steps.iter().filter(|step| step.rollout.is_some()).map(super::rollout::key).collect(),
+        owned: super::upsert::owned(&context.inventory.state(), context.remotes),
+        leftovers: std::sync::Mutex::default(),
         run: format!("{:x}{:08x}", jiff::Timestamp::now().as_microsecond(), fastrand::u32(..)),
     };
     let mut report = Report::default();
@@ -76,7 +81,9 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         report.results = plan.steps.iter().map(|_| write::failed(&why)).collect();
         return report;
     }
-    let results = run(&shared).await;
+    let mut results = run(&shared).await;
+    shared.delete_leftovers(&mut results).await;
+    shared.unmark_unmoved(&results).await;
     report.interrupted = shared.stopped();
     report.results = results
         .into_iter()

@@ -44,6 +44,9 @@ impl Shared<'_> {
             return steps.iter().chain(&along).map(|index| (*index, failed(&why))).collect();
         }
         let results = match batch.operation {
+            Operation::Apply => self.upsert(&remote, steps).await,
+            Operation::Rollout => self.rollouts_begun(steps),
+            Operation::Leftover => self.leftovers_found(steps),
             Operation::Create => self.create(&remote, batch.bulk, steps).await,
             Operation::Update => self.update(&remote, batch.bulk, steps).await,
             Operation::Delete => self.delete(&remote, batch.bulk, steps).await,
@@ -77,6 +80,7 @@ impl Shared<'_> {
                 Err(Trouble { message, unknown, .. }) => {
                     // What became of it is not known: the intent stays, and the next run looks.
                     if !unknown {
+                        edits.extend(self.unmark(index));
                         edits.push(Edit::End(self.intent_id(index)));
                         edits.extend(self.children_of(index, &along).map(|child| Edit::End(self.intent_id(child))));
                     }
@@ -98,6 +102,7 @@ impl Shared<'_> {
             return out;
         }
         out.extend(self.learn(&remote, embedded, &along).await);
+        self.roll_out(&remote, &mut out).await;
         out
     }
 

@@ -132,7 +132,7 @@ mod tests {
             (
                 "Organization",
                 "Several APIs have a kind `Organization`.",
-                "Say which: `itglue.Organization`, `balena.Organization`, `rest.Organization`, `cycloid.Organization`.",
+                "Say which: `bindplane.Organization`, `itglue.Organization`, `balena.Organization`, `rest.Organization`, `cycloid.Organization`.",
             ),
         ] {
             let failure = named(text).unwrap_err();

@@ -11,7 +11,7 @@ mod schema;
 mod words;
 
 pub use compiled::{Api, Catalog, Fault, Kind, contained_by};
-pub use equal::{equal, plain};
+pub use equal::{equal, plain, without_version};
 pub use explain::{Explained, Explanation, NoField, explain, explain_core};
 pub use reference::reference_page;
 pub use schema::{core_schema, format_schema, kind_schema};

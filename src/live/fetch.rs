@@ -13,11 +13,14 @@ use super::{
     observe::{Collection, Need, Observer, item_vars},
     query::chunks,
     reads::{children_of, key_of, one_of},
-    remote::{ListQuery, Listing, can_list},
+    remote::{ListQuery, Listing, Remote, can_list},
     rows::index_included,
 };
 use crate::{
-    description::{Kind, format::DialectName},
+    description::{
+        Kind,
+        format::{DialectName, FieldSpec},
+    },
     diagnostic::{Diagnostic, Severity},
     http::HttpError,
     value::{Target, as_reference},
@@ -311,23 +314,34 @@ impl Observer<'_> {
 
     /// Notes that a read failed, for all that wait for it, and tells of it once.
     fn take_failure(&mut self, job: &Job, error: HttpError) {
+        let connection = job.connection();
         self.read.insert(job.collection(), Err(()));
         if let Job::Keys { kind, keys, .. } = job {
-            let failed = keys.iter().map(|key| (key_of(job.connection(), &kind.name, key), Err(())));
+            let failed = keys.iter().map(|key| (key_of(connection, &kind.name, key), Err(())));
             self.read.extend(failed);
         }
-        self.out.failed.push((job.connection().clone(), job.kind().to_owned()));
-        let remote = self.remotes.get(&**job.connection());
-        let offered = !error
-            .status()
-            .is_some_and(|status| remote.is_some_and(|remote| remote.api.spec.errors.absent.contains(&status)));
+        self.out.failed.push((connection.clone(), job.kind().to_owned()));
+        let remote = self.remotes.get(&**connection);
+        let absent = remote
+            .is_some_and(|remote| error.status().is_some_and(|status| remote.api.spec.errors.absent.contains(&status)));
         let mut diagnostic: Diagnostic = error.into();
-        if self.options.survey && !offered {
+        let mut lenient = false;
+        if let (Job::Kind { kind, .. }, true) = (job, absent) {
+            self.unlisted.insert((connection.clone(), kind.name.clone()));
+            diagnostic = diagnostic.hint(format!(
+                "This server offers no {} objects: it may be too old for them, or of another edition.",
+                job.kind()
+            ));
+            lenient =
+                remote.is_some_and(|remote| is_lenient(remote, job.kind())) && !self.needs(connection, job.kind());
+        }
+        if lenient || self.options.survey && absent {
             diagnostic.severity = Severity::Warning;
         }
-        diagnostic = diagnostic.hint(if self.options.survey {
-            let why = if offered { "" } else { "The server does not offer them: " };
-            format!("{why}Objects of kind {} are left out, or named by their ids.", job.kind())
+        diagnostic = diagnostic.hint(if lenient {
+            "Names of such objects are taken as they are written.".to_owned()
+        } else if self.options.survey {
+            format!("Objects of kind {} are left out, or named by their ids.", job.kind())
         } else {
             format!(
                 "Nothing that depends on {} objects of this connection is planned: a read that failed is not taken for absence.",
@@ -337,6 +351,18 @@ impl Observer<'_> {
         if !self.out.diagnostics.contains(&diagnostic) {
             self.out.diagnostics.push(diagnostic);
         }
+    }
+
+    /// Whether objects of a kind are declared or owned.
+    fn needs(&self, connection: &Arc<str>, kind: &str) -> bool {
+        let declared =
+            self.manifests.objects.iter().any(|object| *object.connection == **connection && object.kind.name == kind);
+        declared
+            || self
+                .state
+                .objects
+                .iter()
+                .any(|(address, record)| *record.connection == **connection && address.split('/').nth(1) == Some(kind))
     }
 
     pub(super) fn take(&mut self, job: &Job, answers: Result<Answers, HttpError>) {
@@ -421,6 +447,16 @@ impl Observer<'_> {
 /// The attributes that are kept for one kind or the other; all of them where one keeps all.
 fn both(one: Option<Arc<HashSet<String>>>, other: Option<Arc<HashSet<String>>>) -> Option<Arc<HashSet<String>>> {
     Some(Arc::new(one?.union(&*other?).cloned().collect()))
+}
+
+/// Whether objects of a kind are only named, and may be so without being listed.
+fn is_lenient(remote: &Remote, kind: &str) -> bool {
+    fn names(field: &FieldSpec, kind: &str) -> bool {
+        field.reference.as_ref().is_some_and(|target| target.lenient && target.kind.as_deref() == Some(kind))
+            || field.items.as_deref().is_some_and(|items| names(items, kind))
+            || field.fields.values().any(|member| names(member, kind))
+    }
+    remote.api.kinds.values().flat_map(|other| other.spec.fields.values()).any(|field| names(field, kind))
 }
 
 /// How a kind is listed.

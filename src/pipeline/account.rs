@@ -119,6 +119,7 @@ pub(super) fn record(
         protect: object.annotations.protect,
         depends_on: Vec::new(),
         at: crate::apply::now(),
+        ..Record::default()
     })
 }
 

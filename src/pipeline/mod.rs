@@ -9,7 +9,9 @@ mod frozen;
 mod health;
 mod hidden;
 mod load;
+mod needs;
 mod rebuild;
+mod receivers;
 mod select;
 mod unmanaged;
 mod views;
@@ -212,7 +214,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         }
     }
     options.progress.event(&ProgressEvent::Planning);
-    let none_barred = HashMap::new();
+    let too_new = needs::lacking(&connected, &manifests, &mut diagnostics).await;
     let inputs = Inputs {
         manifests: &manifests,
         sources: &snapshot.sources,
@@ -226,14 +228,16 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         roots: &snapshot.roots,
         empty_source: manifests.objects.is_empty() && manifests.broken.is_empty(),
         hashes_kept,
-        barred: &none_barred,
+        barred: &too_new,
         seal: &seal,
     };
     let mut plan = plan::plan(&inputs);
     let mut barred = hidden::losses(&connected, &plan, &mut diagnostics).await;
     barred.extend(frozen::changes(&connected, &plan, &mut diagnostics).await);
     barred.extend(owned_elsewhere(&plan, &connected, &inventory).await?);
-    if !barred.is_empty() {
+    let more = !barred.is_empty();
+    barred.extend(too_new.iter().map(|(index, told)| (*index, told.clone())));
+    if more {
         plan = plan::plan(&Inputs { barred: &barred, ..inputs });
     }
     let inputs = Inputs { barred: &barred, ..inputs };
@@ -247,6 +251,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         key.is_some_and(|key| key.ends_with(end))
     };
     plan.diagnostics.extend(plan::lockouts(&inputs, &plan.steps, &callers, &ends));
+    receivers::count(&connected, &mut plan).await;
     let mut all = snapshot.diagnostics.clone();
     all.extend(manifests.diagnostics.iter().cloned());
     all.append(&mut diagnostics);
@@ -440,6 +445,8 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
     let seal = move |text: &str| seal_vault.seal(text);
     let kinds: HashMap<String, plan::ActionKind> =
         planned.plan.steps.iter().map(|step| (step.action.address.clone(), step.action.action)).collect();
+    let told = options.progress.clone();
+    let rolling = move |address: &str, how_far: &str| told.event(&ProgressEvent::RollingOut { address, how_far });
     let progress = options.progress.clone();
     progress.event(&ProgressEvent::Applying { actions: planned.plan.steps.len() });
     let tell = move |address: &str, outcome: Option<Outcome>| {
@@ -458,6 +465,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             read: &load::read_file,
             stop: &options.stop,
             tell: &tell,
+            rolling: &rolling,
         };
         let work = Box::pin(apply::apply(&planned.plan, &policies, &context));
         let patience = std::pin::pin!(give_up(&planned.connected.remotes, &options.stop));

@@ -1,5 +1,6 @@
 //! Changes → ordered actions, limits, cost. Pure: it touches no network and is tested by values alone.
 
+mod align;
 mod batch;
 mod build;
 mod effects;
@@ -7,6 +8,7 @@ mod judge;
 mod lockout;
 mod model;
 mod removed;
+mod rollout;
 mod sequence;
 mod show;
 mod step;
@@ -18,15 +20,16 @@ use serde_json::{Value, json};
 
 pub use self::{
     batch::{
-        Route, bulk_of, bulk_route, create_route, delete_route, follows, reads_before_update, replace_routes,
-        update_route, var,
+        Route, apply_route, bulk_of, bulk_route, create_route, delete_route, follows, reads_before_update,
+        replace_routes, update_route, var,
     },
     build::{Inputs, Mode, stored},
     lockout::{needs_caller, refusals as lockouts},
     model::*,
     removed::{MAX_DELETES, MAX_SHARE},
+    rollout::start_path,
     show::Shown,
-    step::{Batch, Operation, Step},
+    step::{Batch, Follow, Operation, Step},
 };
 use crate::{
     diagnostic::Diagnostic,

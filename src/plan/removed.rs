@@ -16,7 +16,7 @@ use crate::{
     description::{Kind, contained_by, format::Verb},
     diagnostic::Diagnostic,
     inventory::Record,
-    live::{LiveObject, record_sources},
+    live::{LiveObject, is_another, record_sources},
     manifest::{DeletionPolicy, Manifests, MaxDeletes, Reconcile},
     value::{Fields, Target, as_reference},
 };
@@ -215,6 +215,7 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
             after: Vec::new(),
             level: 0,
             ours: false,
+            rollout: None,
         });
     }
     order(inputs, step_of, &made, to);
@@ -353,6 +354,9 @@ fn fate(inputs: &Inputs<'_>, address: &Address, record: &Record, kind: &Kind, li
             Diagnostic::refusal("PL0601", format!("`{address}` is no longer declared, and is protected."))
                 .hint("Declare it again without `plumb.dev/protect`, apply that, and then take it away; or `plumb forget` it."),
         );
+    }
+    if live.is_some_and(|live| is_another(live, record)) {
+        return Fate::Forget("it was deleted, and somebody made another under its name".to_owned());
     }
     if live.is_some_and(|live| live.never_delete) {
         return Fate::Refuse(Diagnostic::refusal(

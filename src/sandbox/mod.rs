@@ -4,8 +4,10 @@
 //! of its own. Each API is served below its name: `http://127.0.0.1:PORT/itglue`. Below `/_sandbox` are control calls.
 
 mod answer;
+mod apply;
 mod balena;
 mod behaviour;
+mod bindplane;
 mod body;
 mod call;
 mod connection;

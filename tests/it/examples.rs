@@ -163,6 +163,50 @@ async fn cycloid_shows_every_kind_and_is_kept_true() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bindplane_shows_every_kind_and_is_kept_true() {
+    let variables = ["BINDPLANE_API_KEY", "ORDERS_DB_PASSWORD", "SPLUNK_TOKEN", "TILL_PIN"];
+    let example =
+        Example::start(&["examples/bindplane"], "bindplane", "bindplane", &variables, SandboxOptions::default()).await;
+    let applied = example.converge();
+    let shown: BTreeSet<&str> = applied.actions.iter().map(|action| action.kind.as_str()).collect();
+    let api = plumb::apis::builtin().api("bindplane").unwrap();
+    for kind in api.kinds.values().filter(|kind| kind.is_declarable()) {
+        assert!(shown.contains(kind.name.as_str()), "the example has no {}", kind.name);
+    }
+    let spec = |kind: &str, name: &str| example.attribute(kind, name, "spec");
+    assert_eq!(spec("Destination", "splunk")["parameters"][1]["value"], example.secret("SPLUNK_TOKEN"));
+    assert_eq!(example.attribute("Configuration", "linux-hosts", "status")["currentVersion"], 1);
+    // The gate of the progressive one is not pushed.
+    assert_eq!(example.attribute("Configuration", "lab", "status").get("currentVersion"), None);
+
+    let mut parameters = spec("Source", "host-metrics")["parameters"].clone();
+    parameters[0]["value"] = json!(60);
+    example.mutate("Source", "host-metrics", &json!({"spec.parameters": parameters}));
+    example.mutate("Processor", "standard", &json!({"metadata.displayName": "Something else"}));
+    example.repair_by(
+        &[
+            "update bindplane/Processor/standard (drift) /displayName",
+            "update bindplane/Source/host-metrics (drift) /parameters/collection_interval",
+        ],
+        &[
+            "update bindplane/Configuration/databases (rollout) /rollout",
+            "update bindplane/Configuration/lab (rollout) /rollout",
+            "update bindplane/Configuration/linux-hosts (rollout) /rollout",
+            "update bindplane/Processor/standard (drift) /displayName",
+            "update bindplane/Source/host-metrics (drift) /parameters/collection_interval",
+        ],
+        applied.actions.len(),
+    );
+    example.assert_inventory_has_no_secret();
+
+    let destroyed = example.document(0, &["destroy", "--yes", "--max-deletes", "30"]);
+    assert!(addresses(&destroyed, ActionKind::Delete).contains("bindplane/Processor/drop-debug"));
+    let kept = BTreeSet::from(["bindplane/Project/staging", "bindplane/SecretKey/laboratory", "bindplane/User/jane"]);
+    assert_eq!(addresses(&destroyed, ActionKind::Forget), kept);
+    assert!(example.sandbox.objects("bindplane", "Configuration").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rest_shows_every_kind_and_is_kept_true() {
     let variables = ["PLATFORM_PASSWORD", "CHAT_HOOK_SECRET", "AUDIT_HOOK_SECRET"];
     let example = Example::start(&["examples/rest"], "platform", "rest", &variables, SandboxOptions::default()).await;

@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod balena;
+mod bindplane;
 mod ci_flow;
 mod cli;
 mod codes;
