@@ -75,8 +75,12 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
     check_omitted(&loaded, &asked.omit)?;
     let mut connected =
         connect_to(names.iter().map(String::as_str).collect(), &loaded, &vault, options, &mut diagnostics).await?;
-    // An export writes no secret, and so it asks for none.
-    connected.remotes.values_mut().for_each(|remote| remote.secrets = false);
+    for remote in connected.remotes.values_mut() {
+        // An export writes no secret, and so it asks for none.
+        remote.secrets = false;
+        // Nor does any manifest say which fields matter: all do.
+        remote.wanted = Arc::default();
+    }
     let state = if asked.unmanaged { loaded.open_inventory(options).await?.state().clone() } else { State::default() };
     let depth = Depth::Whole { omit: &asked.omit };
     let surveyed = survey(&loaded, &state, &connected.remotes, &vault, options, &places, depth, &mut diagnostics).await;

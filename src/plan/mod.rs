@@ -27,7 +27,7 @@ pub use self::{
     lockout::{needs_caller, refusals as lockouts},
     model::*,
     removed::{MAX_DELETES, MAX_SHARE},
-    rollout::start_path,
+    rollout::{makes_version, start_path},
     show::Shown,
     step::{Batch, Follow, Operation, Step},
 };
