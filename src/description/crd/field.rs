@@ -76,20 +76,20 @@ impl<'a> Draft<'a> {
         let mut schema = match form {
             InsideForm::Map => json!({"type": "object", "additionalProperties": {"type": "string"}}),
             InsideForm::Variables => {
-                let mut item = json!({
-                    "type": "object",
-                    "required": ["name"],
-                    "properties": {
-                        "name": {"type": "string", "description": "Name of the variable."},
-                        "value": {"type": "string", "description": "Its value, in plain text."},
-                    },
-                });
-                if let Some(name) = child.field("name").filter(|field| is_plain(field)) {
-                    item["properties"]["name"] = self.field(name, &format!("{path}[].name"), true);
-                }
+                let fields: IndexMap<String, FieldSpec> = child
+                    .spec
+                    .fields
+                    .iter()
+                    .map(|(name, field)| {
+                        // Beside `valueFrom`, a value is plain text.
+                        let sensitive = field.sensitive.filter(|_| name != "value");
+                        (name.clone(), FieldSpec { sensitive, ..field.clone() })
+                    })
+                    .collect();
+                let mut item = self.object(&fields, &format!("{path}[]"), false, true);
                 item["properties"]["valueFrom"] = self.value_from(&format!("{path}[].valueFrom"));
                 add_rules(&mut item, vec![rules::one_of(&["value", "valueFrom"])]);
-                keyed(item, &["name".to_owned()])
+                keyed(item, &child.spec.key)
             }
             InsideForm::List => {
                 let mut items = self.described(child, &format!("{path}[]"), depth + 1);
@@ -131,6 +131,11 @@ impl<'a> Draft<'a> {
         let mut properties = Map::new();
         for (name, field) in fields.iter().filter(|(_, field)| field.is_declarable()) {
             properties.insert(name.clone(), self.member(field, &format!("{path}.{name}"), whole, tracked));
+        }
+        // Variables and parameters: `{name, value}` or `{name, valueFrom}`.
+        let variable = fields.get("value").is_some_and(|field| field.sensitive.is_some());
+        if variable && !properties.contains_key("valueFrom") {
+            properties.insert("valueFrom".to_owned(), self.value_from(&format!("{path}.valueFrom")));
         }
         let mut schema = json!({"type": "object", "properties": properties});
         let required: Vec<&String> =
@@ -240,12 +245,11 @@ impl<'a> Draft<'a> {
         match &field.keyed_by {
             Some(key) if spec.fields.get(key).is_some_and(is_plain) => keyed(items, std::slice::from_ref(key)),
             _ => {
-                let mut schema = json!({"type": "array", "items": items});
                 let scalar = spec.reference.is_some() || is_plain(spec);
                 if field.set && scalar && !spec.nullable {
-                    schema["x-kubernetes-list-type"] = "set".into();
+                    return json!({"type": "array", "x-kubernetes-list-type": "set", "items": items});
                 }
-                schema
+                json!({"type": "array", "items": items})
             }
         }
     }
@@ -368,7 +372,8 @@ fn sink() -> Value {
     })
 }
 
-/// Text is text here: by the time that Kubernetes sees an unquoted number, its spelling is lost.
+/// Text, in quotes where YAML would take it for something else: by the time that Kubernetes sees an unquoted `007`, it is
+/// 7, and nobody can tell what was written.
 fn text(field: &FieldSpec, path: &str) -> Value {
     let mut schema = json!({"type": "string"});
     if !field.allowed.is_empty() {

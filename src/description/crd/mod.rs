@@ -137,6 +137,8 @@ struct Parts<'p> {
 }
 
 fn assemble(parts: Parts<'_>) -> Crd {
+    // A stack may have nothing to set.
+    let needed: &[&str] = if parts.kind == "Stack" && parts.group == CORE_GROUP { &[] } else { &["spec"] };
     let Parts { group, kind, plural, short, words, mut spec, status, columns, untyped } = parts;
     spec["description"] = "What is declared; a field that is left out is not managed.".into();
     let name = format!("{plural}.{group}");
@@ -164,7 +166,7 @@ fn assemble(parts: Parts<'_>) -> Crd {
                 "schema": {"openAPIV3Schema": {
                     "description": words,
                     "type": "object",
-                    "required": ["spec"],
+                    "required": needed,
                     "properties": {
                         "apiVersion": {"type": "string", "description": format!("`{group}/{VERSION}`.")},
                         "kind": {"type": "string", "description": format!("`{kind}`.")},
