@@ -22,7 +22,7 @@ use super::{
     error::{HttpError, Processed, Site},
     quota,
     retry::{Setback, Tries},
-    spec::Call,
+    spec::{Call, Leave},
     token::{Bearer, Need},
     turns::UsedUp,
     wire::{Failure, Raw},
@@ -30,6 +30,8 @@ use super::{
 
 /// Redirects that are followed for one call.
 const HOPS: u32 = 3;
+/// How often it is asked whether an attempt may start.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A call on its way.
 pub(super) struct Sending<'a> {
@@ -123,7 +125,12 @@ impl<'a> Sending<'a> {
             .await?
             .map_err(|UsedUp(wait)| HttpError::RateLimited { site: self.site.clone(), wait: Some(wait) })?;
         let request = self.request(bearer.as_ref());
-        let limit = self.call.deadline.map(|deadline| Instant::from_std(deadline).duration_since(Instant::now()));
+        self.patiently(self.fresh()).await?;
+        let end = self.call.leave.as_ref().and_then(|leave| leave.terms().end_by);
+        let limit = end.map(|end| Instant::from_std(end).duration_since(Instant::now()));
+        if limit.is_some_and(|limit| limit.is_zero()) {
+            return Err(HttpError::Late { site: self.site.clone(), processed: self.processed });
+        }
         let sent = Instant::now();
         self.attempts += 1;
         inner.sent.fetch_add(1, Ordering::Relaxed);
@@ -140,15 +147,30 @@ impl<'a> Sending<'a> {
         }
     }
 
+    /// Waits until an attempt may start.
+    async fn fresh(&self) {
+        let stale = |leave: &Leave| leave.terms().start_by.is_some_and(|start| start <= std::time::Instant::now());
+        while self.call.leave.as_ref().is_some_and(stale) {
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until the call would have to have ended; it may be given more time meanwhile.
+    async fn late(&self) {
+        while let Some(end) = self.call.leave.as_ref().and_then(|leave| leave.terms().end_by) {
+            let end = Instant::from_std(end);
+            if end <= Instant::now() {
+                return;
+            }
+            sleep_until(end).await;
+        }
+        std::future::pending().await
+    }
+
     /// Waits for something, unless the run is interrupted or the call's deadline comes.
     async fn patiently<T>(&self, future: impl Future<Output = T>) -> Result<T, HttpError> {
         let (site, processed) = (self.site.clone(), self.processed);
-        let late = async {
-            match self.call.deadline {
-                Some(deadline) => sleep_until(deadline.into()).await,
-                None => std::future::pending().await,
-            }
-        };
+        let late = self.late();
         let waited = self.inner.stop.unless(async {
             tokio::select! {
                 biased;

@@ -179,7 +179,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let (graph, wrong) = crate::graph::build(&loaded.manifests, &loaded.snapshot.sources);
     diagnostics.extend(wrong);
     let state = inventory.state().clone();
-    settle(&state, options).await;
+    settle(&state, &loaded, options).await;
     let connected = connect(&loaded, &state, &vault, options, &mut diagnostics).await?;
     let Loaded { snapshot, manifests, scratch } = loaded;
     let prune = options.prune || manifests.stack.prune;
@@ -294,15 +294,17 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
 }
 
 /// Waits until writes that an earlier run began cannot take effect any more, so that absence means something.
-async fn settle(state: &State, options: &Options) {
-    let last = state.intents.values().filter_map(|intent| intent.deadline.parse::<jiff::Timestamp>().ok()).max();
-    let Some(last) = last else { return };
-    let left = last.duration_since(jiff::Timestamp::now());
-    let limit = jiff::SignedDuration::from_secs(apply::SETTLE_SECONDS);
-    if left.is_positive() {
+async fn settle(state: &State, loaded: &Loaded, options: &Options) {
+    let now = jiff::Timestamp::now();
+    let left = state.intents.values().filter_map(|intent| {
+        let left = intent.deadline.parse::<jiff::Timestamp>().ok()?.duration_since(now);
+        // Another machine's clock may be ahead: no wait is longer than a call of this connection's may take.
+        let settle = connect::settles(loaded, &intent.connection, options.pace);
+        Some(left.unsigned_abs().min(apply::renewal(settle) + settle)).filter(|_| left.is_positive())
+    });
+    if let Some(left) = left.max() {
         tracing::info!("an earlier run was cut short: waiting until its calls have come to an end");
-        let left = left.min(limit);
-        let until = tokio::time::Instant::now() + left.unsigned_abs();
+        let until = tokio::time::Instant::now() + left;
         while tokio::time::Instant::now() < until && !options.stop.load(std::sync::atomic::Ordering::SeqCst) {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
