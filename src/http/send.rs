@@ -30,6 +30,8 @@ use super::{
 
 /// Redirects that are followed for one call.
 const HOPS: u32 = 3;
+/// Attempts at a write that is answered with 500.
+const WRITES_AFTER_500: u32 = 3;
 /// How often it is asked whether an attempt may start.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -43,6 +45,8 @@ pub(super) struct Sending<'a> {
     body: Option<Bytes>,
     tries: Tries<'a>,
     attempts: u32,
+    /// Answers with a fault of the server's own so far.
+    faults: u32,
     processed: Processed,
     hops: u32,
     renewals: u32,
@@ -90,6 +94,7 @@ impl<'a> Sending<'a> {
             body,
             tries,
             attempts: 0,
+            faults: 0,
             processed: Processed::No,
             hops: 0,
             renewals: 0,
@@ -247,6 +252,7 @@ impl<'a> Sending<'a> {
         let inner = self.inner;
         let status = answer.status;
         let limited = status == 429;
+        self.faults += u32::from(status >= 500);
         let setback = Setback::Status { status, dated: asked.is_some() };
         if setback.maybe_processed() {
             self.processed = Processed::Maybe;
@@ -263,9 +269,11 @@ impl<'a> Sending<'a> {
         if let Some(wait) = asked {
             inner.budget.turns.pause(wait);
         }
-        let enough = inner.api.spec.errors.once.contains(&status) && self.attempts > 1;
+        // A write that the server stumbles over each time is no passing fault.
+        let enough = (inner.api.spec.errors.once.contains(&status) && self.faults > 1)
+            || (status == 500 && !self.is_read() && self.faults >= WRITES_AFTER_500);
         if !enough
-            && setback.may_repeat(self.call.repeat, self.is_read(), &inner.api.spec.errors.retry)
+            && setback.may_repeat(self.call.repeat, &inner.api.spec.errors.retry)
             && let Some(delay) = self.tries.next(limited, asked)
         {
             if limited && asked.is_none() {
@@ -311,7 +319,7 @@ impl<'a> Sending<'a> {
             self.processed = Processed::Maybe;
         }
         if !lasting
-            && setback.may_repeat(self.call.repeat, self.is_read(), &[])
+            && setback.may_repeat(self.call.repeat, &[])
             && let Some(delay) = self.tries.next(false, None)
         {
             return Ok(Step::Again(delay));

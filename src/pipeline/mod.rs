@@ -88,6 +88,8 @@ pub struct Options {
     pub keep_going: bool,
     /// Make this run's roots the stack's.
     pub adopt_roots: bool,
+    /// Make the accounts that connections lead to now the stack's.
+    pub adopt_accounts: bool,
     /// The plan will be saved, so that its hashes must mean something later.
     pub keep_key: bool,
     /// Who is told how it gets on.
@@ -115,6 +117,7 @@ impl Default for Options {
             max_deletes: None,
             keep_going: false,
             adopt_roots: false,
+            adopt_accounts: false,
             keep_key: false,
             progress: Arc::new(Silent),
             stop: Arc::new(AtomicBool::new(false)),
@@ -148,6 +151,8 @@ pub struct Planned {
     vault: Arc<Vault>,
     state: State,
     roots: Vec<String>,
+    /// Where each connection leads that is known to be the stack's account.
+    accounts: HashMap<String, String>,
     _scratch: std::sync::OnceLock<load::Scratch>,
 }
 
@@ -251,6 +256,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         key.is_some_and(|key| key.ends_with(end))
     };
     plan.diagnostics.extend(plan::lockouts(&inputs, &plan.steps, &callers, &ends));
+    let accounts = known_accounts(&inputs, &connected, options, &mut plan);
     receivers::count(&connected, &mut plan).await;
     let mut all = snapshot.diagnostics.clone();
     all.extend(manifests.diagnostics.iter().cloned());
@@ -289,6 +295,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         inventory,
         vault,
         state,
+        accounts,
         _scratch: scratch,
     })
 }
@@ -515,18 +522,36 @@ async fn give_up(remotes: &HashMap<String, Remote>, stop: &AtomicBool) -> Infall
     std::future::pending().await
 }
 
+/// Refuses what must not be done in an account that is not the stack's, and gives those that are.
+fn known_accounts(
+    inputs: &Inputs<'_>,
+    connected: &Connected,
+    options: &Options,
+    plan: &mut Plan,
+) -> HashMap<String, String> {
+    let urls: HashMap<String, String> =
+        connected.remotes.iter().map(|(name, remote)| (name.clone(), remote.client.base_url().to_owned())).collect();
+    // The simulated APIs of this process are elsewhere each time.
+    if options.sandbox || options.adopt_accounts {
+        return urls;
+    }
+    let presence = plan::presence(inputs);
+    plan.diagnostics.extend(plan::strange_accounts(inputs, &plan.steps, &urls, &presence));
+    let is_known = |name: &str, url: &str| {
+        let seen = presence.get(name).copied().unwrap_or_default();
+        seen.owned == 0 || seen.there > seen.strangers || !plan::leads_elsewhere(inputs, name, url)
+    };
+    urls.into_iter().filter(|(name, url)| is_known(name, url)).collect()
+}
+
 /// Notes which account each connection is, where that is news.
 fn accounts(planned: &Planned) -> Vec<Edit> {
     let known = &planned.state.accounts;
     let mut edits: Vec<(String, Edit)> = planned
-        .connected
-        .remotes
+        .accounts
         .iter()
-        .filter(|(name, remote)| known.get(*name).is_none_or(|account| account.url != remote.client.base_url()))
-        .map(|(name, remote)| {
-            let account = Account { url: remote.client.base_url().to_owned(), identity: None };
-            (name.clone(), Edit::Account(name.clone(), account))
-        })
+        .filter(|(name, url)| known.get(*name).is_none_or(|account| account.url != **url))
+        .map(|(name, url)| (name.clone(), Edit::Account(name.clone(), Account { url: url.clone(), identity: None })))
         .collect();
     edits.sort_by(|a, b| a.0.cmp(&b.0));
     edits.into_iter().map(|(_, edit)| edit).collect()

@@ -5,7 +5,9 @@
 
 mod faults;
 mod kills;
+mod mistakes;
 mod wal;
+mod writers;
 mod worlds;
 
 use std::{

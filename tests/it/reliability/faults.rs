@@ -93,6 +93,7 @@ async fn a_server_that_fails_in_every_way_ends_up_as_declared() {
                 let mut trouble = Vec::new();
                 for _ in 0..APPLIES {
                     applies += 1;
+                    let before = trouble.len();
                     match apply(&options(&scene)).await {
                         Ok(applied) if is_well(&applied) => {
                             trouble.clear();
@@ -104,6 +105,9 @@ async fn a_server_that_fails_in_every_way_ends_up_as_declared() {
                             trouble.extend(applied.diagnostics.iter().map(|diagnostic| diagnostic.message.clone()));
                         }
                         Err(failure) => trouble.push(failure.message),
+                    }
+                    for told in trouble.iter().skip(before) {
+                        println!("{}, run {run}, not at once: {told}", world.api);
                     }
                 }
                 assert!(trouble.is_empty(), "{}, run {run}: {trouble:#?}", world.api);

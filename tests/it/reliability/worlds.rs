@@ -150,6 +150,8 @@ fn cycloid(objects: usize, changed: bool) -> String {
     add(&mut out, "cycloid", "ConfigRepository", "configurations", repository);
     let stacks = "{name: Stacks, url: \"git@git.example.com:acme/stacks.git\", branch: main, credential: git}";
     add(&mut out, "cycloid", "ServiceCatalogSource", "stacks", stacks);
+    let stack = "{ref: \"acme:stacks-stack\", serviceCatalogSource: stacks, visibility: shared}";
+    add(&mut out, "cycloid", "ServiceCatalog", "stacks-stack", stack);
     let rules = "rules: [{action: \"organization:project:read\", effect: allow}]";
     for n in numbers(objects / 10, changed) {
         let spec = format!("{{name: Role {n}, description: {}, {rules}}}", text(n, changed));
@@ -192,7 +194,7 @@ fn cycloid(objects: usize, changed: bool) -> String {
         }
         let spec = format!(
             "{{environment: shop-{n}-production, canonical: web, name: Web, useCase: default, serviceCatalog: \
-             \"acme:stacks-stack\", vars: {{general: {{sizing: {{replicas: {}}}}}}}}}",
+             stacks-stack, vars: {{general: {{sizing: {{replicas: {}}}}}}}}}",
             if changed { 3 } else { 1 }
         );
         add(&mut out, "cycloid", "Component", &format!("shop-{n}-web"), &spec);
