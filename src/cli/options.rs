@@ -41,6 +41,7 @@ pub(super) fn planning(
         prune: limits.prune,
         max_deletes: limits.deletes.max_deletes,
         adopt_roots: limits.adopt_roots,
+        adopt_accounts: limits.adopt_accounts,
         keep_going: limits.keep_going,
         ..base(global, console)?
     })
@@ -54,7 +55,7 @@ pub(super) fn destroying(
     keep_going: bool,
     console: &mut Console,
 ) -> Result<Options, Failure> {
-    let limits = Limits { prune: false, deletes: deletes.clone(), adopt_roots: false, keep_going };
+    let limits = Limits { deletes: deletes.clone(), keep_going, ..Limits::default() };
     planning(global, selection, &limits, console)
 }
 

@@ -174,6 +174,11 @@ impl Client {
         self.inner.pace.first_delay
     }
 
+    /// For how long the server may still be at a call that it did not answer.
+    pub fn settle(&self) -> Duration {
+        self.inner.pace.settle
+    }
+
     /// The most calls that are under way at the same time.
     pub fn concurrency(&self) -> u32 {
         self.inner.model.concurrency

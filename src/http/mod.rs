@@ -32,5 +32,5 @@ pub use self::{
     hosts::HostPolicy,
     mask::Mask,
     quota::Quota,
-    spec::{Call, ClientSpec, Pace, Repeat, Transport},
+    spec::{Call, ClientSpec, Leave, Pace, Repeat, Terms, Transport},
 };

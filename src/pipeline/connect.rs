@@ -215,6 +215,13 @@ fn client(
     Ok(Some(Remote::new(client, api)))
 }
 
+/// For how long the server of a connection may still be at a call that it did not answer.
+pub(super) fn settles(loaded: &Loaded, connection: &str, pace: Pace) -> Duration {
+    let connection = loaded.manifests.connections.get(connection);
+    let api = connection.and_then(|connection| loaded.manifests.catalog.api(&connection.api));
+    connection.zip(api).map_or(pace.settle, |(connection, api)| paced(pace, api, connection).settle)
+}
+
 /// The time-outs that connection and description ask for, in this order.
 fn paced(pace: Pace, api: &Api, connection: &Connection) -> Pace {
     let (own, described) = (&connection.transport.timeouts, &api.spec.timeouts);
@@ -226,6 +233,7 @@ fn paced(pace: Pace, api: &Api, connection: &Connection) -> Pace {
         connect: seconds(own.connect, described.connect, pace.connect),
         silence: seconds(own.silence, described.silence, pace.silence),
         total,
+        settle: seconds(own.settle, described.settle, pace.settle),
         ..pace
     }
 }
