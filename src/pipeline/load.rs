@@ -13,7 +13,7 @@ use crate::{
     apis,
     diagnostic::{Diagnostic, SourceText},
     failure::Failure,
-    inventory::{HashKey, Inventory, Location},
+    inventory::{HashKey, Inventory, Location, State},
     manifest::{self, LoadOptions, Manifests},
     secret::{self, ClusterSecrets, ResolvePolicy, Vault},
     source::{self, Input, Snapshot},
@@ -70,6 +70,14 @@ pub fn load(options: &Options) -> Result<Loaded, Failure> {
         manifests.stack.name.clone_from(&cluster.stack);
     }
     Ok(Loaded { snapshot, manifests, scratch: OnceLock::new() })
+}
+
+/// What the inventory of a stack has, read without a lock.
+pub async fn recorded(options: &Options) -> Result<State, Failure> {
+    let loaded = load(options)?;
+    let inventory = loaded.open_inventory(options).await?;
+    let state = inventory.state().clone();
+    Ok(state)
 }
 
 impl Loaded {
