@@ -105,6 +105,12 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
             declared: &declared(&loaded, &surveyed),
         },
     );
+    diagnostics.extend(exported.elsewhere.iter().map(|((connection, kind), count)| {
+        let message = format!(
+            "Not exported: {count} of what the API lists as {kind} of connection `{connection}`, because what they are in is not among the account's own."
+        );
+        Diagnostic::note("PL0712", message)
+    }));
     options.progress.event(&ProgressEvent::Finished);
     diagnostics.extend(exported.left_out.iter().map(|(kind, id, why)| {
         Diagnostic::warning("PL0713", format!("The {} `{id}` cannot be managed: {why}.", kind.name))
