@@ -5,7 +5,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 
 use super::{Context, Made, Report, Shared, StepResult, write};
 use crate::{
@@ -139,7 +139,7 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
                     None => steps.push(*index),
                 }
             }
-            running.push(async move {
+            let run = async move {
                 if steps.is_empty() || shared.stopped() || lease_ends(shared) {
                     return (number, Vec::new());
                 }
@@ -147,7 +147,8 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
                     (shared.context.tell)(plan.steps[*index].address(), None);
                 }
                 (number, shared.write(batch, &steps).await)
-            });
+            };
+            running.push(run.boxed());
         }
         let Some((number, done)) = running.next().await else { break };
         for (index, result) in done {

@@ -568,3 +568,21 @@ pub fn unresolved(observed: &Observed) -> usize {
 pub fn listable(manifests: &Manifests) -> bool {
     manifests.objects.iter().any(|object| object.kind.can(Verb::List))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    /// The agent and the operator run many stacks on one pool of threads.
+    #[test]
+    fn runs_can_move_between_threads() {
+        let options = Options::default();
+        let run = async {
+            let planned = plan(&options, Mode::Plan).await?;
+            apply(planned, &options).await
+        };
+        is_send(&run);
+    }
+}

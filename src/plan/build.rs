@@ -74,7 +74,7 @@ pub struct Inputs<'a> {
     /// Objects of which nothing may be written, by index, with the reason.
     pub barred: &'a HashMap<usize, Diagnostic>,
     /// Makes the placeholder of a secret's text.
-    pub seal: &'a dyn Fn(&str) -> Value,
+    pub seal: &'a (dyn Fn(&str) -> Value + Sync),
 }
 
 /// The steps of a plan, not in order yet.
