@@ -17,6 +17,10 @@ use crate::{
 /// Batches at the same time; the client's own limits are tighter where the API's are.
 const CONCURRENCY: usize = 16;
 
+/// Why nothing more is written once the lease of a remote inventory is lost.
+const LEASE_LOST: &str = "the lease of the inventory ended before its turn came: another run may be at work, so that nothing \
+                          more is written";
+
 /// What manifests say about deletion, by address: policy, protection, what it depends on.
 pub type Policies = HashMap<String, (Option<DeletionPolicy>, bool, Vec<String>)>;
 
@@ -86,10 +90,8 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
     shared.delete_leftovers(&mut results).await;
     shared.unmark_unmoved(&results).await;
     report.interrupted = shared.stopped();
-    report.results = results
-        .into_iter()
-        .map(|result| result.unwrap_or_else(|| write::skipped(why_not(report.interrupted))))
-        .collect();
+    let why = if lease_ends(&shared) { LEASE_LOST } else { why_not(report.interrupted) };
+    report.results = results.into_iter().map(|result| result.unwrap_or_else(|| write::skipped(why))).collect();
     report.diagnostics = shared.diagnostics.into_inner().unwrap_or_default();
     report
 }

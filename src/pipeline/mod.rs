@@ -3,6 +3,7 @@
 //! [`load`] is offline; [`plan`] observes and compares; [`apply`] carries out exactly what was planned.
 
 mod account;
+mod budgets;
 mod connect;
 mod export;
 mod frozen;
@@ -96,6 +97,8 @@ pub struct Options {
     pub progress: Arc<dyn Progress>,
     /// Set by Ctrl-C.
     pub stop: Arc<AtomicBool>,
+    /// Folder in which the processes of this machine share the budgets of credentials.
+    pub budgets: Option<std::path::PathBuf>,
     /// Time-outs and repeats of calls.
     pub pace: crate::http::Pace,
 }
@@ -121,6 +124,7 @@ impl Default for Options {
             keep_key: false,
             progress: Arc::new(Silent),
             stop: Arc::new(AtomicBool::new(false)),
+            budgets: None,
             pace: crate::http::Pace::default(),
         }
     }
@@ -192,8 +196,9 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let seal_vault = vault.clone();
     let seal = move |text: &str| seal_vault.seal(text);
     let progress = options.progress.clone();
-    let tell = move |connection: &str, kind: &str| {
-        progress.event(&ProgressEvent::Observing { connection, kind, pages: 0, total: None });
+    let tell = move |connection: &str, kind: &str, found: Option<usize>| match found {
+        None => progress.event(&ProgressEvent::Observing { connection, kind, pages: 0, total: None }),
+        Some(objects) => progress.event(&ProgressEvent::Observed { connection, kind, objects }),
     };
     let observed_at = apply::now();
     let undeclared = mode == Mode::Destroy || (prune && only.is_none());
