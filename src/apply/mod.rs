@@ -9,6 +9,7 @@ mod encode;
 mod existing;
 mod find;
 mod join;
+mod keep;
 mod record;
 mod rollout;
 mod run;
@@ -27,7 +28,10 @@ use std::{
 
 use serde_json::Value;
 
-pub use self::run::{Policies, apply};
+pub use self::{
+    keep::renewal,
+    run::{Policies, apply},
+};
 use crate::{
     diagnostic::Diagnostic,
     dialect::ReadFile,
@@ -145,6 +149,8 @@ struct Shared<'a> {
     /// Objects that a replacement left, to be deleted once nothing uses them: step and id.
     leftovers: Mutex<Vec<(usize, String)>>,
     run: String,
+    /// Until when the intents of calls under way hold.
+    fresh: keep::Fresh,
 }
 
 impl Shared<'_> {
@@ -160,9 +166,6 @@ impl Shared<'_> {
         self.context.remotes.get(connection)
     }
 }
-
-/// Seconds after which a request that was never answered cannot take effect any more.
-pub const SETTLE_SECONDS: i64 = 10;
 
 /// Now, RFC 3339, in whole seconds.
 pub fn now() -> String {

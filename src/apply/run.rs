@@ -7,7 +7,7 @@ use std::{
 
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 
-use super::{Context, Made, Report, Shared, StepResult, write};
+use super::{Context, Made, Report, Shared, StepResult, keep, write};
 use crate::{
     inventory::Edit,
     manifest::DeletionPolicy,
@@ -16,6 +16,10 @@ use crate::{
 
 /// Batches at the same time; the client's own limits are tighter where the API's are.
 const CONCURRENCY: usize = 16;
+
+/// Why nothing more is written once the lease of a remote inventory is lost.
+const LEASE_LOST: &str = "the lease of the inventory ended before its turn came: another run may be at work, so that nothing \
+                          more is written";
 
 /// What manifests say about deletion, by address: policy, protection, what it depends on.
 pub type Policies = HashMap<String, (Option<DeletionPolicy>, bool, Vec<String>)>;
@@ -71,6 +75,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         rolled_out: plan.steps.iter().filter(|step| step.rollout.is_some()).map(super::rollout::key).collect(),
         owned: super::upsert::owned(&context.inventory.state(), context.remotes),
         leftovers: std::sync::Mutex::default(),
+        fresh: keep::Fresh::default(),
         run: format!("{:x}{:08x}", jiff::Timestamp::now().as_microsecond(), fastrand::u32(..)),
     };
     let mut report = Report::default();
@@ -85,10 +90,8 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
     shared.delete_leftovers(&mut results).await;
     shared.unmark_unmoved(&results).await;
     report.interrupted = shared.stopped();
-    report.results = results
-        .into_iter()
-        .map(|result| result.unwrap_or_else(|| write::skipped(why_not(report.interrupted))))
-        .collect();
+    let why = if lease_ends(&shared) { LEASE_LOST } else { why_not(report.interrupted) };
+    report.results = results.into_iter().map(|result| result.unwrap_or_else(|| write::skipped(why))).collect();
     report.diagnostics = shared.diagnostics.into_inner().unwrap_or_default();
     report
 }

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     /// The flags that lift a safety.
-    const SAFETY: [&str; 9] = [
+    const SAFETY: [&str; 10] = [
         "yes",
         "allow-host",
         "allow-exec",
@@ -165,6 +165,7 @@ mod tests {
         "as-created",
         "force",
         "adopt-roots",
+        "adopt-accounts",
     ];
 
     fn every_flag(command: &clap::Command, check: &mut dyn FnMut(&clap::Command, &clap::Arg)) {

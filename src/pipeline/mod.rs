@@ -3,6 +3,7 @@
 //! [`load`] is offline; [`plan`] observes and compares; [`apply`] carries out exactly what was planned.
 
 mod account;
+mod budgets;
 mod connect;
 mod export;
 mod frozen;
@@ -88,12 +89,16 @@ pub struct Options {
     pub keep_going: bool,
     /// Make this run's roots the stack's.
     pub adopt_roots: bool,
+    /// Make the accounts that connections lead to now the stack's.
+    pub adopt_accounts: bool,
     /// The plan will be saved, so that its hashes must mean something later.
     pub keep_key: bool,
     /// Who is told how it gets on.
     pub progress: Arc<dyn Progress>,
     /// Set by Ctrl-C.
     pub stop: Arc<AtomicBool>,
+    /// Folder in which the processes of this machine share the budgets of credentials.
+    pub budgets: Option<std::path::PathBuf>,
     /// Time-outs and repeats of calls.
     pub pace: crate::http::Pace,
 }
@@ -115,9 +120,11 @@ impl Default for Options {
             max_deletes: None,
             keep_going: false,
             adopt_roots: false,
+            adopt_accounts: false,
             keep_key: false,
             progress: Arc::new(Silent),
             stop: Arc::new(AtomicBool::new(false)),
+            budgets: None,
             pace: crate::http::Pace::default(),
         }
     }
@@ -148,6 +155,8 @@ pub struct Planned {
     vault: Arc<Vault>,
     state: State,
     roots: Vec<String>,
+    /// Where each connection leads that is known to be the stack's account.
+    accounts: HashMap<String, String>,
     _scratch: std::sync::OnceLock<load::Scratch>,
 }
 
@@ -179,7 +188,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let (graph, wrong) = crate::graph::build(&loaded.manifests, &loaded.snapshot.sources);
     diagnostics.extend(wrong);
     let state = inventory.state().clone();
-    settle(&state, options).await;
+    settle(&state, &loaded, options).await;
     let connected = connect(&loaded, &state, &vault, options, &mut diagnostics).await?;
     let Loaded { snapshot, manifests, scratch } = loaded;
     let prune = options.prune || manifests.stack.prune;
@@ -187,8 +196,9 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let seal_vault = vault.clone();
     let seal = move |text: &str| seal_vault.seal(text);
     let progress = options.progress.clone();
-    let tell = move |connection: &str, kind: &str| {
-        progress.event(&ProgressEvent::Observing { connection, kind, pages: 0, total: None });
+    let tell = move |connection: &str, kind: &str, found: Option<usize>| match found {
+        None => progress.event(&ProgressEvent::Observing { connection, kind, pages: 0, total: None }),
+        Some(objects) => progress.event(&ProgressEvent::Observed { connection, kind, objects }),
     };
     let observed_at = apply::now();
     let undeclared = mode == Mode::Destroy || (prune && only.is_none());
@@ -251,6 +261,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         key.is_some_and(|key| key.ends_with(end))
     };
     plan.diagnostics.extend(plan::lockouts(&inputs, &plan.steps, &callers, &ends));
+    let accounts = known_accounts(&inputs, &connected, options, &mut plan);
     receivers::count(&connected, &mut plan).await;
     let mut all = snapshot.diagnostics.clone();
     all.extend(manifests.diagnostics.iter().cloned());
@@ -289,20 +300,23 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         inventory,
         vault,
         state,
+        accounts,
         _scratch: scratch,
     })
 }
 
 /// Waits until writes that an earlier run began cannot take effect any more, so that absence means something.
-async fn settle(state: &State, options: &Options) {
-    let last = state.intents.values().filter_map(|intent| intent.deadline.parse::<jiff::Timestamp>().ok()).max();
-    let Some(last) = last else { return };
-    let left = last.duration_since(jiff::Timestamp::now());
-    let limit = jiff::SignedDuration::from_secs(apply::SETTLE_SECONDS);
-    if left.is_positive() {
+async fn settle(state: &State, loaded: &Loaded, options: &Options) {
+    let now = jiff::Timestamp::now();
+    let left = state.intents.values().filter_map(|intent| {
+        let left = intent.deadline.parse::<jiff::Timestamp>().ok()?.duration_since(now);
+        // Another machine's clock may be ahead: no wait is longer than a call of this connection's may take.
+        let settle = connect::settles(loaded, &intent.connection, options.pace);
+        Some(left.unsigned_abs().min(apply::renewal(settle) + settle)).filter(|_| left.is_positive())
+    });
+    if let Some(left) = left.max() {
         tracing::info!("an earlier run was cut short: waiting until its calls have come to an end");
-        let left = left.min(limit);
-        let until = tokio::time::Instant::now() + left.unsigned_abs();
+        let until = tokio::time::Instant::now() + left;
         while tokio::time::Instant::now() < until && !options.stop.load(std::sync::atomic::Ordering::SeqCst) {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
@@ -513,18 +527,36 @@ async fn give_up(remotes: &HashMap<String, Remote>, stop: &AtomicBool) -> Infall
     std::future::pending().await
 }
 
+/// Refuses what must not be done in an account that is not the stack's, and gives those that are.
+fn known_accounts(
+    inputs: &Inputs<'_>,
+    connected: &Connected,
+    options: &Options,
+    plan: &mut Plan,
+) -> HashMap<String, String> {
+    let urls: HashMap<String, String> =
+        connected.remotes.iter().map(|(name, remote)| (name.clone(), remote.client.base_url().to_owned())).collect();
+    // The simulated APIs of this process are elsewhere each time.
+    if options.sandbox || options.adopt_accounts {
+        return urls;
+    }
+    let presence = plan::presence(inputs);
+    plan.diagnostics.extend(plan::strange_accounts(inputs, &plan.steps, &urls, &presence));
+    let is_known = |name: &str, url: &str| {
+        let seen = presence.get(name).copied().unwrap_or_default();
+        seen.owned == 0 || seen.there > seen.strangers || !plan::leads_elsewhere(inputs, name, url)
+    };
+    urls.into_iter().filter(|(name, url)| is_known(name, url)).collect()
+}
+
 /// Notes which account each connection is, where that is news.
 fn accounts(planned: &Planned) -> Vec<Edit> {
     let known = &planned.state.accounts;
     let mut edits: Vec<(String, Edit)> = planned
-        .connected
-        .remotes
+        .accounts
         .iter()
-        .filter(|(name, remote)| known.get(*name).is_none_or(|account| account.url != remote.client.base_url()))
-        .map(|(name, remote)| {
-            let account = Account { url: remote.client.base_url().to_owned(), identity: None };
-            (name.clone(), Edit::Account(name.clone(), account))
-        })
+        .filter(|(name, url)| known.get(*name).is_none_or(|account| account.url != **url))
+        .map(|(name, url)| (name.clone(), Edit::Account(name.clone(), Account { url: url.clone(), identity: None })))
         .collect();
     edits.sort_by(|a, b| a.0.cmp(&b.0));
     edits.into_iter().map(|(_, edit)| edit).collect()

@@ -1,6 +1,7 @@
 //! Changes → ordered actions, limits, cost. Pure: it touches no network and is tested by values alone.
 
 mod align;
+mod accounts;
 mod batch;
 mod build;
 mod effects;
@@ -19,6 +20,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Value, json};
 
 pub use self::{
+    accounts::{Presence, leads_elsewhere, presence, refusals as strange_accounts},
     batch::{
         Route, apply_route, bulk_of, bulk_route, create_route, delete_route, follows, reads_before_update,
         replace_routes, update_route, var,

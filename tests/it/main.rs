@@ -25,6 +25,7 @@ mod inventory;
 mod layers;
 mod properties;
 mod references;
+mod reliability;
 mod report;
 mod requests;
 mod sandbox;
