@@ -70,6 +70,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         policies,
         made: Made::default(),
         diagnostics: std::sync::Mutex::default(),
+        lasting: std::sync::Mutex::default(),
         old_intents,
         moved: std::sync::Mutex::default(),
         rolled_out: plan.steps.iter().filter(|step| step.rollout.is_some()).map(super::rollout::key).collect(),
@@ -92,6 +93,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
     report.interrupted = shared.stopped();
     let why = if lease_ends(&shared) { LEASE_LOST } else { why_not(report.interrupted) };
     report.results = results.into_iter().map(|result| result.unwrap_or_else(|| write::skipped(why))).collect();
+    report.lasting = shared.lasting.into_inner().unwrap_or_default();
     report.diagnostics = shared.diagnostics.into_inner().unwrap_or_default();
     report
 }
@@ -204,7 +206,7 @@ fn blocked_by(
 
 /// Whether the lease of a remote inventory would not outlive a call started now.
 fn lease_ends(shared: &Shared<'_>) -> bool {
-    shared.context.inventory.safe_until().is_some_and(|until| until <= std::time::Instant::now())
+    shared.until().is_some_and(|until| until <= std::time::Instant::now())
 }
 
 impl Shared<'_> {
