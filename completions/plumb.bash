@@ -294,7 +294,7 @@ _plumb() {
             return 0
             ;;
         plumb__subcmd__apply)
-            opts="-y -o -l -f -v -q -h --yes --output --target --exclude --selector --prune --max-deletes --adopt-roots --keep-going --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
+            opts="-y -o -l -f -v -q -h --yes --output --target --exclude --selector --prune --max-deletes --adopt-roots --adopt-accounts --keep-going --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1751,7 +1751,7 @@ _plumb() {
             return 0
             ;;
         plumb__subcmd__plan)
-            opts="-o -l -f -v -q -h --output --out --detailed-exitcode --target --exclude --selector --prune --max-deletes --adopt-roots --keep-going --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
+            opts="-o -l -f -v -q -h --output --out --detailed-exitcode --target --exclude --selector --prune --max-deletes --adopt-roots --adopt-accounts --keep-going --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

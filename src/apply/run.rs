@@ -5,7 +5,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 
 use super::{Context, Made, Report, Shared, StepResult, keep, write};
 use crate::{
@@ -16,6 +16,10 @@ use crate::{
 
 /// Batches at the same time; the client's own limits are tighter where the API's are.
 const CONCURRENCY: usize = 16;
+
+/// Why nothing more is written once the lease of a remote inventory is lost.
+const LEASE_LOST: &str = "the lease of the inventory ended before its turn came: another run may be at work, so that nothing \
+                          more is written";
 
 /// What manifests say about deletion, by address: policy, protection, what it depends on.
 pub type Policies = HashMap<String, (Option<DeletionPolicy>, bool, Vec<String>)>;
@@ -87,10 +91,8 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
     shared.delete_leftovers(&mut results).await;
     shared.unmark_unmoved(&results).await;
     report.interrupted = shared.stopped();
-    report.results = results
-        .into_iter()
-        .map(|result| result.unwrap_or_else(|| write::skipped(why_not(report.interrupted))))
-        .collect();
+    let why = if lease_ends(&shared) { LEASE_LOST } else { why_not(report.interrupted) };
+    report.results = results.into_iter().map(|result| result.unwrap_or_else(|| write::skipped(why))).collect();
     report.lasting = shared.lasting.into_inner().unwrap_or_default();
     report.diagnostics = shared.diagnostics.into_inner().unwrap_or_default();
     report
@@ -142,7 +144,7 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
                     None => steps.push(*index),
                 }
             }
-            running.push(async move {
+            let run = async move {
                 if steps.is_empty() || shared.stopped() || lease_ends(shared) {
                     return (number, Vec::new());
                 }
@@ -150,7 +152,8 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
                     (shared.context.tell)(plan.steps[*index].address(), None);
                 }
                 (number, shared.write(batch, &steps).await)
-            });
+            };
+            running.push(run.boxed());
         }
         let Some((number, done)) = running.next().await else { break };
         for (index, result) in done {

@@ -120,13 +120,13 @@ impl<'a> Sending<'a> {
         let inner = self.inner;
         let turns = &inner.budget.turns;
         let permit = self.patiently(inner.budget.permit()).await?;
-        self.patiently(turns.slot_comes()).await?;
+        self.patiently(turns.slot_comes(&*inner.throttled)).await?;
         let bearer = match &inner.credential {
             Credential::Token(source) => self.patiently(source.token(Need::Call)).await??,
             _ => None,
         };
         let flight = self
-            .patiently(turns.depart())
+            .patiently(turns.depart(&*inner.throttled))
             .await?
             .map_err(|UsedUp(wait)| HttpError::RateLimited { site: self.site.clone(), wait: Some(wait) })?;
         let request = self.request(bearer.as_ref());

@@ -36,7 +36,12 @@ pub struct ClientSpec {
     pub transport: Transport,
     /// Budgets of credentials that other clients of this process use too.
     pub budgets: Budgets,
+    /// Told of waits for the budget, in seconds.
+    pub throttled: Throttled,
 }
+
+/// Told of waits for a budget: how many seconds they take.
+pub type Throttled = Arc<dyn Fn(f64) + Send + Sync>;
 
 impl ClientSpec {
     /// A specification with defaults: no credential, no further hosts, nothing masked.
@@ -52,6 +57,7 @@ impl ClientSpec {
             pace: Pace::default(),
             transport: Transport::default(),
             budgets: Budgets::default(),
+            throttled: Arc::new(|_| ()),
         }
     }
 }

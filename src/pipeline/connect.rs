@@ -18,6 +18,7 @@ use crate::{
     inventory::State,
     live::Remote,
     manifest::{Auth, Connection},
+    progress::ProgressEvent,
     sandbox::{Sandbox, SandboxOptions},
     secret::Vault,
     value::{get_path, secret_hash, text},
@@ -128,7 +129,7 @@ pub(super) async fn connect_to(
     } else {
         None
     };
-    let budgets = Budgets::default();
+    let budgets = super::budgets::shared(loaded, vault, options);
     let wanted = Arc::new(crate::live::wanted(manifests));
     for name in names {
         let Some(connection) = manifests.connections.get(name) else { continue };
@@ -200,6 +201,9 @@ fn client(
     spec.allowed_hosts = HostPolicy { described, ..HostPolicy::new(hosts) };
     spec.mask = Arc::new(move |text: &str| mask_vault.mask(text).into_owned());
     spec.budgets = budgets.clone();
+    let (progress, name) = (options.progress.clone(), connection.name.clone());
+    spec.throttled =
+        Arc::new(move |seconds| progress.event(&ProgressEvent::Throttled { connection: &name, seconds }));
     spec.pace = paced(options.pace, &api, connection);
     let Some(transport) = transport(&api, connection, vault) else { return Ok(None) };
     spec.transport = transport;

@@ -3,6 +3,7 @@
 //! [`load`] is offline; [`plan`] observes and compares; [`apply`] carries out exactly what was planned.
 
 mod account;
+mod budgets;
 mod cluster;
 mod connect;
 mod export;
@@ -98,6 +99,8 @@ pub struct Options {
     pub progress: Arc<dyn Progress>,
     /// Set by Ctrl-C.
     pub stop: Arc<AtomicBool>,
+    /// Folder in which the processes of this machine share the budgets of credentials.
+    pub budgets: Option<std::path::PathBuf>,
     /// Time-outs and repeats of calls.
     pub pace: crate::http::Pace,
     /// What a run in a cluster knows besides.
@@ -125,6 +128,7 @@ impl Default for Options {
             keep_key: false,
             progress: Arc::new(Silent),
             stop: Arc::new(AtomicBool::new(false)),
+            budgets: None,
             pace: crate::http::Pace::default(),
             cluster: None,
         }
@@ -208,8 +212,9 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let seal_vault = vault.clone();
     let seal = move |text: &str| seal_vault.seal(text);
     let progress = options.progress.clone();
-    let tell = move |connection: &str, kind: &str| {
-        progress.event(&ProgressEvent::Observing { connection, kind, pages: 0, total: None });
+    let tell = move |connection: &str, kind: &str, found: Option<usize>| match found {
+        None => progress.event(&ProgressEvent::Observing { connection, kind, pages: 0, total: None }),
+        Some(objects) => progress.event(&ProgressEvent::Observed { connection, kind, objects }),
     };
     let observed_at = apply::now();
     let going = cluster.map(|cluster| &cluster.going);
@@ -660,4 +665,22 @@ pub fn unresolved(observed: &Observed) -> usize {
 /// Whether any kind of a stack can be listed at all.
 pub fn listable(manifests: &Manifests) -> bool {
     manifests.objects.iter().any(|object| object.kind.can(Verb::List))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    /// The agent and the operator run many stacks on one pool of threads.
+    #[test]
+    fn runs_can_move_between_threads() {
+        let options = Options::default();
+        let run = async {
+            let planned = plan(&options, Mode::Plan).await?;
+            apply(planned, &options).await
+        };
+        is_send(&run);
+    }
 }

@@ -78,7 +78,7 @@ pub struct Inputs<'a> {
     /// In a cluster, entries that are not declared any more are deleted.
     pub prune_entries: bool,
     /// Makes the placeholder of a secret's text.
-    pub seal: &'a dyn Fn(&str) -> Value,
+    pub seal: &'a (dyn Fn(&str) -> Value + Sync),
 }
 
 /// What becomes of a live object whose resource goes, as the resource itself says.

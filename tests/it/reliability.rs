@@ -5,6 +5,7 @@
 
 mod faults;
 mod kills;
+mod limits;
 mod mistakes;
 mod wal;
 mod writers;
@@ -115,8 +116,8 @@ struct Ran {
 impl Ran {
     /// What it said, and of what it printed the lines that tell what went wrong.
     fn told(&self) -> String {
-        let wrong = |line: &&str| line.contains("failed") || line.contains("skipped") || line.contains(": error");
-        let lines: Vec<&str> = self.out.lines().filter(wrong).take(30).collect();
+        let wrong = |line: &&str| !line.trim_start().starts_with(['+', '~', '-']) && !line.starts_with("done");
+        let lines: Vec<&str> = self.out.lines().filter(wrong).take(40).collect();
         format!("{}\n{}", self.err, lines.join("\n"))
     }
 

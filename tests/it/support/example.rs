@@ -49,6 +49,8 @@ pub(crate) fn output<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<It
 pub(crate) fn plumb() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_plumb"));
     command.current_dir(repository("")).stdin(Stdio::null());
+    // What processes share is none of the user's.
+    command.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLUMB_")) {
         command.env_remove(name);
     }
