@@ -57,7 +57,9 @@ pub fn load(options: &Options) -> Result<Loaded, Failure> {
     let mut stdin = Cursor::new(options.stdin.clone().unwrap_or_default());
     let mut snapshot = source::read_with(&inputs, &mut stdin);
     for (path, text) in &options.beside {
-        let source = SourceText { path: path.clone(), folder: PathBuf::new(), text: text.as_str().into() };
+        // Files that resources of a cluster name are below the first folder that is allowed.
+        let folder = options.cluster.as_ref().and_then(|cluster| cluster.policy.folders.as_ref()?.first().cloned());
+        let source = SourceText { path: path.clone(), folder: folder.unwrap_or_default(), text: text.as_str().into() };
         snapshot.sources.add(source);
         snapshot.empty = false;
     }

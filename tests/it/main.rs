@@ -23,6 +23,7 @@ mod flow;
 mod http;
 mod inventory;
 mod layers;
+mod operator;
 mod properties;
 mod references;
 mod reliability;

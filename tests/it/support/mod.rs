@@ -1,7 +1,9 @@
 //! What several tests stand on.
 
+pub(crate) mod cluster;
 pub(crate) mod example;
 pub(crate) mod faulty_s3;
+pub(crate) mod operator;
 pub(crate) mod s3;
 pub(crate) mod stack;
 pub(crate) mod wild;
