@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs etcd, a Kubernetes API server and, with a fifth argument, a controller manager on loopback, until standard input
+# Runs etcd, a Kubernetes API server and, once it is told so, a controller manager on loopback, until standard input
 # ends: whoever started this holds the other end, so that nothing is left behind however it comes to its end.
 # Arguments: FOLDER-OF-THE-PROGRAMS FOLDER-WITH-CERTIFICATES ETCD-PORT PEER-PORT API-PORT.
 set -euo pipefail
@@ -19,7 +19,7 @@ pids+=($!)
 serve() {
     "$assets/kube-apiserver" --etcd-servers="http://127.0.0.1:$etcd" --bind-address=127.0.0.1 --secure-port="$port" \
         --cert-dir=. --tls-cert-file=server.pem --tls-private-key-file=server.key --client-ca-file=ca.pem \
-        --service-account-issuer="https://127.0.0.1:$port/" --service-account-key-file=sa.key \
+        --service-account-issuer="https://127.0.0.1:$port/" --service-account-key-file=sa.pub \
         --service-account-signing-key-file=sa.key --authorization-mode=RBAC \
         --disable-admission-plugins=ServiceAccount --service-cluster-ip-range=10.0.0.0/24 \
         --allow-privileged=true --advertise-address=127.0.0.1 --endpoint-reconciler-type=none \
@@ -28,16 +28,22 @@ serve() {
     pids+=("$server")
 }
 serve
-"$assets/kube-controller-manager" --kubeconfig=kubeconfig --authentication-kubeconfig=kubeconfig \
-    --authorization-kubeconfig=kubeconfig --leader-elect=false --secure-port=0 \
-    --controllers=namespace-controller,garbage-collector-controller,serviceaccount-controller \
-    --concurrent-namespace-syncs=2 >manager.log 2>&1 </dev/null &
-pids+=($!)
-# A line restarts the API server; the end of the input ends everything.
+# It gives up where there is no API server yet.
+manage() {
+    "$assets/kube-controller-manager" --kubeconfig=kubeconfig --authentication-kubeconfig=kubeconfig \
+        --authorization-kubeconfig=kubeconfig --leader-elect=false --secure-port=0 \
+        --controllers=namespace-controller,garbage-collector-controller,serviceaccount-controller \
+        --concurrent-namespace-syncs=2 >manager.log 2>&1 </dev/null &
+    pids+=($!)
+}
+# A line starts the controller manager or restarts the API server; the end of the input ends everything.
 while read -r word; do
-    if [[ $word == restart ]]; then
+    case $word in
+    manage) manage ;;
+    restart)
         kill "$server"
         wait "$server" 2>/dev/null || true
         serve
-    fi
+        ;;
+    esac
 done

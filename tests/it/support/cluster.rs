@@ -94,7 +94,9 @@ impl Cluster {
         admin.distinguished_name.push(DnType::CommonName, "admin");
         admin.distinguished_name.push(DnType::OrganizationName, "system:masters");
         certificate(at, "admin", admin, &issuer);
-        fs::write(at.join("sa.key"), KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        let accounts = KeyPair::generate().unwrap();
+        fs::write(at.join("sa.key"), accounts.serialize_pem()).unwrap();
+        fs::write(at.join("sa.pub"), accounts.public_key_pem()).unwrap();
         let [etcd, peer, port] = free_ports();
         let user = format!(
             "{{client-certificate-data: {}, client-key-data: {}}}",
@@ -114,9 +116,14 @@ impl Cluster {
             .unwrap();
         let control = process.stdin.take().unwrap();
         let cluster = Self { folder, kubectl, control: Mutex::new(control), _process: Mutex::new(process) };
-        cluster.until("the API server is ready", Duration::from_secs(120), || {
-            cluster.kubectl(&["get", "--raw", "/readyz"]).0.then_some(())
-        });
+        let began = Instant::now();
+        while !cluster.kubectl(&["get", "--raw", "/readyz"]).0 {
+            let log = fs::read_to_string(cluster.folder.path().join("api.log")).unwrap_or_default();
+            let end: Vec<&str> = log.lines().rev().take(5).collect();
+            assert!(began.elapsed() < Duration::from_secs(180), "the API server is not ready: {end:#?}");
+            std::thread::sleep(Duration::from_millis(250));
+        }
+        cluster.control.lock().unwrap().write_all(b"manage\n").unwrap();
         cluster.run(&["apply", "--server-side", "-f", "crds"]);
         cluster.run(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]);
         Some(cluster)
