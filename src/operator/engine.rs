@@ -82,6 +82,7 @@ impl Frame {
             connections: self.connections.clone(),
             allow_hosts: self.allow_hosts.clone(),
             keep_going: true,
+            keep_key: true,
             stop: self.stop.clone(),
             cluster: Some(Arc::new(cluster)),
             ..Options::default()

@@ -139,10 +139,12 @@ impl Worker {
         if let Some(failure) = &report.failure {
             tracing::warn!("namespace `{namespace}`: {failure}");
         }
-        self.tell_all(&gathered, &report, &scope, &mut memory, &marks, &held, &mut next).await;
         for (address, declared) in &report.declared {
             memory.connections.insert(address.clone(), declared.connection.clone());
         }
+        // Only now is it known which connection each new object belongs to.
+        let marks = self.marks(&gathered, &memory);
+        self.tell_all(&gathered, &report, &scope, &mut memory, &marks, &held, &mut next).await;
         memory.connections.retain(|address, _| marks.contains_key(address));
         let used: BTreeSet<&String> = memory.connections.values().collect();
         for (name, info) in gathered.connections.iter().filter(|(name, _)| used.contains(name)) {

@@ -26,6 +26,7 @@ mod layers;
 mod operator;
 mod properties;
 mod references;
+mod release;
 mod reliability;
 mod report;
 mod requests;

@@ -41,7 +41,8 @@ while read -r word; do
     case $word in
     manage) manage ;;
     restart)
-        kill "$server"
+        # Watches that are open would hold a graceful end up.
+        kill -KILL "$server"
         wait "$server" 2>/dev/null || true
         serve
         ;;

@@ -37,7 +37,9 @@ async fn ready(api: &'static str, connection: &str, folder: &str, variables: &[&
     operated.kubectl(&["apply", "--server-side", "-R", "-f", folder]);
 
     let mut last = Vec::new();
-    let all: Vec<Value> = operated.cluster.until("everything is ready", PATIENCE * 2, || {
+    let began = std::time::Instant::now();
+    let all: Vec<Value> = operated.cluster.until("everything is ready", PATIENCE * 3, || {
+        assert!(began.elapsed() < PATIENCE * 2, "not ready: {last:#?}\n{}", operated.log(0));
         let (_, text) = operated.cluster.kubectl(&["get", "plumb", "-n", &operated.namespace, "-o", "json"]);
         let list: Value = serde_json::from_str(&text).ok()?;
         let items: Vec<Value> = list["items"].as_array()?.clone();
@@ -79,7 +81,7 @@ async fn itglue_examples_become_ready() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cycloid_examples_become_ready() {
-    let variables = ["CYCLOID_TOKEN", "AWS_SECRET_KEY", "GIT_SSH_KEY", "SHOP_DATABASE_PASSWORD"];
+    let variables = ["CYCLOID_TOKEN", "AWS_SECRET_KEY", "GIT_SSH_KEY", "CHAT_TOKEN", "SHOP_DATABASE_PASSWORD"];
     ready("cycloid", "acme", "examples/cycloid", &variables).await;
 }
 

@@ -9,7 +9,8 @@ use crate::support::operator::{Operated, PATIENCE, condition};
 const ORGANIZATION: &str = "apiVersion: itglue.plumb.dev/v1alpha1\nkind: Organization\nmetadata: {name: happy-frog}\nspec: {name: Happy Frog, quickNotes: a}\n";
 
 fn attribute(operated: &Operated, kind: &str, id: &str, name: &str) -> serde_json::Value {
-    operated.sandbox.shown("itglue", kind, id).unwrap()["attributes"][name].clone()
+    let shown = operated.sandbox.shown("itglue", kind, id).unwrap();
+    [&shown, &shown["attributes"], &shown["data"]["attributes"]].into_iter().find_map(|at| at.get(name)).unwrap().clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,7 +80,7 @@ async fn what_is_only_observed_is_shown_and_not_touched() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_is_rotated_lost_or_restored_counts_at_once() {
     let Some(mut operated) = Operated::prepare("secrets").await else { return };
-    operated.with(&["--interval=1h"]);
+    operated.every("1h");
     operated.start();
     operated.connection("main", "itglue", "apiKey");
     operated.apply(ORGANIZATION);
@@ -165,7 +166,7 @@ async fn what_the_api_refuses_for_good_is_not_sent_again_until_it_changes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_server_may_be_restarted_and_kinds_installed_while_it_works() {
-    let Some(mut operated) = Operated::prepare("restart").await else { return };
+    let Some(mut operated) = Operated::prepare_alone("restart").await else { return };
     operated.start();
     operated.connection("main", "itglue", "apiKey");
     operated.apply(ORGANIZATION);

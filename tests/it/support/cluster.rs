@@ -72,6 +72,11 @@ impl Cluster {
         SHARED.get_or_init(Self::start).as_ref()
     }
 
+    /// A control plane for a test that does to it what the others would not like.
+    pub(crate) fn own() -> Option<&'static Self> {
+        Some(Box::leak(Box::new(Self::start()?)))
+    }
+
     fn start() -> Option<Self> {
         let assets = assets()?;
         let kubectl = tool("kubectl")?;

@@ -26,6 +26,7 @@ pub(crate) struct Operated {
     pub(crate) sandbox: Sandbox,
     pub(crate) folder: TempDir,
     flags: Vec<String>,
+    interval: &'static str,
     running: Vec<Child>,
 }
 
@@ -38,17 +39,31 @@ impl Operated {
     /// Prepares a namespace and a sandbox, without an operator.
     pub(crate) async fn prepare_with(name: &str, catalog: &Catalog, options: SandboxOptions) -> Option<Self> {
         let cluster = tokio::task::spawn_blocking(Cluster::shared).await.unwrap()?;
+        Some(Self::over(cluster, name, catalog, options).await)
+    }
+
+    /// Prepares a namespace of a control plane of its own.
+    pub(crate) async fn prepare_alone(name: &str) -> Option<Self> {
+        let cluster = tokio::task::spawn_blocking(Cluster::own).await.unwrap()?;
+        Some(Self::over(cluster, name, apis::builtin(), SandboxOptions::default()).await)
+    }
+
+    async fn over(cluster: &'static Cluster, name: &str, catalog: &Catalog, options: SandboxOptions) -> Self {
         let sandbox = Sandbox::start(catalog, options).await.unwrap();
         let namespace = cluster.namespace(name);
         let folder = TempDir::new().unwrap();
         let flags = vec![
             "--namespace".to_owned(),
             namespace.clone(),
-            "--interval=2s".to_owned(),
             "--release-after=2s".to_owned(),
             format!("--inventory={}/{{namespace}}.db", folder.path().display()),
         ];
-        Some(Self { cluster, namespace, sandbox, folder, flags, running: Vec::new() })
+        Self { cluster, namespace, sandbox, folder, flags, interval: "2s", running: Vec::new() }
+    }
+
+    /// Sets how often connections are swept.
+    pub(crate) fn every(&mut self, interval: &'static str) {
+        self.interval = interval;
     }
 
     /// Adds flags of the operator.
@@ -59,7 +74,7 @@ impl Operated {
     /// The operator as a command.
     pub(crate) fn command(&self, kubeconfig: &Path) -> Command {
         let mut command = plumb();
-        command.args(["operator", "-vv"]).args(&self.flags).env("KUBECONFIG", kubeconfig);
+        command.args(["operator", "-vv", "--interval", self.interval]).args(&self.flags).env("KUBECONFIG", kubeconfig);
         let number = self.running.len();
         let log = std::fs::File::create(self.folder.path().join(format!("operator-{number}.log"))).unwrap();
         command.stdout(Stdio::null()).stderr(log);
