@@ -3,6 +3,7 @@
 //! Before a call its intent is durable, after it its result is. A failure stops only what depends on it. An answer that
 //! was lost is looked for before anything is sent again.
 
+mod compare;
 mod create;
 mod delete;
 mod encode;
@@ -47,6 +48,9 @@ pub struct Context<'a> {
     pub remotes: &'a HashMap<String, Remote>,
     /// The inventory, locked.
     pub inventory: &'a Inventory,
+    /// When it was begun to read what is live: later than some seconds after it, objects are looked at again before they
+    /// are changed. At once where none is given, because a person read the plan meanwhile.
+    pub observed: Option<std::time::Instant>,
     /// The text of a secret, by hash.
     pub open: &'a (dyn Fn(&str) -> Option<String> + Sync),
     /// Makes the placeholder of a secret.
@@ -149,6 +153,8 @@ struct Shared<'a> {
     /// Objects that a replacement left, to be deleted once nothing uses them: step and id.
     leftovers: Mutex<Vec<(usize, String)>>,
     run: String,
+    /// Collections that were read again before their objects were changed.
+    looks: compare::Looks,
     /// Until when the intents of calls under way hold.
     fresh: keep::Fresh,
 }

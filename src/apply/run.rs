@@ -76,6 +76,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         owned: super::upsert::owned(&context.inventory.state(), context.remotes),
         leftovers: std::sync::Mutex::default(),
         fresh: keep::Fresh::default(),
+        looks: super::compare::Looks::default(),
         run: format!("{:x}{:08x}", jiff::Timestamp::now().as_microsecond(), fastrand::u32(..)),
     };
     let mut report = Report::default();

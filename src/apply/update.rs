@@ -220,6 +220,9 @@ impl Shared<'_> {
                 {
                     return Err(Trouble::known("it was changed by somebody else since the plan: plan again".into()));
                 }
+                if let Some(moved) = self.decoded(step, &row).and_then(|now| self.moved(step, &now.fields)) {
+                    return Err(Trouble::known(moved));
+                }
                 if spec.style == UpdateStyle::ReplaceFields {
                     let fields = self.all_fields(remote, step, &row).await?;
                     if self.is_as_declared(step, &fields) {

@@ -97,8 +97,8 @@ pub struct Options {
     pub progress: Arc<dyn Progress>,
     /// Set by Ctrl-C.
     pub stop: Arc<AtomicBool>,
-    /// Folder in which the processes of this machine share the budgets of credentials.
-    pub budgets: Option<std::path::PathBuf>,
+    /// The budgets of credentials, over all runs of this process.
+    pub budgets: crate::http::Budgets,
     /// Time-outs and repeats of calls.
     pub pace: crate::http::Pace,
 }
@@ -124,7 +124,7 @@ impl Default for Options {
             keep_key: false,
             progress: Arc::new(Silent),
             stop: Arc::new(AtomicBool::new(false)),
-            budgets: None,
+            budgets: crate::http::Budgets::default(),
             pace: crate::http::Pace::default(),
         }
     }
@@ -155,6 +155,8 @@ pub struct Planned {
     vault: Arc<Vault>,
     state: State,
     roots: Vec<String>,
+    /// When it was begun to read what is live; none once a person took their time over the plan.
+    observed_from: Option<std::time::Instant>,
     /// Where each connection leads that is known to be the stack's account.
     accounts: HashMap<String, String>,
     _scratch: std::sync::OnceLock<load::Scratch>,
@@ -201,6 +203,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         Some(objects) => progress.event(&ProgressEvent::Observed { connection, kind, objects }),
     };
     let observed_at = apply::now();
+    let observed_from = std::time::Instant::now();
     let undeclared = mode == Mode::Destroy || (prune && only.is_none());
     let looked_at = only.as_ref().map(|only| select::with_dependencies(only, &graph, &manifests));
     let observer = Observer::new(
@@ -301,6 +304,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         vault,
         state,
         accounts,
+        observed_from: Some(observed_from),
         _scratch: scratch,
     })
 }
@@ -387,6 +391,11 @@ fn notes(plan: &Plan, remotes: &HashMap<String, Remote>) -> PlanNotes {
 }
 
 impl Planned {
+    /// Notes that a person read the plan: what is live is looked at again before it is changed.
+    pub fn was_read(&mut self) {
+        self.observed_from = None;
+    }
+
     /// Whether anything would be refused for safety.
     pub fn refusal(&self) -> Option<&Diagnostic> {
         self.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Refusal)
@@ -474,6 +483,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         let context = Context {
             remotes: &planned.connected.remotes,
             inventory: &planned.inventory,
+            observed: planned.observed_from,
             open: &open,
             seal: &seal,
             read: &load::read_file,

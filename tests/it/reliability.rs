@@ -7,6 +7,7 @@ mod faults;
 mod kills;
 mod limits;
 mod mistakes;
+mod races;
 mod wal;
 mod writers;
 mod worlds;
