@@ -99,6 +99,7 @@ impl Shared<'_> {
     /// remote inventory.
     pub(super) fn terms(&self) -> Leave {
         let (fresh, safe) = (self.fresh.clone(), self.context.inventory.safe());
-        Leave::new(move || Terms { start_by: fresh.until(), end_by: safe() })
+        let until = self.context.until.clone();
+        Leave::new(move || Terms { start_by: fresh.until(), end_by: super::earlier(safe(), until()) })
     }
 }

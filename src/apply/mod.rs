@@ -22,9 +22,10 @@ mod write;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use serde_json::Value;
@@ -41,6 +42,9 @@ use crate::{
     plan::Outcome,
     value::{Fields, Target, as_reference, reference},
 };
+
+/// Tells the end of the right to write, as it stands now.
+pub type Until = Arc<dyn Fn() -> Option<Instant> + Send + Sync>;
 
 /// What carrying out a plan needs.
 pub struct Context<'a> {
@@ -63,6 +67,8 @@ pub struct Context<'a> {
     pub tell: &'a (dyn Fn(&str, Option<Outcome>) + Sync),
     /// Told of each rollout that is waited for: address, and how far it is in words.
     pub rolling: &'a (dyn Fn(&str, &str) + Sync),
+    /// The end of the right to write, as it stands now; besides that of the inventory's lease.
+    pub until: Until,
 }
 
 /// What came of a plan.
@@ -74,6 +80,8 @@ pub struct Report {
     pub diagnostics: Vec<Diagnostic>,
     /// It was interrupted.
     pub interrupted: bool,
+    /// What the API said where it refused for good.
+    pub lasting: Vec<String>,
 }
 
 /// What came of one step.
@@ -136,6 +144,8 @@ struct Shared<'a> {
     policies: &'a Policies,
     made: Made,
     diagnostics: Mutex<Vec<Diagnostic>>,
+    /// What the API said where it refused for good.
+    lasting: Mutex<Vec<String>>,
     /// Intents of earlier runs, by address: closed when their object's step ends.
     old_intents: HashMap<String, Vec<String>>,
     /// Steps that are sent along in the create of their parent, by its address.
@@ -160,6 +170,11 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
+    /// The instant after which no call may be under way.
+    fn until(&self) -> Option<Instant> {
+        earlier(self.context.inventory.safe_until(), (self.context.until)())
+    }
+
     fn stopped(&self) -> bool {
         self.context.stop.load(Ordering::SeqCst)
     }
@@ -170,6 +185,14 @@ impl Shared<'_> {
 
     fn remote(&self, connection: &str) -> Option<&Remote> {
         self.context.remotes.get(connection)
+    }
+}
+
+/// The earlier of two instants that may be given.
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use serde_json::Value;
 
 use super::{
@@ -21,7 +21,7 @@ use crate::{
     http::{Call, Processed, Repeat},
     inventory::{Edit, PendingRollout, Record},
     live::{Remote, fill_path, item_vars},
-    plan::{Follow, Operation, Outcome, Plan, Step, start_path},
+    plan::{Follow, Operation, Outcome, Plan, Step, makes_version, start_path},
 };
 
 /// How often an unanswered start is sent again once it is known not to have taken effect.
@@ -106,6 +106,14 @@ impl Shared<'_> {
             Some(Value::Null) if step.operation != Operation::Rollout => None,
             Some(row) if !row.is_null() => {
                 let now = Rollout::of(spec, &row);
+                let before = step.live.as_ref().and_then(|live| live.raw.as_ref()).map(|raw| Rollout::of(spec, raw));
+                // A version that was there before, and that this write did not touch, is as much ours as it was.
+                if step.rollout.is_none()
+                    && !makes_version(spec, step)
+                    && before.is_some_and(|before| before.version == now.version)
+                {
+                    return known;
+                }
                 let phase = match now.phase {
                     Phase::Unknown => inferred(spec, step, &now),
                     phase => Some(phase),
@@ -168,7 +176,9 @@ impl Shared<'_> {
             .map(|(place, (index, _))| (place, *index))
             .collect();
         let results: Vec<(usize, Result<(), String>)> = stream::iter(due)
-            .map(|(place, index)| async move { (place, self.roll_out_one(remote, &self.plan.steps[index]).await) })
+            .map(|(place, index)| {
+                async move { (place, self.roll_out_one(remote, &self.plan.steps[index]).await) }.boxed()
+            })
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 
 use super::{Context, Made, Report, Shared, StepResult, keep, write};
 use crate::{
@@ -70,6 +70,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         policies,
         made: Made::default(),
         diagnostics: std::sync::Mutex::default(),
+        lasting: std::sync::Mutex::default(),
         old_intents,
         moved: std::sync::Mutex::default(),
         rolled_out: plan.steps.iter().filter(|step| step.rollout.is_some()).map(super::rollout::key).collect(),
@@ -93,6 +94,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
     report.interrupted = shared.stopped();
     let why = if lease_ends(&shared) { LEASE_LOST } else { why_not(report.interrupted) };
     report.results = results.into_iter().map(|result| result.unwrap_or_else(|| write::skipped(why))).collect();
+    report.lasting = shared.lasting.into_inner().unwrap_or_default();
     report.diagnostics = shared.diagnostics.into_inner().unwrap_or_default();
     report
 }
@@ -143,7 +145,7 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
                     None => steps.push(*index),
                 }
             }
-            running.push(async move {
+            let run = async move {
                 if steps.is_empty() || shared.stopped() || lease_ends(shared) {
                     return (number, Vec::new());
                 }
@@ -151,7 +153,8 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
                     (shared.context.tell)(plan.steps[*index].address(), None);
                 }
                 (number, shared.write(batch, &steps).await)
-            });
+            };
+            running.push(run.boxed());
         }
         let Some((number, done)) = running.next().await else { break };
         for (index, result) in done {
@@ -204,7 +207,7 @@ fn blocked_by(
 
 /// Whether the lease of a remote inventory would not outlive a call started now.
 fn lease_ends(shared: &Shared<'_>) -> bool {
-    shared.context.inventory.safe_until().is_some_and(|until| until <= std::time::Instant::now())
+    shared.until().is_some_and(|until| until <= std::time::Instant::now())
 }
 
 impl Shared<'_> {

@@ -1,7 +1,10 @@
 //! Whole resources, made and changed by one call whatever their kind; what became of each is read from the answer, whose
 //! status says nothing.
 
-use std::{collections::HashMap, sync::PoisonError};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::PoisonError,
+};
 
 use serde_json::Value;
 
@@ -22,7 +25,7 @@ use crate::{
     http::{Answer, HttpError, Processed, Repeat},
     inventory::{Edit, Record, State},
     live::{Remote, item_vars},
-    plan::{Operation, Outcome, Route, Step, apply_route},
+    plan::{Operation, Outcome, Route, Step, apply_route, makes_version},
     value::{Fields, get_path, set_path, text},
 };
 
@@ -148,6 +151,13 @@ impl Shared<'_> {
         let says =
             |words: &[String], update: &Update| words.iter().any(|word| word.eq_ignore_ascii_case(&update.status));
         let mut edits = Vec::new();
+        // What a step changes without making a version has none of plumb's own.
+        let as_it_was: HashSet<Key> = items
+            .iter()
+            .map(|(index, _)| &self.plan.steps[*index])
+            .filter(|step| step.kind.spec.rollout.as_ref().is_some_and(|rollout| !makes_version(rollout, step)))
+            .map(super::rollout::key)
+            .collect();
         for ((kind, name), update) in told {
             let Some(rollout) = remote.api.kind(kind).and_then(|kind| kind.spec.rollout.as_ref()) else { continue };
             if !says(&spec.done, update) {
@@ -159,7 +169,7 @@ impl Shared<'_> {
             if !changed && self.moved_row(&key).is_some() {
                 continue;
             }
-            if changed && !self.is_planned(&key) {
+            if changed && !self.is_planned(&key) && !as_it_was.contains(&key) {
                 let version = Rollout::of(rollout, &update.resource).version;
                 edits.extend(self.mark_owned(&key, version));
             }

@@ -1,5 +1,7 @@
 //! The calls of one batch, and what is recorded of them.
 
+use std::sync::PoisonError;
+
 use serde_json::Value;
 
 use super::{Shared, StepResult};
@@ -200,11 +202,16 @@ impl Shared<'_> {
         success: &[u16],
     ) -> Result<Answer, HttpError> {
         call.leave = Some(self.terms());
-        let answer = remote.send(&call).await?;
+        let note = |error: &HttpError| {
+            if error.lasts() {
+                self.lasting.lock().unwrap_or_else(PoisonError::into_inner).push(error.to_string());
+            }
+        };
+        let answer = remote.send(&call).await.inspect_err(note)?;
         if success.contains(&answer.status) {
             return Ok(answer);
         }
-        let answer = remote.successful(answer)?;
+        let answer = remote.successful(answer).inspect_err(note)?;
         if success.is_empty() {
             return Ok(answer);
         }

@@ -59,7 +59,7 @@ impl Values<'_, '_> {
             return Ok(Written::Nothing);
         }
         if spec.mask.is_some() && spec.mask.as_deref() == value.as_str() {
-            return Ok(Written::As(self.stubs.add(path, true), None));
+            return Ok(Written::As(self.stubs.add(path, false), None));
         }
         match (spec.ty, value) {
             (FieldType::Object, Value::Object(members)) if !spec.fields.is_empty() => self.object(spec, members, path),

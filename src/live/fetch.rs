@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use serde_json::Value;
 
 use super::{
@@ -244,12 +244,14 @@ impl Observer<'_> {
                 }
                 // The whole is longer than the parents in use are many: read it below each of them instead.
                 let mut answers = Answers { scopes: parents.clone(), ..Answers::default() };
-                let mut parts = stream::iter(parents)
+                let lists: Vec<_> = parents
+                    .iter()
                     .map(|parent| {
                         let asked = below(Some(parent));
-                        async move { remote.list(kind, &asked).await }
+                        async move { remote.list(kind, &asked).await }.boxed()
                     })
-                    .buffered(8);
+                    .collect();
+                let mut parts = stream::iter(lists).buffered(8);
                 while let Some(part) = parts.next().await {
                     let part = part?;
                     answers.listing.rows.extend(part.rows);

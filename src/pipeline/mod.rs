@@ -4,6 +4,7 @@
 
 mod account;
 mod budgets;
+mod cluster;
 mod connect;
 mod export;
 mod frozen;
@@ -18,13 +19,14 @@ mod unmanaged;
 mod views;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     convert::Infallible,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 pub use self::{
+    cluster::Cluster,
     account::{Adopted, forget, import},
     connect::{Connected, connect},
     export::{Export, ExportOptions, export},
@@ -101,6 +103,8 @@ pub struct Options {
     pub budgets: crate::http::Budgets,
     /// Time-outs and repeats of calls.
     pub pace: crate::http::Pace,
+    /// What a run in a cluster knows besides.
+    pub cluster: Option<Arc<Cluster>>,
 }
 
 impl Default for Options {
@@ -126,6 +130,7 @@ impl Default for Options {
             stop: Arc::new(AtomicBool::new(false)),
             budgets: crate::http::Budgets::default(),
             pace: crate::http::Pace::default(),
+            cluster: None,
         }
     }
 }
@@ -176,6 +181,10 @@ pub struct Applied {
     pub interrupted: bool,
     /// Whether any action failed or was skipped.
     pub failed: bool,
+    /// Addresses of actions that the API refused for good: nothing is gained by trying again as it is.
+    pub lasting: HashSet<String>,
+    /// The inventory, with what was done.
+    pub state: State,
 }
 
 /// Observes and compares.
@@ -193,8 +202,15 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     settle(&state, &loaded, options).await;
     let connected = connect(&loaded, &state, &vault, options, &mut diagnostics).await?;
     let Loaded { snapshot, manifests, scratch } = loaded;
-    let prune = options.prune || manifests.stack.prune;
-    let only = options.selection.indices(&manifests, &graph, &mut diagnostics)?;
+    let prune = match &options.cluster {
+        Some(cluster) => cluster.prune_entries,
+        None => options.prune || manifests.stack.prune,
+    };
+    let cluster = options.cluster.as_deref();
+    let only = match cluster {
+        Some(cluster) => cluster.chosen(&manifests),
+        None => options.selection.indices(&manifests, &graph, &mut diagnostics)?,
+    };
     let seal_vault = vault.clone();
     let seal = move |text: &str| seal_vault.seal(text);
     let progress = options.progress.clone();
@@ -204,7 +220,10 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     };
     let observed_at = apply::now();
     let observed_from = std::time::Instant::now();
-    let undeclared = mode == Mode::Destroy || (prune && only.is_none());
+    let going = cluster.map(|cluster| &cluster.going);
+    let undeclared = mode == Mode::Destroy
+        || (prune && only.is_none())
+        || cluster.is_some_and(|cluster| !cluster.going.is_empty() || cluster.prune_entries);
     let looked_at = only.as_ref().map(|only| select::with_dependencies(only, &graph, &manifests));
     let observer = Observer::new(
         &manifests,
@@ -227,7 +246,8 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         }
     }
     options.progress.event(&ProgressEvent::Planning);
-    let too_new = needs::lacking(&connected, &manifests, &mut diagnostics).await;
+    let mut too_new = needs::lacking(&connected, &manifests, &mut diagnostics).await;
+    too_new.extend(cluster.map(|cluster| cluster.held(&manifests)).unwrap_or_default());
     let inputs = Inputs {
         manifests: &manifests,
         sources: &snapshot.sources,
@@ -242,12 +262,15 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         empty_source: manifests.objects.is_empty() && manifests.broken.is_empty(),
         hashes_kept,
         barred: &too_new,
+        going,
+        prune_entries: cluster.is_some_and(|cluster| cluster.prune_entries),
         seal: &seal,
     };
     let mut plan = plan::plan(&inputs);
     let mut barred = hidden::losses(&connected, &plan, &mut diagnostics).await;
     barred.extend(frozen::changes(&connected, &plan, &mut diagnostics).await);
     barred.extend(owned_elsewhere(&plan, &connected, &inventory).await?);
+    barred.extend(cluster.map(|cluster| cluster.refused(&plan, &manifests)).unwrap_or_default());
     let more = !barred.is_empty();
     barred.extend(too_new.iter().map(|(index, told)| (*index, told.clone())));
     if more {
@@ -263,7 +286,19 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         };
         key.is_some_and(|key| key.ends_with(end))
     };
-    plan.diagnostics.extend(plan::lockouts(&inputs, &plan.steps, &callers, &ends));
+    let lockouts = plan::lockouts(&inputs, &plan.steps, &callers, &ends);
+    // Where each object stands for itself, what would lock plumb out is left out of the plan, and told.
+    let mut without = barred.clone();
+    if let Some(cluster) = cluster
+        && !lockouts.is_empty()
+    {
+        plan.diagnostics = lockouts;
+        without.extend(cluster.refused(&plan, &manifests));
+        plan = plan::plan(&Inputs { barred: &without, ..inputs });
+    } else {
+        plan.diagnostics.extend(lockouts);
+    }
+    let inputs = Inputs { barred: &without, ..inputs };
     let accounts = known_accounts(&inputs, &connected, options, &mut plan);
     receivers::count(&connected, &mut plan).await;
     let mut all = snapshot.diagnostics.clone();
@@ -421,8 +456,23 @@ impl Planned {
         &self.vault
     }
 
+    /// Whether carrying it out would change nothing, the inventory included.
+    pub fn is_idle(&self) -> bool {
+        let plan = &self.plan;
+        plan.is_empty() && plan.moved.is_empty() && plan.unbury.is_empty() && self.state.intents.is_empty()
+    }
+
+    /// The inventory as it was read.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
     /// Why nothing of this plan may be written.
     pub fn barrier(&self, options: &Options) -> Result<(), Failure> {
+        // In a cluster each object stands for itself: what is refused is not in the plan.
+        if options.cluster.is_some() {
+            return Ok(());
+        }
         if let Some(refusal) = self.refusal() {
             let mut failure = Failure::refused(format!("Refused for safety: {}", refusal.message));
             failure.hints.clone_from(&refusal.hints);
@@ -479,6 +529,10 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             Some(outcome) => progress.event(&ProgressEvent::ActionDone { address, action, outcome }),
         }
     };
+    let until: apply::Until = match &options.cluster {
+        Some(cluster) => cluster.until.clone(),
+        None => Arc::new(|| None),
+    };
     let report = {
         let context = Context {
             remotes: &planned.connected.remotes,
@@ -490,6 +544,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             stop: &options.stop,
             tell: &tell,
             rolling: &rolling,
+            until,
         };
         let work = Box::pin(apply::apply(&planned.plan, &policies, &context));
         let patience = std::pin::pin!(give_up(&planned.connected.remotes, &options.stop));
@@ -499,6 +554,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         }
     };
     planned.inventory.unlock().await;
+    let state = planned.inventory.state().clone();
     options.progress.event(&ProgressEvent::Finished);
     let mut diagnostics = planned.diagnostics;
     let mut more = report.diagnostics;
@@ -512,6 +568,14 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             action.id = Some(id.clone());
         }
     }
+    let lasts = |error: &String| report.lasting.iter().any(|refusal| error.contains(refusal));
+    let lasting = document
+        .actions
+        .iter()
+        .zip(&report.results)
+        .filter(|(_, result)| result.outcome == Outcome::Failed && result.error.as_ref().is_some_and(lasts))
+        .map(|(action, _)| action.address.clone())
+        .collect();
     document.requests.apply = planned.connected.sent().saturating_sub(before);
     document.diagnostics = report::to_documents(&diagnostics, &planned.sources);
     let failed = report.results.iter().any(|result| matches!(result.outcome, Outcome::Failed | Outcome::Skipped));
@@ -522,6 +586,8 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         sources: planned.sources,
         interrupted: report.interrupted,
         failed,
+        lasting,
+        state,
     })
 }
 
@@ -609,4 +675,22 @@ pub fn unresolved(observed: &Observed) -> usize {
 /// Whether any kind of a stack can be listed at all.
 pub fn listable(manifests: &Manifests) -> bool {
     manifests.objects.iter().any(|object| object.kind.can(Verb::List))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    /// The agent and the operator run many stacks on one pool of threads.
+    #[test]
+    fn runs_can_move_between_threads() {
+        let options = Options::default();
+        let run = async {
+            let planned = plan(&options, Mode::Plan).await?;
+            apply(planned, &options).await
+        };
+        is_send(&run);
+    }
 }

@@ -78,15 +78,8 @@ impl Builder<'_> {
         }
         let Some(spec) = step.kind.spec.rollout.as_ref().filter(|_| writes) else { return };
         let Some(follow) = policy(spec, &step.desired) else { return };
-        let versioned = |field: &String| {
-            let wire = step.specs().get(field).map(FieldSpec::wire_name).unwrap_or_default();
-            let under =
-                |under: &str| wire == under || wire.strip_prefix(under).is_some_and(|rest| rest.starts_with('.'));
-            // What says which form the resource has changes what it is.
-            spec.under.as_deref().is_none_or(under) || wire == "apiVersion"
-        };
         let caused = self.causes(index, spec);
-        if step.operation == Operation::Update && !step.send.iter().any(versioned) && caused.is_empty() {
+        if !makes_version(spec, step) && caused.is_empty() {
             return;
         }
         self.moving.entry(index).or_default().extend(caused);
@@ -282,6 +275,20 @@ fn causes_any(builder: &Builder<'_>, kind: &Kind) -> bool {
     api.into_iter()
         .flat_map(|api| api.kinds.values())
         .any(|other| other.spec.rollout.as_ref().is_some_and(|rollout| rollout.caused_by.contains(&kind.name)))
+}
+
+/// Whether the write of a step makes a new version of its object.
+pub fn makes_version(spec: &RolloutSpec, step: &Step) -> bool {
+    let versioned = |field: &String| {
+        let wire = step.specs().get(field).map(FieldSpec::wire_name).unwrap_or_default();
+        let under = |under: &str| wire == under || wire.strip_prefix(under).is_some_and(|rest| rest.starts_with('.'));
+        // What says which form the resource has changes what it is.
+        spec.under.as_deref().is_none_or(under) || wire == "apiVersion"
+    };
+    match step.operation {
+        Operation::Create | Operation::Replace => true,
+        _ => step.send.iter().any(versioned),
+    }
 }
 
 /// The calls that a rollout takes: path of its start.

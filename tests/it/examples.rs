@@ -8,6 +8,7 @@ use plumb::{
     sandbox::{Sandbox, SandboxOptions, parse_seed},
 };
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::support::{
     example::{Example, output, plumb, repository, tool},
@@ -121,6 +122,80 @@ async fn balena_shows_every_kind_and_is_kept_true() {
     assert_eq!(password, example.secret("BROKER_PASSWORD"));
     assert_eq!(example.attribute("Application", &fleet, "is_public"), json!(true));
     example.assert_inventory_has_no_secret();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_stack_over_all_five_is_kept_true() {
+    // A copy, since a secret of it is rotated.
+    let folder = TempDir::new().unwrap();
+    let from = repository("examples/everything");
+    fs::create_dir(folder.path().join("secrets")).unwrap();
+    for place in ["", "secrets"] {
+        for entry in fs::read_dir(from.join(place)).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file())
+        {
+            fs::copy(entry.path(), folder.path().join(place).join(entry.file_name())).unwrap();
+        }
+    }
+    let connections = [
+        ("documentation", "itglue"),
+        ("delivery", "cycloid"),
+        ("telemetry", "bindplane"),
+        ("devices", "balena"),
+        ("portal", "rest"),
+    ];
+    let path = folder.path().display().to_string();
+    let mut example = Example::over(&[&path], &connections, &[], SandboxOptions::default()).await;
+    let applied = example.converge();
+    let apis: BTreeSet<&str> = applied.actions.iter().map(|action| action.api.as_str()).collect();
+    assert_eq!(apis.len(), 5);
+    let place = |address: &str| applied.actions.iter().position(|action| action.address == address).unwrap();
+    assert!(place("bindplane/Configuration/gateways") < place("balena/Device/pump-house"));
+    assert!(place("balena/Device/pump-house") < place("itglue/Configuration/pump-house-gateway"));
+
+    // Each account drifts, and one plan repairs them all.
+    example.mutate("Password", &example.id("Password", "name", "Log collector token"), &json!({"username": "by hand"}));
+    example.mutate(
+        "Configuration",
+        &example.id("Configuration", "name", "Pump house gateway"),
+        &json!({"hostname": "x"}),
+    );
+    example.api = "cycloid";
+    example.mutate("Project", "acme/portal", &json!({"description": "changed"}));
+    example.api = "balena";
+    example.remove("Device", &example.id("Device", "device_name", "Pump house"));
+    example.api = "rest";
+    example.mutate("Organization", &example.id("Organization", "slug", "happy-frog"), &json!({"name": "Sad Frog"}));
+    example.repair(
+        &[
+            "create balena/Device/pump-house (drift) /uuid /application /deviceType /deviceName",
+            "update cycloid/Project/portal (drift) /description",
+            "update itglue/Configuration/pump-house-gateway (drift) /hostname",
+            "update rest/Organization/happy-frog (drift) /name",
+        ],
+        applied.actions.len(),
+    );
+
+    // A new value of a secret goes to those that use it, and to nobody else.
+    let rotated = "battery-staple-of-the-second-year";
+    fs::write(folder.path().join("secrets/log.token"), rotated).unwrap();
+    let planned = example.document(0, &["plan"]);
+    assert_eq!(
+        lines(&planned),
+        [
+            "update balena/Application/pumps#environmentVariables/LOG_TOKEN (changed) /value",
+            "update itglue/Password/log-token (changed) /password",
+            "update bindplane/Destination/collector (changed) /parameters/token",
+            "update bindplane/Configuration/gateways (rollout) /rollout",
+        ]
+    );
+    let shown = example.expect(0, &["plan"]);
+    let applied = example.expect(0, &["apply", "--yes"]);
+    for text in [&shown.out, &shown.err, &applied.out, &applied.err] {
+        assert!(!text.contains(rotated) && !text.contains("correct-horse"), "{text}");
+    }
+    assert_eq!(example.document(0, &["plan"]).actions.len(), 0);
+    let variable = example.sandbox.objects("balena", "ApplicationEnvironmentVariable");
+    assert_eq!(variable[0]["attributes"]["value"], rotated);
 }
 
 #[tokio::test(flavor = "multi_thread")]

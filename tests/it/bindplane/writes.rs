@@ -345,7 +345,7 @@ async fn one_that_was_made_anew_under_a_name_is_somebody_elses() {
     bed.declare("Source", "s", "{type: host}");
     bed.converge().await;
     bed.project(|project| project.get_mut("Source", "s")["metadata"]["id"] = "another".into());
-    assert_eq!(bed.planned().await, ["adopt bindplane/Source/s (new)"]);
+    assert_eq!(bed.planned().await, ["adopt bindplane/Source/s (drift)"]);
     bed.declare("Source", "t", "{type: host}");
     bed.withdraw("Source", "s");
     bed.options.prune = true;

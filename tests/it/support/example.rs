@@ -63,7 +63,8 @@ pub(crate) struct Example {
     pub(crate) sandbox: Sandbox,
     /// What standard input has.
     pub(crate) stdin: String,
-    api: &'static str,
+    /// The API whose account is looked into.
+    pub(crate) api: &'static str,
     inputs: Vec<String>,
     flags: Vec<String>,
     secrets: BTreeMap<String, String>,
@@ -89,15 +90,25 @@ impl Example {
         variables: &[&str],
         options: SandboxOptions,
     ) -> Self {
+        Self::over(inputs, &[(connection, api)], variables, options).await
+    }
+
+    /// Prepares an example with several connections, each with its API.
+    pub(crate) async fn over(
+        inputs: &[&str],
+        connections: &[(&str, &'static str)],
+        variables: &[&str],
+        options: SandboxOptions,
+    ) -> Self {
         let inputs: Vec<String> = inputs.iter().map(|input| (*input).to_owned()).collect();
         let on_disk = inputs.iter().filter(|input| *input != "-").map(|path| repository(path).display().to_string());
         let loaded = pipeline::load(&Options { inputs: on_disk.collect(), ..Options::default() }).unwrap();
         let sandbox = Sandbox::start(&loaded.manifests.catalog, options).await.unwrap();
         let inventory = TempDir::new().unwrap();
-        let flags = vec![
-            format!("--connection={connection}={}", sandbox.url(api)),
-            format!("--inventory={}", inventory.path().join("inventory.db").display()),
-        ];
+        let connect = |(name, api): &(&str, &str)| format!("--connection={name}={}", sandbox.url(api));
+        let mut flags: Vec<String> = connections.iter().map(connect).collect();
+        flags.push(format!("--inventory={}", inventory.path().join("inventory.db").display()));
+        let api = connections[0].1;
         let secrets = variables.iter().map(|name| ((*name).to_owned(), format!("correct-horse-{name}"))).collect();
         Self { sandbox, stdin: String::new(), api, inputs, flags, secrets, inventory }
     }
