@@ -4,6 +4,7 @@
 //! ones and the commands that give them.
 
 mod faults;
+mod fuzz;
 mod kills;
 mod limits;
 mod mistakes;
