@@ -163,6 +163,8 @@ struct Shared<'a> {
     /// Objects that a replacement left, to be deleted once nothing uses them: step and id.
     leftovers: Mutex<Vec<(usize, String)>>,
     run: String,
+    /// Addresses of all steps.
+    by_address: std::collections::HashSet<&'a str>,
     /// Collections that were read again before their objects were changed.
     looks: compare::Looks,
     /// Until when the intents of calls under way hold.

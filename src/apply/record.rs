@@ -113,6 +113,8 @@ impl Shared<'_> {
         };
         if let Some((from, _)) = &step.record
             && from != step.address()
+            // Who takes its name at the same time has its record there.
+            && !self.by_address.contains(from.as_str())
         {
             edits.push(Edit::Remove(from.clone()));
         }

@@ -78,6 +78,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         leftovers: std::sync::Mutex::default(),
         fresh: keep::Fresh::default(),
         looks: super::compare::Looks::default(),
+        by_address: plan.steps.iter().map(Step::address).collect(),
         run: format!("{:x}{:08x}", jiff::Timestamp::now().as_microsecond(), fastrand::u32(..)),
     };
     let mut report = Report::default();
