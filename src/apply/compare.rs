@@ -48,10 +48,8 @@ impl Shared<'_> {
         batch: &Batch,
         steps: &[usize],
     ) -> (Vec<usize>, Vec<(usize, Result<Done, Trouble>)>) {
-        let changes = matches!(
-            batch.operation,
-            Operation::Update | Operation::Delete | Operation::Replace | Operation::Apply
-        );
+        let changes =
+            matches!(batch.operation, Operation::Update | Operation::Delete | Operation::Replace | Operation::Apply);
         let is_new = self.context.observed.is_some_and(|from| from.elapsed() < OLD);
         if !changes || is_new {
             return (steps.to_vec(), Vec::new());
@@ -136,7 +134,8 @@ impl Shared<'_> {
             .iter()
             .filter(|(name, value)| {
                 let spec = step.specs().get(*name).unwrap_or(&free);
-                let told = !spec.write_only && !spec.on_get_only && spec.list_cuts_at.is_none() && spec.read_by.is_none();
+                let told =
+                    !spec.write_only && !spec.on_get_only && spec.list_cuts_at.is_none() && spec.read_by.is_none();
                 let meant = step.send.contains(*name) || (whole && !spec.read_only);
                 told && meant && !value.is_null() && !has_secret(value) && now.contains_key(*name)
             })

@@ -77,8 +77,7 @@ impl Shared<'_> {
             decoded.fields.insert(field.clone(), self.made.resolve_value(value));
         }
         if let Some(hook) = kind.spec.hook.as_deref().and_then(hook::find)
-            && let (Some(raw), Some(spec)) =
-                (decoded.fields.get(hook.field()).cloned(), step.specs().get(hook.field()))
+            && let (Some(raw), Some(spec)) = (decoded.fields.get(hook.field()).cloned(), step.specs().get(hook.field()))
         {
             decoded.fields.insert(hook.field().to_owned(), decode(spec, &raw, &seal));
         }

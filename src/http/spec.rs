@@ -10,7 +10,13 @@ use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::{auth::ResolvedAuth, budget::{Budgets, Naming}, hosts::HostPolicy, mask::Mask, shares::Board};
+use super::{
+    auth::ResolvedAuth,
+    budget::{Budgets, Naming},
+    hosts::HostPolicy,
+    mask::Mask,
+    shares::Board,
+};
 use crate::{description::Api, manifest::ConnectionLimits};
 
 /// Everything that a client needs to know.

@@ -182,7 +182,6 @@ impl Turns {
             }
         };
         loop {
-
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
             let until = {

@@ -20,11 +20,7 @@ pub fn record_of<'s>(state: &'s State, object: &Manifest, manifests: &Manifests)
 
 /// The record of an entry whose name another entry had, which was renamed at the same time (they exchange names, or each
 /// takes the next one's): the one under its former name, until the renaming is done.
-fn renamed_into_place<'s>(
-    state: &'s State,
-    object: &Manifest,
-    manifests: &Manifests,
-) -> Option<(String, &'s Record)> {
+fn renamed_into_place<'s>(state: &'s State, object: &Manifest, manifests: &Manifests) -> Option<(String, &'s Record)> {
     let field = object.kind.inside()?.renamed_from.as_ref()?;
     let from = object.spec.get(field).and_then(text)?;
     let (list, key) = object.address.entry.as_ref()?;

@@ -80,10 +80,18 @@ fn changes_moved(then: &Action, now: &Action) -> Vec<String> {
             (None, _) => out.push(format!("now: `{path}` of {address} as well")),
             (_, None) => out.push(format!("no longer: `{path}` of {address}")),
             (Some(then), Some(now)) if then.before != now.before => {
-                out.push(format!("live `{path}` of {address} is {} and was {}", said(now.before.as_ref()), said(then.before.as_ref())));
+                out.push(format!(
+                    "live `{path}` of {address} is {} and was {}",
+                    said(now.before.as_ref()),
+                    said(then.before.as_ref())
+                ));
             }
             (Some(then), Some(now)) if then.after != now.after => {
-                out.push(format!("`{path}` of {address} is to be {} and was to be {}", said(now.after.as_ref()), said(then.after.as_ref())));
+                out.push(format!(
+                    "`{path}` of {address} is to be {} and was to be {}",
+                    said(now.after.as_ref()),
+                    said(then.after.as_ref())
+                ));
             }
             _ => {}
         }

@@ -10,8 +10,8 @@ mod limits;
 mod mistakes;
 mod races;
 mod wal;
-mod writers;
 mod worlds;
+mod writers;
 
 use std::{
     collections::BTreeMap,
@@ -58,6 +58,7 @@ impl Scene {
         let sandbox = Sandbox::start(&catalog, options).await.unwrap();
         let folder = TempDir::new().unwrap();
         let scene = Self { world, folder, sandbox };
+        std::fs::create_dir_all(scene.folder.path().join(".runtime")).unwrap();
         scene.write("connection.yaml", &world.connection());
         scene.write("key", "sandbox-key-of-the-stack");
         scene.write("secret", "a-secret-of-the-stack");

@@ -29,11 +29,70 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// What means something to one of the readers.
 const WORDS: &[&str] = &[
-    "{", "}", "[", "]", ":", ": ", "- ", ",", "\"", "'", "&a ", "*a", "<<: *a", "!!binary ", "!x ", "|\n", ">-\n", "---\n", "...\n",
-    "%YAML 9.9\n", "#", "\t", "\r\n", "\u{0}", "\u{feff}", "\u{202e}", "𝕏", "null", "~", "true", "1e999", "-0", "0x7f",
-    "99999999999999999999999999", "1.7976931348623157e308", "2026-13-45T99:99:99Z", "9999999999-01-01", "\\u0000", "\\ud800",
-    "apiVersion", "kind", "metadata", "spec", "name", "valueFrom", "$ref", "{id}", "{parent}", "..", "/", "~1", "__proto__", "id",
-    "data", "attributes", "relationships", "included", "d", "value", "@odata.nextLink", "meta", "formatVersion", "actions", "path",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ": ",
+    "- ",
+    ",",
+    "\"",
+    "'",
+    "&a ",
+    "*a",
+    "<<: *a",
+    "!!binary ",
+    "!x ",
+    "|\n",
+    ">-\n",
+    "---\n",
+    "...\n",
+    "%YAML 9.9\n",
+    "#",
+    "\t",
+    "\r\n",
+    "\u{0}",
+    "\u{feff}",
+    "\u{202e}",
+    "𝕏",
+    "null",
+    "~",
+    "true",
+    "1e999",
+    "-0",
+    "0x7f",
+    "99999999999999999999999999",
+    "1.7976931348623157e308",
+    "2026-13-45T99:99:99Z",
+    "9999999999-01-01",
+    "\\u0000",
+    "\\ud800",
+    "apiVersion",
+    "kind",
+    "metadata",
+    "spec",
+    "name",
+    "valueFrom",
+    "$ref",
+    "{id}",
+    "{parent}",
+    "..",
+    "/",
+    "~1",
+    "__proto__",
+    "id",
+    "data",
+    "attributes",
+    "relationships",
+    "included",
+    "d",
+    "value",
+    "@odata.nextLink",
+    "meta",
+    "formatVersion",
+    "actions",
+    "path",
 ];
 
 /// Makes an input out of others.
@@ -85,7 +144,8 @@ impl Mutator {
             }
             // Deep or long.
             _ => {
-                let word = self.rng.choice(&["[", "{\"a\":", "- ", "  ", "a: {", "(", "x"]).copied().unwrap_or_default();
+                let word =
+                    self.rng.choice(&["[", "{\"a\":", "- ", "  ", "a: {", "(", "x"]).copied().unwrap_or_default();
                 let many = word.repeat(self.rng.usize(1..300));
                 bytes.splice(range.start..range.start, many.bytes());
             }
@@ -130,7 +190,8 @@ fn run(target: &str, corpus: &[String], read: impl Fn(&mut Mutator, String)) {
     let start = Instant::now();
     let mut longest = Duration::ZERO;
     for number in 0..inputs {
-        let mut mutator = Mutator { rng: fastrand::Rng::with_seed(seed.wrapping_mul(1_000_003).wrapping_add(number as u64)) };
+        let mut mutator =
+            Mutator { rng: fastrand::Rng::with_seed(seed.wrapping_mul(1_000_003).wrapping_add(number as u64)) };
         let text = mutator.text(corpus);
         let begun = Instant::now();
         let shown = text.clone();
@@ -204,7 +265,9 @@ fn no_description_crashes_its_reader() {
 fn prune(value: &mut Value) {
     if let Value::Object(members) = value {
         members.values_mut().for_each(prune);
-        members.retain(|_, member| !member.is_null() && *member != json!({}) && *member != json!([]) && *member != json!(false));
+        members.retain(|_, member| {
+            !member.is_null() && *member != json!({}) && *member != json!([]) && *member != json!(false)
+        });
     } else if let Value::Array(items) = value {
         items.iter_mut().for_each(prune);
     }

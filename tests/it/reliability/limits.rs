@@ -21,7 +21,7 @@ async fn scene(limits: &str, objects: usize) -> Scene {
     let world = WORLDS.iter().find(|world| world.api == "rest").unwrap();
     let options = SandboxOptions { latency: Duration::from_millis(10), ..SandboxOptions::default() };
     let scene = Scene::start(world, options).await;
-    scene.write("connection.yaml", &format!("{}  limits: {limits}\n", world.connection()));
+    scene.write("connection.yaml", &format!("{}  limits: {limits}\n", world.within_limits()));
     scene.declare(objects, false);
     scene
 }
@@ -41,7 +41,6 @@ fn together(scene: &Scene, count: usize, extra: impl Fn(usize, &mut std::process
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_of_one_credential_keep_to_its_budget_together() {
     let scene = scene("{requests: 12, window: 2, reserve: 25}", 20).await;
-    std::fs::create_dir_all(scene.folder.path().join(".runtime")).unwrap();
     let ran = together(&scene, 6, |_, _| ());
     assert!(ran.iter().all(|ran| ran.code == Some(0)), "{}", ran.iter().map(Ran::told).collect::<String>());
     let log = scene.sandbox.log();
@@ -54,7 +53,6 @@ async fn processes_of_one_credential_keep_to_its_budget_together() {
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_of_one_credential_share_its_concurrency() {
     let scene = scene("{concurrency: 2}", 20).await;
-    std::fs::create_dir_all(scene.folder.path().join(".runtime")).unwrap();
     let ran = together(&scene, 5, |_, _| ());
     assert!(ran.iter().all(|ran| ran.code == Some(0)), "{}", ran.iter().map(Ran::told).collect::<String>());
     assert!(scene.sandbox.most_at_once() <= 2, "{} at once", scene.sandbox.most_at_once());
@@ -96,7 +94,7 @@ async fn no_process_sends_what_would_be_refused() {
         ..SandboxOptions::default()
     };
     let scene = Scene::start(world, options).await;
-    std::fs::create_dir_all(scene.folder.path().join(".runtime")).unwrap();
+    scene.write("connection.yaml", &world.within_limits());
     scene.declare(20, false);
     // The first call tells all of the limit.
     let first = scene.run(&["plan"]);
