@@ -29,13 +29,15 @@ const GONE: &str = "it is gone since the plan: plan again";
 
 /// A collection as it was read again: when, and its objects by id; none where it could not be read.
 type Look = (Instant, Option<HashMap<String, Decoded>>);
+/// One collection, read by one step at a time.
+type Cell = Arc<tokio::sync::Mutex<Option<Arc<Look>>>>;
 /// By connection, kind and parent.
 type Place = (String, String, Option<String>);
 
 /// Collections that were read again.
 #[derive(Default)]
 pub(super) struct Looks {
-    seen: Mutex<HashMap<Place, Arc<tokio::sync::Mutex<Option<Arc<Look>>>>>>,
+    seen: Mutex<HashMap<Place, Cell>>,
     /// How many steps there are for live objects of each kind.
     counts: OnceLock<HashMap<String, usize>>,
 }

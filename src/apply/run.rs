@@ -153,7 +153,7 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
                 for index in &steps {
                     (shared.context.tell)(plan.steps[*index].address(), None);
                 }
-                (number, shared.write(batch, &steps).await)
+                (number, Box::pin(shared.write(batch, &steps)).await)
             };
             running.push(run.boxed());
         }

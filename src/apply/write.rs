@@ -51,7 +51,7 @@ impl Shared<'_> {
             }
             results
         };
-        let results = self.keeping(&remote, &begun, at, work).await;
+        let results = Box::pin(self.keeping(&remote, &begun, at, work)).await;
         let mut out = Vec::new();
         let mut edits = Vec::new();
         let mut embedded = Vec::new();

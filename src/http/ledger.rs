@@ -6,8 +6,9 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Seek, Write},
+    io::{self, Read, Seek, Write as _},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     thread,
@@ -292,12 +293,11 @@ impl Page {
             return Err(Duration::from_millis(free - now));
         }
         let start = now - now % slice;
-        match self.taken.iter_mut().find(|(known, _)| *known == start) {
-            Some((_, count)) => *count += 1,
-            None => {
-                self.taken.push((start, 1));
-                self.taken.sort_unstable();
-            }
+        if let Some((_, count)) = self.taken.iter_mut().find(|(known, _)| *known == start) {
+            *count += 1;
+        } else {
+            self.taken.push((start, 1));
+            self.taken.sort_unstable();
         }
         Ok(())
     }
@@ -366,7 +366,10 @@ fn keyed(folder: &Path, fingerprint: &[u8]) -> io::Result<String> {
     }
     file.unlock()?;
     let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
-    Ok(hmac::sign(&key, fingerprint).as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hmac::sign(&key, fingerprint).as_ref().iter().take(16).fold(String::new(), |mut name, byte| {
+        let _ = write!(name, "{byte:02x}");
+        name
+    }))
 }
 
 /// Removes the files that nobody has used for long.

@@ -24,10 +24,13 @@ const PARTING: Duration = Duration::from_secs(2);
 /// Tries at a document that others write, too.
 const TRIES: u32 = 8;
 
+/// A document's text and version, or why it cannot be had.
+pub type Posted = Result<Option<(Vec<u8>, String)>, String>;
+
 /// Small documents that machines share, each replaced only if it is still what was read.
 pub trait Board: Send + Sync {
     /// Reads a document with its version.
-    fn read<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<(Vec<u8>, String)>, String>>;
+    fn read<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Posted>;
 
     /// Replaces the document of a version, or makes it where none is given; tells whether it still was that one.
     fn replace<'a>(

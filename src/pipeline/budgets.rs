@@ -6,7 +6,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 
 use super::{Loaded, Options};
 use crate::{
-    http::{Board, Naming},
+    http::{Board, Naming, Posted},
     inventory::Notices,
     secret::Vault,
 };
@@ -30,7 +30,7 @@ pub(super) fn board(loaded: &Loaded, vault: &Arc<Vault>, options: &Options) -> O
 struct Beside(Notices);
 
 impl Board for Beside {
-    fn read<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<(Vec<u8>, String)>, String>> {
+    fn read<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Posted> {
         async { self.0.read(name).await.map_err(|error| error.to_string()) }.boxed()
     }
 

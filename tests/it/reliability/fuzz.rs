@@ -102,7 +102,7 @@ struct Mutator {
 
 impl Mutator {
     fn text(&mut self, corpus: &[String]) -> String {
-        let mut bytes = self.rng.choice(corpus).map(String::clone).unwrap_or_default().into_bytes();
+        let mut bytes = self.rng.choice(corpus).cloned().unwrap_or_default().into_bytes();
         for _ in 0..self.rng.u32(1..8) {
             self.mutate(&mut bytes, corpus);
         }

@@ -35,7 +35,7 @@ async fn what_somebody_changed_since_the_plan_is_left_alone() {
             let (Some(kind), Some(id)) = (api.kind(&action.kind), &action.id) else { continue };
             let known = touched.iter().any(|(_, known, ..)| *known == kind.name);
             let text =
-                action.changes.iter().find(|change| change.after.as_ref().is_some_and(|value| value.is_string()));
+                action.changes.iter().find(|change| change.after.as_ref().is_some_and(serde_json::Value::is_string));
             let Some(name) = text.and_then(|change| change.path.strip_prefix('/')).filter(|_| !known) else { continue };
             let Some(field) = kind.field(name).filter(|_| action.address.split('#').count() == 1) else { continue };
             if scene.sandbox.mutate(world.api, &kind.name, id, &json!({ field.wire_name(): "by somebody else" })) {

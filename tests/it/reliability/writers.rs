@@ -20,7 +20,7 @@ pub(super) fn signal(child: &Child, name: &str) {
 
 /// Waits until something is so.
 pub(super) fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     while !so() {
         assert!(Instant::now() < end, "{what} did not come");
         std::thread::sleep(Duration::from_millis(2));
