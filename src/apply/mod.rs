@@ -31,7 +31,7 @@ use std::{
 use serde_json::Value;
 
 pub use self::{
-    keep::renewal,
+    keep::RENEWAL,
     run::{Policies, apply},
 };
 use crate::{

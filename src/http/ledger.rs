@@ -227,17 +227,20 @@ impl Drop for Ledger {
     }
 }
 
-fn locked<T>(file: &mut File, change: impl FnOnce(&mut Page, u64) -> T) -> io::Result<T> {
-    let mut tries = 0;
-    loop {
+/// Locks a file, but waits no longer than a moment for whoever has it.
+fn lock(file: &File) -> io::Result<()> {
+    for _ in 0..TRIES {
         match file.try_lock() {
-            Ok(()) => break,
-            Err(TryLockError::WouldBlock) if tries < TRIES => thread::sleep(PAUSE),
-            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        tries += 1;
     }
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+fn locked<T>(file: &mut File, change: impl FnOnce(&mut Page, u64) -> T) -> io::Result<T> {
+    lock(file)?;
     let done = rewritten(file, change);
     file.unlock()?;
     done
@@ -355,7 +358,7 @@ fn private_folder(folder: &Path) -> io::Result<()> {
 /// a copy of the name.
 fn keyed(folder: &Path, fingerprint: &[u8]) -> io::Result<String> {
     let mut file = private_file(&folder.join("key"))?;
-    file.lock()?;
+    lock(&file)?;
     let mut key = Vec::new();
     Read::by_ref(&mut file).take(64).read_to_end(&mut key)?;
     if key.len() < 32 {

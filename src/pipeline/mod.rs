@@ -351,7 +351,7 @@ async fn settle(state: &State, loaded: &Loaded, options: &Options) {
         let left = intent.deadline.parse::<jiff::Timestamp>().ok()?.duration_since(now);
         // Another machine's clock may be ahead: no wait is longer than a call of this connection's may take.
         let settle = connect::settles(loaded, &intent.connection, options.pace);
-        Some(left.unsigned_abs().min(apply::renewal(settle) + settle)).filter(|_| left.is_positive())
+        Some(left.unsigned_abs().min(apply::RENEWAL + settle)).filter(|_| left.is_positive())
     });
     if let Some(left) = left.max() {
         tracing::info!("an earlier run was cut short: waiting until its calls have come to an end");

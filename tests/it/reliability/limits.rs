@@ -1,8 +1,17 @@
 //! Limits that processes and machines share: no window of the server's sees more calls than all may make together.
 
-use std::{process::Child, time::Duration};
+use std::{
+    process::Child,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use plumb::sandbox::{LogEntry, SandboxOptions};
+use plumb::{
+    pipeline::{self, Options},
+    plan::Mode,
+    progress::{Progress, ProgressEvent},
+    sandbox::{LogEntry, SandboxOptions},
+};
 
 use super::{Ran, Scene, size, worlds::WORLDS};
 use crate::support::s3;
@@ -103,4 +112,37 @@ async fn no_process_sends_what_would_be_refused() {
     assert!(ran.iter().all(|ran| ran.code == Some(0)), "{}", ran.iter().map(Ran::told).collect::<String>());
     let refused = scene.sandbox.log().iter().filter(|entry| entry.status == 429).count();
     assert_eq!(refused, 0);
+}
+
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Progress for Told {
+    fn event(&self, event: &ProgressEvent<'_>) {
+        let text = match *event {
+            ProgressEvent::Observed { connection, kind, objects } => format!("{connection} has {objects} {kind}"),
+            ProgressEvent::Throttled { connection, seconds } => format!("{connection} waits {}", seconds > 0.9),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(text);
+    }
+}
+
+/// Whoever watches a run learns what was found, and what it waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn waits_and_findings_are_told() {
+    let scene = scene("{requests: 2, window: 2, reserve: 0}", 20).await;
+    let told = Arc::new(Told::default());
+    let options = Options {
+        inputs: vec![scene.folder.path().display().to_string()],
+        connections: vec![("main".into(), scene.sandbox.url("rest"))],
+        progress: told.clone(),
+        ..Options::default()
+    };
+    let planned = pipeline::plan(&options, Mode::Plan).await.unwrap();
+    assert!(planned.notes.seconds > 20.0, "{} calls in {} s", planned.document.requests.apply, planned.notes.seconds);
+    let told = told.0.lock().unwrap().clone();
+    for line in ["main has 0 Webhook", "main has 3 User", "main waits true"] {
+        assert!(told.iter().any(|known| known == line), "{line}: {told:?}");
+    }
 }
