@@ -12,7 +12,10 @@ use super::{
     write::{Done, Trouble},
 };
 use crate::{
-    description::format::{FieldSpec, Verb},
+    description::{
+        Kind,
+        format::{FieldSpec, Verb},
+    },
     dialect::Decoded,
     diff::{Sides, diff},
     live::{Remote, item_vars},
@@ -22,6 +25,8 @@ use crate::{
 
 /// What was observed longer ago than this is looked at again.
 const OLD: Duration = Duration::from_secs(5);
+/// A list of many pages counts as new for so long for each.
+const PAGE: Duration = Duration::from_secs(1);
 /// Objects of one collection from which on it is listed instead of each being read.
 const MANY: usize = 3;
 
@@ -71,7 +76,9 @@ impl Shared<'_> {
         let (Some(_), Some(id)) = (&step.live, &step.action.id) else { return Ok(()) };
         let parent = self.parent_id(step);
         let place = (step.action.connection.clone(), step.kind.name.clone(), parent.clone());
-        let many = step.kind.inside().is_some() || self.steps_of(&step.kind.name) > MANY;
+        let pages = self.pages(&step.kind);
+        // A list costs a read for each of its pages, however few of its objects are changed.
+        let many = step.kind.inside().is_some() || self.steps_of(&step.kind.name) > MANY.max(2 * pages);
         if !many && step.kind.can(Verb::Get) {
             let vars = item_vars(&step.kind, id, step.parent.as_deref(), step.live.as_ref().map(|live| &live.fields));
             return match remote.get(&step.kind, &vars, &[]).await {
@@ -90,7 +97,7 @@ impl Shared<'_> {
         let look = {
             let mut known = cell.lock().await;
             match &*known {
-                Some(look) if look.0.elapsed() < OLD => look.clone(),
+                Some(look) if look.0.elapsed() < OLD.max(PAGE * u32::try_from(pages).unwrap_or(u32::MAX)) => look.clone(),
                 _ => {
                     let at = Instant::now();
                     let rows = match self.collection(remote, step, parent.as_deref()).await {
@@ -114,6 +121,15 @@ impl Shared<'_> {
             Some(None) if step.operation == Operation::Delete => Ok(()),
             Some(None) => Err(GONE.to_owned()),
         }
+    }
+
+    /// Pages that a list of a kind has.
+    fn pages(&self, kind: &Kind) -> usize {
+        let api = self.context.remotes.values().map(|remote| &remote.api).find(|api| api.name == kind.api);
+        let paging = kind.spec.list.paging.as_ref().or(api.map(|api| &api.spec.paging));
+        let size = paging.and_then(|paging| paging.max_size).unwrap_or(100).max(1);
+        let objects = self.context.live.get(&(kind.api.clone(), kind.name.clone())).copied().unwrap_or_default();
+        objects.div_ceil(usize::try_from(size).unwrap_or(usize::MAX))
     }
 
     fn steps_of(&self, kind: &str) -> usize {

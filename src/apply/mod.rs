@@ -52,9 +52,11 @@ pub struct Context<'a> {
     pub remotes: &'a HashMap<String, Remote>,
     /// The inventory, locked.
     pub inventory: &'a Inventory,
-    /// When it was begun to read what is live: later than some seconds after it, objects are looked at again before they
-    /// are changed. At once where none is given, because a person read the plan meanwhile.
+    /// When what is live was read: later than some seconds after it, objects are looked at again before they are changed.
+    /// At once where none is given, because a person read the plan meanwhile.
     pub observed: Option<std::time::Instant>,
+    /// How many live objects were read, by API and kind.
+    pub live: &'a HashMap<(String, String), usize>,
     /// The text of a secret, by hash.
     pub open: &'a (dyn Fn(&str) -> Option<String> + Sync),
     /// Makes the placeholder of a secret.

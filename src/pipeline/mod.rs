@@ -160,7 +160,7 @@ pub struct Planned {
     vault: Arc<Vault>,
     state: State,
     roots: Vec<String>,
-    /// When it was begun to read what is live; none once a person took their time over the plan.
+    /// When what is live was read; none once a person took their time over the plan.
     observed_from: Option<std::time::Instant>,
     /// Where each connection leads that is known to be the stack's account.
     accounts: HashMap<String, String>,
@@ -219,7 +219,6 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         Some(objects) => progress.event(&ProgressEvent::Observed { connection, kind, objects }),
     };
     let observed_at = apply::now();
-    let observed_from = std::time::Instant::now();
     let going = cluster.map(|cluster| &cluster.going);
     let undeclared = mode == Mode::Destroy
         || (prune && only.is_none())
@@ -236,6 +235,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         &tell,
     );
     let mut observed = Box::pin(observer.run()).await;
+    let observed_from = std::time::Instant::now();
     // What a connection that cannot be used has was not looked at, whatever the inventory knows of it.
     for connection in manifests.connections.values() {
         if !connected.remotes.contains_key(&connection.name)
@@ -533,11 +533,16 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         Some(cluster) => cluster.until.clone(),
         None => Arc::new(|| None),
     };
+    let mut live: HashMap<(String, String), usize> = HashMap::new();
+    for object in &planned.observed.objects {
+        *live.entry((object.kind.api.clone(), object.kind.name.clone())).or_default() += 1;
+    }
     let report = {
         let context = Context {
             remotes: &planned.connected.remotes,
             inventory: &planned.inventory,
             observed: planned.observed_from,
+            live: &live,
             open: &open,
             seal: &seal,
             read: &load::read_file,

@@ -155,6 +155,11 @@ impl Hub {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many requests there were so far.
+    pub(super) fn requests(&self) -> usize {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Forgets the requests so far.
     pub(super) fn clear_log(&self) {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clear();

@@ -134,13 +134,18 @@ impl Ran {
 /// Waits for a child, but no longer than this; tells whether it ended.
 fn ends_within(child: &mut Child, time: Duration) -> bool {
     let until = Instant::now() + time;
+    ends_before(child, || Instant::now() >= until)
+}
+
+/// Waits for a child, but only until something is so; tells whether it ended.
+fn ends_before(child: &mut Child, so: impl Fn() -> bool) -> bool {
     loop {
         if child.try_wait().unwrap().is_some() {
             return true;
         }
-        if Instant::now() >= until {
+        if so() {
             return false;
         }
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(Duration::from_micros(500));
     }
 }

@@ -105,7 +105,7 @@ fn contend(
                 Some(1) => {
                     refused += 1;
                     let said = ["plumb apply", "Another run changed the inventory", "lease", "interrupted"];
-                    let all = ran.told();
+                    let all = format!("{}\n{}", ran.err, ran.out);
                     assert!(said.iter().any(|word| all.contains(word)), "{all}");
                     running.push(start());
                 }
