@@ -87,6 +87,7 @@ pub async fn run_on(args: impl IntoIterator<Item = OsString>, console: &mut Cons
 /// Runs a verb, and says what ended it early.
 async fn finish(cli: &Cli, console: &mut Console) -> Exit {
     let result = dispatch(cli, console).await;
+    console.budgets().release().await;
     let result = match console.trouble() {
         Some(trouble) => Err(trouble),
         None => result,

@@ -103,7 +103,12 @@ impl Client {
         })?;
         let model = Model::new(&spec.api.spec.limits, &spec.limits);
         let origin = base.url().origin().ascii_serialization();
-        let budget = spec.budgets.of(ResolvedAuth::fingerprint(spec.auth.as_ref(), &origin), model, &spec.pace);
+        let budget = spec.budgets.of(
+            ResolvedAuth::fingerprint(spec.auth.as_ref(), &origin),
+            model,
+            &spec.pace,
+            spec.board.as_ref(),
+        );
         let secrets = spec.auth.as_ref().map(ResolvedAuth::secrets).unwrap_or_default();
         let masker = Arc::new(Masker::new(spec.mask.clone(), secrets));
         let stop = Arc::new(Stop::default());

@@ -34,6 +34,6 @@ pub use self::{
     hosts::HostPolicy,
     mask::Mask,
     quota::Quota,
-    shares::Board,
+    shares::{Board, Posted},
     spec::{Call, ClientSpec, Leave, Pace, Repeat, Terms, Throttled, Transport},
 };

@@ -466,12 +466,56 @@ async fn the_primary_address_of_what_a_psa_owns_is_left_to_it() {
     assert_eq!(
         told(&planned),
         [
-            "error PL0511: The live ConfigurationInterface `1` is synchronised by a PSA or RMM: the API refuses a change of `/ipAddress`."
+            "PL0511 The live ConfigurationInterface `8001` is synchronised by a PSA or RMM: the API refuses a change of `/ipAddress`."
         ]
     );
     assert_eq!(lines(&planned.document), ["update itglue/Configuration/fw#interfaces/e1 (changed) /ipAddress"]);
     // The rest can be changed.
     stack.write("stack.yaml", &manifests("10.0.0.1", "10.0.0.8", "changed"));
     stack.apply().await;
+    stack.assert_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_exchange_their_names_stay_who_they_are() {
+    let stack = Stack::start(&["itglue"]).await;
+    let with = |fields: &str| {
+        let head = "apiVersion: itglue.plumb.dev/v1alpha1\nkind: FlexibleAssetType\nmetadata: {name: t}\nspec:\n  name: T\n  icon: x\n";
+        format!("{head}  fields:\n{fields}")
+    };
+    let field = |name: &str, order: u32, from: &str| {
+        let from = if from.is_empty() { String::new() } else { format!(", renamedFrom: {from}") };
+        format!("    - {{name: {name}, kind: Text, order: {order}, showInList: true, useForTitle: true{from}}}\n")
+    };
+    let names = || {
+        let rows = stack.sandbox.objects("itglue", "FlexibleAssetField");
+        let pair = |row: &serde_json::Value| {
+            (row["id"].as_str().unwrap().to_owned(), row["attributes"]["name"].as_str().unwrap().to_owned())
+        };
+        rows.iter().map(pair).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    stack.write("stack.yaml", &with(&(field("One", 1, "") + &field("Two", 2, "") + &field("Three", 3, ""))));
+    assert_eq!(told(&stack.plan().await), Vec::<String>::new());
+    stack.apply().await;
+    let before = names();
+    let id = |name: &str| before.iter().find(|(_, known)| *known == name).unwrap().0.clone();
+    stack.write("stack.yaml", &with(&(field("Two", 1, "One") + &field("One", 2, "Two") + &field("Three", 3, ""))));
+    assert_eq!(told(&stack.plan().await), Vec::<String>::new());
+    stack.apply().await;
+    let after = names();
+    assert_eq!((after[&id("One")].as_str(), after[&id("Two")].as_str()), ("Two", "One"));
+    assert_eq!(after.len(), 3);
+    stack.assert_empty().await;
+    // Each takes the next one's name.
+    let text = field("Three", 1, "Two") + &field("Two", 2, "One") + &field("Four", 3, "Three");
+    stack.write("stack.yaml", &with(&text));
+    assert_eq!(told(&stack.plan().await), Vec::<String>::new());
+    stack.apply().await;
+    let now = names();
+    assert_eq!(now.len(), 3);
+    assert_eq!(
+        [now[&id("One")].as_str(), now[&id("Two")].as_str(), now[&id("Three")].as_str()],
+        ["Three", "Two", "Four"]
+    );
     stack.assert_empty().await;
 }
