@@ -6,10 +6,8 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, SET_COOKIE};
 use serde_json::Value;
 
-use super::{
-    error::{HttpError, Site},
-    mask::Masker,
-};
+use super::error::{HttpError, Site};
+use crate::secret::Mask;
 
 /// The longest part of a body that is shown in a message, in characters.
 const EXCERPT: usize = 240;
@@ -26,7 +24,7 @@ pub struct Answer {
     /// Requests that were sent for it.
     pub attempts: u32,
     site: Arc<Site>,
-    masker: Arc<Masker>,
+    secrets: Arc<Mask>,
 }
 
 /// A cookie that an answer sets.
@@ -49,13 +47,13 @@ impl Answer {
 
     pub(super) fn made(
         site: Arc<Site>,
-        masker: Arc<Masker>,
+        secrets: Arc<Mask>,
         status: u16,
         headers: HeaderMap,
         body: Bytes,
         attempts: u32,
     ) -> Self {
-        Self { status, headers, body, attempts, site, masker }
+        Self { status, headers, body, attempts, site, secrets }
     }
 
     /// The call that it answers.
@@ -104,14 +102,14 @@ impl Answer {
     pub fn unusable(&self, came: impl Into<String>, expected: impl Into<String>) -> HttpError {
         HttpError::Unusable {
             site: self.site.clone(),
-            came: self.masker.apply(&came.into()),
+            came: self.secrets.apply(&came.into()).into_owned(),
             expected: expected.into(),
         }
     }
 
     /// The error of an answer that refuses the call, with what its body says, secrets masked.
     pub fn refused(self, message: impl Into<String>) -> HttpError {
-        let message = self.masker.apply(&message.into());
+        let message = self.secrets.apply(&message.into()).into_owned();
         HttpError::Refused { site: self.site.clone(), message, answer: Box::new(self) }
     }
 
@@ -119,7 +117,7 @@ impl Answer {
     pub(super) fn reworded(&self, message: &str, words: &dyn Fn(&[u8]) -> Option<String>) -> String {
         let excerpt = self.excerpt();
         match words(&self.body) {
-            Some(words) if !excerpt.is_empty() => message.replace(&excerpt, &shorten(&self.masker.apply(&words))),
+            Some(words) if !excerpt.is_empty() => message.replace(&excerpt, &shorten(&self.secrets.apply(&words))),
             _ => message.to_owned(),
         }
     }
@@ -131,7 +129,7 @@ impl Answer {
         }
         let text = String::from_utf8_lossy(&self.body);
         Some(match title(&text) {
-            Some(title) => format!("a page of HTML titled `{}`", shorten(&self.masker.apply(title))),
+            Some(title) => format!("a page of HTML titled `{}`", shorten(&self.secrets.apply(title))),
             None => "a page of HTML".into(),
         })
     }
@@ -140,7 +138,7 @@ impl Answer {
     pub fn excerpt(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         let text = if self.is_html() { title(&text).unwrap_or("a page of HTML") } else { &text };
-        shorten(&self.masker.apply(text))
+        shorten(&self.secrets.apply(text))
     }
 
     fn parse(&self) -> Option<Result<Value, String>> {

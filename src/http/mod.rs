@@ -11,7 +11,6 @@ mod client;
 mod error;
 mod exchange;
 mod hosts;
-mod mask;
 mod quota;
 mod retry;
 mod send;
@@ -30,7 +29,6 @@ pub use self::{
     client::{Client, ServerDate},
     error::{Class, HttpError, Processed, Site},
     hosts::HostPolicy,
-    mask::Mask,
     quota::Quota,
     spec::{Call, ClientSpec, Pace, Repeat, Transport},
 };

@@ -116,13 +116,14 @@ impl Loaded {
     }
 
     /// Finds the texts of sensitive values and the hashes of files.
-    pub(super) fn resolve_secrets(&mut self, vault: &Vault, options: &Options) -> Vec<Diagnostic> {
-        let policy = ResolvePolicy { allow_exec: options.allow_exec, ..ResolvePolicy::default() };
+    pub(super) async fn resolve_secrets(&mut self, vault: &Vault, options: &Options) -> Vec<Diagnostic> {
+        let stand_in = options.secrets.stand_in || options.sandbox;
+        let policy = ResolvePolicy { stand_in, ..options.secrets.clone() };
         // Simulated APIs take any credential: whoever tries plumb out needs none.
         let environment = |name: &str| {
             std::env::var(name).ok().or_else(|| options.sandbox.then(|| format!("sandbox value of {name}")))
         };
-        secret::resolve_with(&mut self.manifests, vault, &policy, &self.snapshot.sources, &environment)
+        secret::resolve(&mut self.manifests, vault, &policy, &self.snapshot.sources, &environment).await
     }
 }
 

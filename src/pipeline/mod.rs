@@ -46,7 +46,7 @@ use crate::{
     plan::{self, Inputs, Mode, Outcome, Plan, PlanDocument, PlanNotes},
     progress::{Progress, ProgressEvent, Silent},
     report,
-    secret::Vault,
+    secret::{ResolvePolicy, Vault},
     value,
 };
 
@@ -74,8 +74,8 @@ pub struct Options {
     pub allow_hosts: Vec<String>,
     /// `{value: …}` is accepted for sensitive fields.
     pub allow_plaintext_secrets: bool,
-    /// `valueFrom: {exec: …}` may run commands.
-    pub allow_exec: bool,
+    /// What sensitive values may be read from.
+    pub secrets: ResolvePolicy,
     /// Run against simulated APIs in this process.
     pub sandbox: bool,
     /// Which objects to look at.
@@ -108,7 +108,7 @@ impl Default for Options {
             connections: Vec::new(),
             allow_hosts: Vec::new(),
             allow_plaintext_secrets: false,
-            allow_exec: false,
+            secrets: ResolvePolicy::default(),
             sandbox: false,
             selection: Selection::default(),
             prune: false,
@@ -175,7 +175,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let hashes_kept = options.keep_key || inventory.key_file().is_none_or(|file| file.exists());
     let key = Loaded::hash_key(&inventory, options)?;
     let vault = Arc::new(Vault::new(key));
-    let mut diagnostics = loaded.resolve_secrets(&vault, options);
+    let mut diagnostics = loaded.resolve_secrets(&vault, options).await;
     let (graph, wrong) = crate::graph::build(&loaded.manifests, &loaded.snapshot.sources);
     diagnostics.extend(wrong);
     let state = inventory.state().clone();

@@ -67,7 +67,7 @@ pub async fn unmanaged(options: &Options, wanted: &[Wanted]) -> Result<Unmanaged
     let mut diagnostics = loaded.snapshot.diagnostics.clone();
     diagnostics.extend(loaded.manifests.diagnostics.iter().cloned());
     // Of objects, only the names matter.
-    let secrets = loaded.resolve_secrets(&vault, options);
+    let secrets = loaded.resolve_secrets(&vault, options).await;
     diagnostics.extend(secrets.into_iter().filter(|diagnostic| diagnostic.address.is_none()));
     let places = used(&loaded, &state, wanted);
     let connections = places.iter().map(|(connection, _)| connection.as_str());

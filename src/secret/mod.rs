@@ -1,13 +1,21 @@
 //! Secrets: where they come from, and the one place that knows their texts. Everything else handles keyed hashes.
 
+mod cluster;
 mod exec;
 mod mask;
+mod policy;
+mod process;
 mod resolve;
 pub mod sink;
+mod sops;
+mod spell;
 mod upload;
 mod vault;
 
 pub use self::{
-    resolve::{ResolvePolicy, resolve, resolve_with},
+    mask::Mask,
+    policy::{AgeKeys, Cluster, ResolvePolicy},
+    process::{Masked, guard},
+    resolve::{resolve, resolve_with},
     vault::Vault,
 };
