@@ -1,6 +1,10 @@
 //! Intents before calls and records after them.
 
-use super::{SETTLE_SECONDS, Shared, StepResult, format_instant, now};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::{Shared, StepResult, format_instant, now, renewal};
 use crate::{
     diagnostic::Diagnostic,
     dialect::Decoded,
@@ -162,10 +166,11 @@ impl Shared<'_> {
         format!("{}-{index}", self.run)
     }
 
-    pub(super) fn intent(&self, index: usize) -> Edit {
+    /// The intent of a step that was begun at an instant, as it is known now.
+    pub(super) fn intent(&self, index: usize, begun: jiff::Timestamp) -> Edit {
         let step = &self.plan.steps[index];
-        let begun = jiff::Timestamp::now();
-        let deadline = begun + jiff::SignedDuration::from_secs(SETTLE_SECONDS);
+        let settle = self.remote(&step.action.connection).map_or(Duration::ZERO, |remote| remote.client.settle());
+        let deadline = SignedDuration::try_from(renewal(settle) + settle).unwrap_or_default();
         Edit::Begin(
             self.intent_id(index),
             Intent {
@@ -182,7 +187,7 @@ impl Shared<'_> {
                 sent: crate::plan::stored(&self.made.resolve(&step.desired)),
                 seen: step.seen.clone(),
                 at: format_instant(begun),
-                deadline: format_instant(deadline),
+                deadline: (jiff::Timestamp::now() + deadline).to_string(),
             },
         )
     }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use serde_json::Value;
 
 use super::{
@@ -176,7 +176,9 @@ impl Shared<'_> {
             .map(|(place, (index, _))| (place, *index))
             .collect();
         let results: Vec<(usize, Result<(), String>)> = stream::iter(due)
-            .map(|(place, index)| async move { (place, self.roll_out_one(remote, &self.plan.steps[index]).await) })
+            .map(|(place, index)| {
+                async move { (place, self.roll_out_one(remote, &self.plan.steps[index]).await) }.boxed()
+            })
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;

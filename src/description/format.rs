@@ -84,6 +84,9 @@ pub struct Timeouts {
     pub silence: Option<u32>,
     /// For one attempt, its answer's body included; 120 unless given.
     pub total: Option<u32>,
+    /// For how long the server may still be at a call without an answer; 10 unless given. Only then does the absence of
+    /// what the call was to make count.
+    pub settle: Option<u32>,
 }
 
 /// A family of wire conventions.

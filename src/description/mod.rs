@@ -2,6 +2,7 @@
 
 mod check;
 pub mod compiled;
+pub mod crd;
 mod equal;
 mod explain;
 pub mod format;

@@ -11,6 +11,8 @@ use crate::secret::Mask;
 
 /// The longest part of a body that is shown in a message, in characters.
 const EXCERPT: usize = 240;
+/// The longest explanation of an API that is shown, in characters.
+const LINE: usize = 500;
 
 /// The final answer to a call.
 #[derive(Clone)]
@@ -109,8 +111,17 @@ impl Answer {
 
     /// The error of an answer that refuses the call, with what its body says, secrets masked.
     pub fn refused(self, message: impl Into<String>) -> HttpError {
-        let message = self.secrets.apply(&message.into()).into_owned();
+        let message = self.tell(&message.into());
         HttpError::Refused { site: self.site.clone(), message, answer: Box::new(self) }
+    }
+
+    /// What the answer says, as one line that is not too long, secrets masked while they are whole.
+    pub fn tell(&self, words: &str) -> String {
+        let line = self.secrets.apply(words).replace(['\n', '\r'], " ");
+        match line.char_indices().nth(LINE) {
+            Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+            None => line,
+        }
     }
 
     /// A message with what the body means in place of its beginning, secrets masked.

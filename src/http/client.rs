@@ -24,11 +24,14 @@ use super::{
     hosts::is_loopback,
     quota::{self, Quota},
     send::Sending,
-    spec::{Call, ClientSpec, Pace},
+    spec::{Call, ClientSpec, Pace, Throttled},
     token::TokenSource,
     wire::{Stop, Wire},
 };
 use crate::{description::Api, diagnostic::Diagnostic, secret::Mask};
+
+/// The longest link that is shown, in characters.
+const LINK: usize = 120;
 
 /// A client for one connection; clones share everything.
 #[derive(Clone)]
@@ -51,6 +54,8 @@ pub(super) struct Inner {
     /// Headers of every request.
     pub(super) headers: HeaderMap,
     pub(super) sent: AtomicU64,
+    /// Told of waits for the budget, in seconds.
+    pub(super) throttled: Throttled,
     pub(super) clock: Mutex<Option<ServerDate>>,
 }
 
@@ -136,6 +141,7 @@ impl Client {
             secrets,
             stop,
             sent: AtomicU64::new(0),
+            throttled: spec.throttled.clone(),
             clock: Mutex::new(None),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -154,7 +160,8 @@ impl Client {
         let (path, mut query) =
             inner.base.next(&inner.api, from, link).map_err(|(link, why)| HttpError::ForeignLink {
                 site: inner.site(&Method::GET, from),
-                link: inner.secrets.apply(&link).into_owned(),
+                // What is cut off would not be known for a secret.
+                link: inner.secrets.apply(&link).chars().take(LINK).collect(),
                 why,
             })?;
         // A server may repeat the credential in its links; it is added to every request anyway.
@@ -169,14 +176,21 @@ impl Client {
         self.inner.sent.load(Ordering::Relaxed)
     }
 
-    /// Seconds that this many calls need under the connection's limits.
+    /// Seconds that this many calls need under the connection's limits, from now on.
     pub fn seconds_for(&self, calls: u64) -> f64 {
-        self.inner.model.seconds_for(calls)
+        let (free, wait) = self.inner.budget.turns.at_hand();
+        let wait = if calls > 0 { wait.as_secs_f64() } else { 0.0 };
+        wait + self.inner.model.seconds_for(calls, free)
     }
 
     /// The first delay between attempts at a call that fails.
     pub fn first_delay(&self) -> Duration {
         self.inner.pace.first_delay
+    }
+
+    /// For how long the server may still be at a call that it did not answer.
+    pub fn settle(&self) -> Duration {
+        self.inner.pace.settle
     }
 
     /// The most calls that are under way at the same time.

@@ -11,9 +11,11 @@ mod client;
 mod error;
 mod exchange;
 mod hosts;
+mod ledger;
 mod quota;
 mod retry;
 mod send;
+mod shares;
 mod spec;
 mod token;
 mod turns;
@@ -25,10 +27,11 @@ pub use secrecy::SecretString;
 pub use self::{
     answer::Answer,
     auth::ResolvedAuth,
-    budget::Budgets,
+    budget::{Budgets, Naming},
     client::{Client, ServerDate},
     error::{Class, HttpError, Processed, Site},
     hosts::HostPolicy,
     quota::Quota,
-    spec::{Call, ClientSpec, Pace, Repeat, Transport},
+    shares::Board,
+    spec::{Call, ClientSpec, Leave, Pace, Repeat, Terms, Throttled, Transport},
 };

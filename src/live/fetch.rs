@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use serde_json::Value;
 
 use super::{
@@ -102,7 +102,10 @@ impl Observer<'_> {
             let this = &*self;
             stream::iter(jobs)
                 .map(|job| async move {
+                    (this.tell)(job.connection(), job.kind(), None);
                     let answers = this.run_job(&job).await;
+                    let found = answers.as_ref().map_or(0, Answers::objects);
+                    (this.tell)(job.connection(), job.kind(), Some(found));
                     (job, answers)
                 })
                 .buffer_unordered(16)
@@ -203,7 +206,6 @@ impl Observer<'_> {
     pub(super) async fn run_job(&self, job: &Job) -> Result<Answers, HttpError> {
         let connection = job.connection();
         let Some(remote) = self.remotes.get(&**connection) else { return Ok(Answers::default()) };
-        (self.tell)(connection, job.kind());
         match job {
             Job::Kind { connection, kind, parents, together: true, .. } => {
                 let filter = kind.spec.scope.as_ref().and_then(|scope| scope.filter.clone()).unwrap_or_default();
@@ -242,12 +244,14 @@ impl Observer<'_> {
                 }
                 // The whole is longer than the parents in use are many: read it below each of them instead.
                 let mut answers = Answers { scopes: parents.clone(), ..Answers::default() };
-                let mut parts = stream::iter(parents)
+                let lists: Vec<_> = parents
+                    .iter()
                     .map(|parent| {
                         let asked = below(Some(parent));
-                        async move { remote.list(kind, &asked).await }
+                        async move { remote.list(kind, &asked).await }.boxed()
                     })
-                    .buffered(8);
+                    .collect();
+                let mut parts = stream::iter(lists).buffered(8);
                 while let Some(part) = parts.next().await {
                     let part = part?;
                     answers.listing.rows.extend(part.rows);
@@ -507,6 +511,13 @@ pub(super) struct Answers {
     /// The parents that the listing is limited to, where it is not what was asked for.
     scopes: Vec<String>,
     one: Option<(Value, Vec<Value>)>,
+}
+
+impl Answers {
+    /// How many objects there are in them.
+    fn objects(&self) -> usize {
+        self.listing.rows.len() + usize::from(self.one.is_some())
+    }
 }
 
 impl Job {

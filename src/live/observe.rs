@@ -56,7 +56,7 @@ pub struct Observer<'a> {
     pub(super) remotes: &'a HashMap<String, Remote>,
     pub(super) seal: &'a (dyn Fn(&str) -> Value + Sync),
     pub(super) options: ObserveOptions,
-    pub(super) tell: &'a (dyn Fn(&str, &str) + Sync),
+    pub(super) tell: &'a (dyn Fn(&str, &str, Option<usize>) + Sync),
     pub(super) out: Observed,
     pub(super) keys: KeyIndex,
     pub(super) names: NameIndex,
@@ -122,7 +122,7 @@ impl<'a> Observer<'a> {
         remotes: &'a HashMap<String, Remote>,
         seal: &'a (dyn Fn(&str) -> Value + Sync),
         options: ObserveOptions,
-        tell: &'a (dyn Fn(&str, &str) + Sync),
+        tell: &'a (dyn Fn(&str, &str, Option<usize>) + Sync),
     ) -> Self {
         let count = manifests.objects.len();
         let mut entries: HashMap<usize, Vec<usize>> = HashMap::new();

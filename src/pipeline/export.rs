@@ -105,13 +105,19 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
             declared: &declared(&loaded, &surveyed),
         },
     );
+    diagnostics.extend(exported.elsewhere.iter().map(|((connection, kind), count)| {
+        let message = format!(
+            "Not exported: {count} of what the API lists as {kind} of connection `{connection}`, because what they are in is not among the account's own."
+        );
+        Diagnostic::note("PL0712", message)
+    }));
     options.progress.event(&ProgressEvent::Finished);
     diagnostics.extend(exported.left_out.iter().map(|(kind, id, why)| {
         Diagnostic::warning("PL0713", format!("The {} `{id}` cannot be managed: {why}.", kind.name))
             .hint("A comment stands in its place, and references name it by its id.")
     }));
     diagnostics.extend(read_back(&loaded, &exported));
-    super::mask(&mut diagnostics, &vault);
+    super::veil::diagnostics(&mut diagnostics, &vault);
     Ok(Export { exported, connection, requests: connected.sent(), diagnostics, sources: loaded.snapshot.sources })
 }
 
@@ -327,8 +333,9 @@ pub(super) async fn survey(
     let seal_vault = vault.clone();
     let seal = move |text: &str| seal_vault.seal(text);
     let progress = options.progress.clone();
-    let tell = move |connection: &str, kind: &str| {
-        progress.event(&ProgressEvent::Observing { connection, kind, pages: 0, total: None });
+    let tell = move |connection: &str, kind: &str, found: Option<usize>| match found {
+        None => progress.event(&ProgressEvent::Observing { connection, kind, pages: 0, total: None }),
+        Some(objects) => progress.event(&ProgressEvent::Observed { connection, kind, objects }),
     };
     let observer = Observer::new(
         &loaded.manifests,

@@ -100,7 +100,7 @@ async fn look(remote: &Remote, mut health: Health) -> Health {
     match read(remote, &mut health).await {
         Ok(identity) => {
             health.reachable = true;
-            health.identity = identity;
+            health.identity = identity.map(|identity| remote.client.mask(&identity));
         }
         Err(error) => {
             health.reachable = error.status().is_some();

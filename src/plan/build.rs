@@ -1,7 +1,7 @@
 //! Declared objects and what is live → steps.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -28,7 +28,7 @@ use crate::{
     graph::{Graph, Meaning},
     inventory::{Intent, IntentVerb, Record, State},
     live::{Found, LiveObject, Observed, Standing, is_another, record_of},
-    manifest::{Manifest, Manifests, MaxDeletes, Reconcile, locate},
+    manifest::{DeletionPolicy, Manifest, Manifests, MaxDeletes, Reconcile, locate},
     value::{Fields, Target, as_reference, has_unresolved, reference, without_places},
 };
 
@@ -73,8 +73,32 @@ pub struct Inputs<'a> {
     pub hashes_kept: bool,
     /// Objects of which nothing may be written, by index, with the reason.
     pub barred: &'a HashMap<usize, Diagnostic>,
+    /// Addresses whose resources go, in a cluster: of what is not declared, nothing else is deleted.
+    pub going: Option<&'a BTreeMap<String, Going>>,
+    /// In a cluster, entries that are not declared any more are deleted.
+    pub prune_entries: bool,
     /// Makes the placeholder of a secret's text.
-    pub seal: &'a dyn Fn(&str) -> Value,
+    pub seal: &'a (dyn Fn(&str) -> Value + Sync),
+}
+
+/// What becomes of a live object whose resource goes, as the resource itself says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Going {
+    /// Its deletion policy.
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// Whether it is protected.
+    pub protect: bool,
+}
+
+/// What an apply would do to an object that is only observed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Watched {
+    /// Its address.
+    pub address: String,
+    /// Whether there is a live object.
+    pub there: bool,
+    /// Differences, field by field.
+    pub changes: Vec<Change>,
 }
 
 /// The steps of a plan, not in order yet.
@@ -92,6 +116,8 @@ pub(super) struct Draft {
     pub diagnostics: Vec<Diagnostic>,
     /// Tombstones whose object is gone.
     pub unbury: Vec<String>,
+    /// What was only observed and is not as declared.
+    pub watched: Vec<Watched>,
 }
 
 /// Why an object that is there is made anew without a difference.
@@ -269,6 +295,8 @@ impl Builder<'_> {
                 Diagnostic::warning("PL0512", format!("`{}` is not there, and is only observed.", object.address));
             self.tell(object, "", told);
             self.out.unchanged += 1;
+            let address = object.address.to_string();
+            self.out.watched.push(Watched { address, there: false, changes: Vec::new() });
             return;
         }
         if !kind.can(Verb::Create)
@@ -430,6 +458,10 @@ impl Builder<'_> {
                 self.tell(object, &change.path, told);
             }
             self.out.unchanged += 1;
+            if !differences.changes.is_empty() {
+                let changes = differences.changes.iter().map(|change| self.change(change)).collect();
+                self.out.watched.push(Watched { address: object.address.to_string(), there: true, changes });
+            }
             return;
         }
         if !intended {

@@ -1,5 +1,6 @@
 //! Changes → ordered actions, limits, cost. Pure: it touches no network and is tested by values alone.
 
+mod accounts;
 mod align;
 mod batch;
 mod build;
@@ -19,11 +20,12 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Value, json};
 
 pub use self::{
+    accounts::{Presence, leads_elsewhere, presence, refusals as strange_accounts},
     batch::{
         Route, apply_route, bulk_of, bulk_route, create_route, delete_route, follows, reads_before_update,
         replace_routes, update_route, var,
     },
-    build::{Inputs, Mode, stored},
+    build::{Going, Inputs, Mode, Watched, stored},
     lockout::{needs_caller, refusals as lockouts},
     model::*,
     removed::{MAX_DELETES, MAX_SHARE},
@@ -52,6 +54,8 @@ pub struct Plan {
     pub unbury: Vec<String>,
     /// What is owned, not declared and left: address and why.
     pub undeclared: Vec<(String, String)>,
+    /// What was only observed and is not as declared.
+    pub watched: Vec<Watched>,
     /// What there is to tell.
     pub diagnostics: Vec<Diagnostic>,
     /// Calls that carrying it out takes, by connection.
@@ -111,6 +115,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         moved: draft.moved,
         unbury: draft.unbury,
         undeclared: draft.undeclared,
+        watched: draft.watched,
         diagnostics,
         calls,
         digest,

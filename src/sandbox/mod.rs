@@ -48,7 +48,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-pub use faults::{BadFault, FaultKind, Faults};
+pub use faults::{BadFault, FaultKind, Faults, RetryAfter};
 pub use seed::{BadSeed, parse as parse_seed};
 pub use server::LogEntry;
 

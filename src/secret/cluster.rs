@@ -38,7 +38,7 @@ pub(super) struct Secrets {
 /// Reads Secrets, as far as the policy lets it.
 pub(super) async fn read(asked: BTreeSet<Asked>, policy: &ResolvePolicy) -> Secrets {
     // A simulated API is content with what is made up: no cluster is asked for it.
-    if asked.is_empty() || policy.stand_in {
+    if asked.is_empty() || policy.stand_in || matches!(policy.cluster, Cluster::Held(_)) {
         return Secrets::default();
     }
     let client = match client(&policy.cluster).await {
@@ -103,7 +103,7 @@ impl Secrets {
 async fn client(cluster: &Cluster) -> Result<Client, Diagnostic> {
     let none = |why: &str| Diagnostic::error("PL0315", format!("No Kubernetes cluster can be asked ({why})"));
     match cluster {
-        Cluster::Nowhere => Err(none("none is configured here")),
+        Cluster::Nowhere | Cluster::Held(_) => Err(none("none is configured here")),
         Cluster::Client(client) => Ok(client.clone()),
         Cluster::Usual => {
             let hint = "Point `KUBECONFIG` at a kubeconfig file, or look at `kubectl config view`.";
@@ -163,7 +163,7 @@ async fn fetch(client: &Client, namespace: &str, name: &str) -> Result<Data, Dia
                 403 => wrong("it is forbidden").hint(format!(
                     "Whom the kubeconfig logs in as needs `get` on this Secret: `kubectl auth can-i get secrets/{name} -n {namespace}`."
                 )),
-                code => wrong(&format!("the API server answers {code}: {}", shorten(&status.message))),
+                code => wrong(&format!("the API server answers {code}: {}", shorten(&super::process::masked(&status.message)))),
             });
         }
         Ok(Err(error)) => return Err(wrong(&chain(&error))),

@@ -54,6 +54,16 @@ impl Mask {
         self.needles.read().unwrap_or_else(PoisonError::into_inner).mask(text)
     }
 
+    /// A text with every byte of a secret overwritten, but for line ends, so that all else stays where it is; nothing
+    /// where it has no secret.
+    pub fn overwrite(&self, text: &str) -> Option<String> {
+        let needles = self.needles.read().unwrap_or_else(PoisonError::into_inner);
+        let blank = needles.replace(text, &mut |secret, out| {
+            out.extend(secret.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { char::from(byte) } else { 'x' }));
+        });
+        matches!(blank, Cow::Owned(_)).then(|| blank.into_owned())
+    }
+
     /// Masks the string leaves of a value, so that what holds them together stays whole.
     pub fn apply_to_leaves(&self, value: &mut Value) {
         match value {
@@ -132,6 +142,11 @@ impl Needles {
     }
 
     fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.replace(text, &mut |_, out| out.push_str("***"))
+    }
+
+    /// A text with something else in the place of each secret.
+    fn replace<'t>(&self, text: &'t str, put: &mut dyn FnMut(&str, &mut String)) -> Cow<'t, str> {
         let bytes = text.as_bytes();
         let mut out = String::new();
         let mut copied = 0;
@@ -140,7 +155,7 @@ impl Needles {
             match self.longest(head, bytes.get(at..)) {
                 Some(length) if text.is_char_boundary(at) && text.is_char_boundary(at + length) => {
                     out.push_str(text.get(copied..at).unwrap_or_default());
-                    out.push_str("***");
+                    put(text.get(at..at + length).unwrap_or_default(), &mut out);
                     at += length;
                     copied = at;
                 }

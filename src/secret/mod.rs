@@ -2,6 +2,7 @@
 
 mod cluster;
 mod exec;
+mod held;
 mod mask;
 mod policy;
 mod process;
@@ -13,9 +14,10 @@ mod upload;
 mod vault;
 
 pub use self::{
+    held::Secrets,
     mask::Mask,
     policy::{AgeKeys, Cluster, ResolvePolicy},
-    process::{Masked, guard},
+    process::{Masked, guard, masked},
     resolve::{resolve, resolve_with},
     vault::Vault,
 };

@@ -2,9 +2,11 @@
 //! them reach for what its user can; the agent and the operator begin with nothing, and add what their own
 //! configuration lists.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use zeroize::Zeroizing;
+
+use super::held::Secrets;
 
 /// How long a program may take.
 const EXEC_TIME: Duration = Duration::from_secs(30);
@@ -40,6 +42,8 @@ pub enum Cluster {
     Usual,
     /// That of a client, whose own namespace is the default one.
     Client(kube::Client),
+    /// That of somebody who holds its Secrets already, and says himself who may have which.
+    Held(Arc<dyn Secrets>),
 }
 
 impl fmt::Debug for Cluster {
@@ -48,6 +52,7 @@ impl fmt::Debug for Cluster {
             Self::Nowhere => "Nowhere",
             Self::Usual => "Usual",
             Self::Client(_) => "Client",
+            Self::Held(_) => "Held",
         })
     }
 }

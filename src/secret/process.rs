@@ -47,6 +47,11 @@ fn say(info: &PanicHookInfo<'_>) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
+/// A text with every secret of this process masked.
+pub fn masked(text: &str) -> std::borrow::Cow<'_, str> {
+    mask::of_process().apply(text)
+}
+
 /// A writer that masks every secret of this process in what passes, line by line: the string leaves of a line that is
 /// JSON, the text of any other.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use super::{
     cluster::{self, Asked, Secrets},
     exec,
     mask::MIN_MASKED,
-    policy::{AgeKeys, ResolvePolicy},
+    policy::{AgeKeys, Cluster, ResolvePolicy},
     sops::{self, Identities, Key, Opened},
     upload,
     vault::Vault,
@@ -269,7 +269,13 @@ impl Resolver<'_> {
         let folder = self.folder(owner.document);
         let name = match (word.as_str(), detail) {
             ("file" | "exec" | "sops", _) => format!("{word} {detail} {}", folder.display()),
-            ("secretKeyRef", _) => format!("{word} {detail} {}", owner.namespace.unwrap_or_default()),
+            ("secretKeyRef", _) => {
+                let namespace = match &self.policy.cluster {
+                    Cluster::Held(held) => held.namespace(self.path(owner.document)),
+                    _ => owner.namespace.unwrap_or_default(),
+                };
+                format!("{word} {detail} {namespace}")
+            }
             _ => format!("{word} {detail}"),
         };
         if let Some(known) = self.known.get(&name).cloned() {
@@ -283,10 +289,7 @@ impl Resolver<'_> {
             ("file", Value::String(path)) => self.secret_file(&folder.join(path)),
             ("exec", Value::Array(argv)) => self.program(argv, &folder),
             ("sops", place) => self.sops(place, &folder),
-            ("secretKeyRef", place) => match key_ref(place, owner.namespace) {
-                Some((namespace, name, key)) => self.secrets.get(self.policy, namespace, name, key),
-                None => Err(Diagnostic::error("PL0311", "This `secretKeyRef` names no key of a Secret")),
-            },
+            ("secretKeyRef", place) => self.secret_key(place, owner),
             ("value", Value::Number(number)) => number
                 .as_u64()
                 .and_then(|number| self.plaintexts.get(number))
@@ -325,6 +328,29 @@ impl Resolver<'_> {
         diagnostic.place = manifest::locate(self.sources, owner.document, pointer);
         diagnostic.address = owner.address.map(str::to_owned);
         self.findings.insert(name.to_owned(), Finding { diagnostic, more: 0 });
+    }
+
+    /// The path of a document's text.
+    fn path(&self, document: DocumentRef) -> &str {
+        self.sources.get(document.source).map_or("", |source| source.path.as_str())
+    }
+
+    fn secret_key(&self, place: &Value, owner: &Owner<'_>) -> Result<Zeroizing<String>, Diagnostic> {
+        let Some((namespace, name, key)) = key_ref(place, owner.namespace) else {
+            return Err(Diagnostic::error("PL0311", "This `secretKeyRef` names no key of a Secret"));
+        };
+        let Cluster::Held(held) = &self.policy.cluster else {
+            return self.secrets.get(self.policy, namespace, name, key);
+        };
+        let path = self.path(owner.document);
+        let own = held.namespace(path);
+        match namespace {
+            Some(other) if other != own => {
+                Err(Diagnostic::error("PL0310", format!("The Secret `{other}/{name}` may not be read here"))
+                    .hint(format!("Manifests of the namespace `{own}` read its own Secrets alone.")))
+            }
+            _ => held.text(path, name, key),
+        }
     }
 
     fn variable(&self, name: &str) -> Result<Zeroizing<String>, Diagnostic> {

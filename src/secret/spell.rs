@@ -43,7 +43,12 @@ type Text = Zeroizing<String>;
 pub(super) fn spellings(secret: &str) -> Vec<Text> {
     let mut out: Vec<Text> = vec![secret.to_owned().into()];
     let json = json(secret);
-    out.extend([ascii(&json), json.replace('/', "\\/").into(), self::json(&json), json]);
+    let form: Text = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>().into();
+    // Within a document, or a pair of name and password, that is base64 as a whole.
+    for text in [secret, &json, &form] {
+        base64(text.as_bytes(), &mut out);
+    }
+    out.extend([ascii(&json), json.replace('/', "\\/").into(), self::json(&json), json, form]);
     out.push(html(secret));
     out.push(secret.replace('\'', "''").into());
     for set in URL_SETS {
@@ -51,11 +56,9 @@ pub(super) fn spellings(secret: &str) -> Vec<Text> {
         out.push(lower_escapes(&encoded));
         out.push(encoded);
     }
-    out.push(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>().into());
     let hex: Text = super::vault::hex(secret.as_bytes()).into();
     out.push(hex.to_uppercase().into());
     out.push(hex);
-    base64(secret.as_bytes(), &mut out);
     if secret.contains('\n') {
         let lines = secret.lines().map(str::trim);
         let telling = lines.filter(|line| line.len() >= LONG_LINE && !line.contains(char::is_whitespace));
@@ -121,7 +124,9 @@ fn base64(secret: &[u8], out: &mut Vec<Text>) {
             // Digits that hold bits of what is before or after the secret are not its own.
             let first = (before * 8).div_ceil(6);
             let last = padded.len() * 8 / 6;
-            out.push(encoded.get(first..last).unwrap_or_default().to_owned().into());
+            let own: Text = encoded.get(first..last).unwrap_or_default().to_owned().into();
+            out.push(utf8_percent_encode(&own, URL_SETS[0]).to_string().into());
+            out.push(own);
         }
     }
 }

@@ -179,6 +179,14 @@ mod tests {
     }
 
     #[test]
+    fn overwriting_moves_nothing() {
+        let vault = vault();
+        vault.seal("pässword\none");
+        assert_eq!(vault.secrets().overwrite("a: pässword\none # ä"), Some("a: xxxxxxxxx\nxxx # ä".to_owned()));
+        assert_eq!(vault.secrets().overwrite("a: b"), None);
+    }
+
+    #[test]
     fn many_secrets_that_begin_alike_are_found_as_fast_as_one() {
         let vault = vault();
         for number in 0..2000 {

@@ -9,6 +9,7 @@ mod proxy;
 use std::{fs, time::Duration};
 
 use plumb::sandbox::{Faults, SandboxOptions};
+use tempfile::TempDir;
 
 use self::proxy::{Manner, Proxy};
 use crate::support::{
@@ -17,6 +18,9 @@ use crate::support::{
     example::repository,
     leaks::{self, MARK},
 };
+
+/// What stands for a folder outside of the stack's.
+const ELSEWHERE: &str = "ELSEWHERE";
 
 /// Verbs that read, and how they print.
 const READS: &[&[&str]] = &[
@@ -40,7 +44,7 @@ const READS: &[&[&str]] = &[
     &["unmanaged"],
     &["unmanaged", "-o", "json"],
     &["export"],
-    &["export", "--to", "exported", "--force"],
+    &["export", "--to", ELSEWHERE, "--force"],
     &["inventory", "list"],
     &["inventory", "list", "-o", "json"],
     &["inventory", "show", "itglue/Password/log-token"],
@@ -104,6 +108,7 @@ const HARD: &str = "correct-horse/+&<\"'%ä🐸\\ \u{7f}=?end";
 struct Leaks {
     stack: Everything,
     proxy: Proxy,
+    exported: TempDir,
     _cluster: Cluster,
 }
 
@@ -135,12 +140,14 @@ impl Leaks {
         ]);
         let proxy = Proxy::start(&stack.origin, known).await;
         stack.origin.clone_from(&proxy.origin);
-        Self { stack, proxy, _cluster: cluster }
+        Self { stack, proxy, exported: TempDir::new().unwrap(), _cluster: cluster }
     }
 
     fn run(&self, verb: &[&str], log: &str) -> Option<i32> {
         let flags = ["--allow-plaintext-secrets", "--allow-exec", "-vvv", "--log-format", log];
-        let ran = self.stack.run(&[verb, &flags].concat());
+        let exported = self.exported.path().display().to_string();
+        let verb: Vec<&str> = verb.iter().map(|word| if *word == ELSEWHERE { &exported } else { *word }).collect();
+        let ran = self.stack.run(&[&verb, &flags[..]].concat());
         // What panics says so.
         assert!(!ran.err.contains("internal error"), "plumb {verb:?}\n{}", ran.err);
         assert!(ran.code.is_some(), "plumb {verb:?} was killed");
@@ -152,7 +159,7 @@ impl Leaks {
         for request in self.proxy.elsewhere() {
             panic!("another host was called: {request}");
         }
-        self.stack.assert_no_file_has_a_secret()
+        leaks::assert_none_below(self.exported.path(), &|_| false) + self.stack.assert_no_file_has_a_secret()
     }
 }
 

@@ -26,6 +26,7 @@ mod layers;
 mod leaks;
 mod properties;
 mod references;
+mod reliability;
 mod report;
 mod requests;
 mod sandbox;

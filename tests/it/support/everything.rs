@@ -73,7 +73,8 @@ impl Everything {
             command.arg(format!("--connection={name}={}/{api}", self.origin));
         }
         let variables = self.variables.iter().map(|(name, value)| (name, value));
-        command.envs(variables).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env("XDG_RUNTIME_DIR", self.path(".runtime")).envs(variables);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 

@@ -34,8 +34,8 @@ pub(crate) fn found(bytes: &[u8]) -> Option<String> {
     for text in [text.as_ref(), &decoded, &narrow] {
         for spelling in spellings() {
             if let Some(at) = text.find(&spelling) {
-                let start = text[..at].char_indices().rev().nth(120).map_or(0, |(at, _)| at);
-                return Some(text[start..].chars().take(240 + spelling.len()).collect());
+                let start = text[..at].char_indices().rev().nth(300).map_or(0, |(at, _)| at);
+                return Some(text[start..].chars().take(360 + spelling.len()).collect());
             }
         }
     }
@@ -70,7 +70,7 @@ pub(crate) fn assert_none_below(folder: &Path, source: &dyn Fn(&Path) -> bool) -
 
 fn keep(bytes: &[u8]) {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let Some(folder) = std::env::var_os("TEST_OUTPUT") else { return };
+    let Some(folder) = std::env::var_os("TEST_OUTPUT").filter(|_| !bytes.is_empty()) else { return };
     let name = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     fs::create_dir_all(&folder).unwrap();
     fs::write(Path::new(&folder).join(name), bytes).unwrap();
