@@ -7,9 +7,9 @@ use super::world::{Tag, World};
 
 /// Files that every stack has: secrets, and files to upload.
 pub(super) const FILES: [(&str, &str); 6] = [
-    ("secret-0", "conformance-secret-zero"),
-    ("secret-1", "conformance-secret-one"),
-    ("secret-2", "conformance-secret-two"),
+    ("secret-0", "correct-horse-secret-zero"),
+    ("secret-1", "correct-horse-secret-one"),
+    ("secret-2", "correct-horse-secret-two"),
     ("upload-0.txt", "content"),
     ("upload-1.txt", "another content"),
     ("upload-2.txt", "one more content"),
