@@ -21,16 +21,24 @@ fn main() {
     divan::main();
 }
 
-/// One organization with many configurations, as text.
-fn text(count: usize) -> String {
-    let mut out = String::from(
+/// Configurations a file: a file has a budget.
+const A_FILE: usize = 1_000;
+
+/// One organization with many configurations, as files.
+fn texts(count: usize) -> Vec<(String, String)> {
+    let head = String::from(
         "apiVersion: plumb.dev/v1alpha1\nkind: Connection\nmetadata: {name: main}\nspec:\n  api: itglue\n  auth: {apiKey: {valueFrom: {env: KEY}}}\n\
          ---\napiVersion: itglue.plumb.dev/v1alpha1\nkind: Organization\nmetadata: {name: happy-frog}\nspec: {name: Happy Frog}\n\
          ---\napiVersion: itglue.plumb.dev/v1alpha1\nkind: ConfigurationType\nmetadata: {name: server}\nspec: {name: Managed Server}\n",
     );
+    let mut out = vec![("stack.yaml".to_owned(), head)];
     for number in 0..count {
+        if number % A_FILE == 0 {
+            out.push((format!("part-{:03}.yaml", number / A_FILE), String::new()));
+        }
+        let Some((_, text)) = out.last_mut() else { continue };
         let _ = write!(
-            out,
+            text,
             "---\napiVersion: itglue.plumb.dev/v1alpha1\nkind: Configuration\nmetadata: {{name: server-{number}}}\nspec:\n  \
              organization: happy-frog\n  configurationType: server\n  name: SERVER-{number}\n  hostname: server-{number}.example\n  \
              serialNumber: SN{number}\n  notes: Rack {number}\n  primaryIp: 10.{}.{}.{}\n",
@@ -50,10 +58,18 @@ struct World {
     state: State,
 }
 
+/// Reads and checks files; none of them may be refused.
+fn load(texts: &[(String, String)], count: usize) -> (Snapshot, Manifests) {
+    let mut snapshot = Snapshot::of(texts.iter().cloned());
+    let manifests = manifest::load(&mut snapshot, apis::builtin(), &LoadOptions::default());
+    // The organization and the type are objects too.
+    assert_eq!(manifests.objects.len(), count + 2, "manifests were refused");
+    (snapshot, manifests)
+}
+
 /// Manifests with equal live objects, all owned.
 fn world(count: usize) -> World {
-    let mut snapshot = Snapshot::of([("stack.yaml".to_owned(), text(count))]);
-    let manifests = manifest::load(&mut snapshot, apis::builtin(), &LoadOptions::default());
+    let (snapshot, manifests) = load(&texts(count), count);
     let (graph, _) = graph::build(&manifests, &snapshot.sources);
     let connection: Arc<str> = "main".into();
     let mut observed = Observed::default();
@@ -73,6 +89,7 @@ fn world(count: usize) -> World {
             id: id.clone(),
             fields: fields.clone(),
             raw: None,
+            stamp: None,
             parent: None,
             synced: false,
             never_delete: false,
@@ -113,10 +130,9 @@ fn make_plan(world: &World) -> plan::Plan {
 /// Parse and check.
 #[divan::bench(args = [1_000, 10_000, 100_000], sample_count = 3, sample_size = 1)]
 fn validate(bencher: Bencher<'_, '_>, count: usize) {
-    let text = text(count);
+    let texts = texts(count);
     bencher.counter(ItemsCount::new(count)).bench(|| {
-        let mut snapshot = Snapshot::of([("stack.yaml".to_owned(), text.clone())]);
-        let manifests = manifest::load(&mut snapshot, apis::builtin(), &LoadOptions::default());
+        let (snapshot, manifests) = load(&texts, count);
         let (graph, _) = graph::build(&manifests, &snapshot.sources);
         black_box((manifests.objects.len(), graph.order.len()))
     });
@@ -126,6 +142,7 @@ fn validate(bencher: Bencher<'_, '_>, count: usize) {
 #[divan::bench(args = [1_000, 10_000, 100_000], sample_count = 3, sample_size = 1)]
 fn plan_unchanged(bencher: Bencher<'_, '_>, count: usize) {
     let world = world(count);
+    assert_eq!(make_plan(&world).summary.unchanged, count + 2);
     bencher.counter(ItemsCount::new(count)).bench(|| black_box(make_plan(&world).steps.len()));
 }
 
@@ -138,6 +155,7 @@ fn plan_all_changed(bencher: Bencher<'_, '_>, count: usize) {
             *notes = json!("changed by hand");
         }
     }
+    assert_eq!(make_plan(&world).summary.update, count);
     bencher.counter(ItemsCount::new(count)).bench(|| black_box(make_plan(&world).steps.len()));
 }
 
@@ -145,10 +163,9 @@ fn plan_all_changed(bencher: Bencher<'_, '_>, count: usize) {
 #[divan::bench(args = [1_000, 10_000, 100_000], sample_count = 3, sample_size = 1)]
 fn validate_diff_plan(bencher: Bencher<'_, '_>, count: usize) {
     let world = world(count);
-    let text = text(count);
+    let texts = texts(count);
     bencher.counter(ItemsCount::new(count)).bench(|| {
-        let mut snapshot = Snapshot::of([("stack.yaml".to_owned(), text.clone())]);
-        let manifests = manifest::load(&mut snapshot, apis::builtin(), &LoadOptions::default());
+        let (snapshot, manifests) = load(&texts, count);
         let (graph, _) = graph::build(&manifests, &snapshot.sources);
         black_box((graph.order.len(), make_plan(&world).steps.len()))
     });

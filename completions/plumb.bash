@@ -25,6 +25,9 @@ _plumb() {
             plumb,completions)
                 cmd="plumb__subcmd__completions"
                 ;;
+            plumb,crds)
+                cmd="plumb__subcmd__crds"
+                ;;
             plumb,demo)
                 cmd="plumb__subcmd__demo"
                 ;;
@@ -87,6 +90,9 @@ _plumb() {
                 ;;
             plumb__subcmd__help,completions)
                 cmd="plumb__subcmd__help__subcmd__completions"
+                ;;
+            plumb__subcmd__help,crds)
+                cmd="plumb__subcmd__help__subcmd__crds"
                 ;;
             plumb__subcmd__help,demo)
                 cmd="plumb__subcmd__help__subcmd__demo"
@@ -188,7 +194,7 @@ _plumb() {
 
     case "${cmd}" in
         plumb)
-            opts="-f -o -v -q -h -V --file --output --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help --version validate plan diff apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help"
+            opts="-f -o -v -q -h -V --file --output --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help --version validate plan diff apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis crds sandbox demo completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -288,7 +294,7 @@ _plumb() {
             return 0
             ;;
         plumb__subcmd__apply)
-            opts="-y -o -l -f -v -q -h --yes --output --target --exclude --selector --prune --max-deletes --adopt-roots --keep-going --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
+            opts="-y -o -l -f -v -q -h --yes --output --target --exclude --selector --prune --max-deletes --adopt-roots --adopt-accounts --keep-going --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -364,6 +370,63 @@ _plumb() {
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connection)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        plumb__subcmd__crds)
+            opts="-o -f -v -q -h --to --output --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -883,7 +946,7 @@ _plumb() {
             return 0
             ;;
         plumb__subcmd__help)
-            opts="validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis sandbox demo completions man help"
+            opts="validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis crds sandbox demo completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -925,6 +988,20 @@ _plumb() {
             return 0
             ;;
         plumb__subcmd__help__subcmd__completions)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        plumb__subcmd__help__subcmd__crds)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1674,7 +1751,7 @@ _plumb() {
             return 0
             ;;
         plumb__subcmd__plan)
-            opts="-o -l -f -v -q -h --output --out --detailed-exitcode --target --exclude --selector --prune --max-deletes --adopt-roots --keep-going --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
+            opts="-o -l -f -v -q -h --output --out --detailed-exitcode --target --exclude --selector --prune --max-deletes --adopt-roots --adopt-accounts --keep-going --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

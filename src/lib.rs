@@ -33,5 +33,6 @@ pub mod source;
 
 // What drives them.
 pub mod cli;
+pub mod operator;
 pub mod pipeline;
 pub mod sandbox;

@@ -54,6 +54,13 @@ pub enum ProgressEvent<'a> {
         /// What came of it.
         outcome: Outcome,
     },
+    /// A rollout that is waited for goes on.
+    RollingOut {
+        /// Address of its object.
+        address: &'a str,
+        /// How far it is, in words.
+        how_far: &'a str,
+    },
     /// Calls wait for a budget.
     Throttled {
         /// Name of the connection.

@@ -50,6 +50,28 @@ macro_rules! embedded {
 
 const EMBEDDED: &[Embedded] = &[
     embedded!(
+        "bindplane":
+        "source",
+        "processor",
+        "destination",
+        "extension",
+        "connector",
+        "configuration",
+        "fleet",
+        "source-type",
+        "processor-type",
+        "destination-type",
+        "extension-type",
+        "project",
+        "secret-key",
+        "user",
+        "connector-type",
+        "agent-type",
+        "agent-version",
+        "agent",
+        "organization",
+    ),
+    embedded!(
         "itglue":
         "organization",
         "organization-type",

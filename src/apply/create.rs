@@ -120,10 +120,12 @@ impl Shared<'_> {
                 return Ok(out);
             }
             self.take_found(&mut open, &mut out).await;
-            if !open.is_empty() {
-                // The server may still be at it: give it a moment before absence counts.
-                tokio::time::sleep(patience(remote, attempt)).await;
-                self.take_found(&mut open, &mut out).await;
+            // The server may still be at it: it is given time before absence counts.
+            for pause in pauses(remote, &error) {
+                if !open.is_empty() {
+                    self.pause(pause).await;
+                    self.take_found(&mut open, &mut out).await;
+                }
             }
             let keyed = open.iter().all(|(index, _)| self.has_key(&self.plan.steps[*index]));
             if open.is_empty() || !keyed || self.stopped() || attempt == CREATE_TRIES {
@@ -244,10 +246,12 @@ impl Shared<'_> {
                     if let Some(done) = self.found_one(index).await? {
                         return with_its_values(parts, done);
                     }
-                    // The server may still be at it: give it a moment before absence counts.
-                    tokio::time::sleep(patience(remote, attempt)).await;
-                    if let Some(done) = self.found_one(index).await? {
-                        return with_its_values(parts, done);
+                    // The server may still be at it: it is given time before absence counts.
+                    for pause in pauses(remote, &error) {
+                        self.pause(pause).await;
+                        if let Some(done) = self.found_one(index).await? {
+                            return with_its_values(parts, done);
+                        }
                     }
                     if !self.has_key(step) || self.stopped() || attempt == CREATE_TRIES {
                         return Err(Trouble::unknown(format!("{error}; {NOT_KNOWN}")));
@@ -348,11 +352,11 @@ impl Shared<'_> {
         if step.kind.spec.id.client.is_some()
             && let Some(id) = crate::plan::var("id", step, &|_| None)
         {
-            return Ok(Done::Present(Box::new(Decoded { id, fields: Fields::new() })));
+            return Ok(Done::Present(Box::new(Decoded::bare(id))));
         }
         if let Some(id) = answer.header("location").and_then(|location| dialect::located(&step.kind, location)) {
             let id = step.kind.full_id(self.parent_id(step).as_deref(), &id);
-            return Ok(Done::Present(Box::new(Decoded { id, fields: Fields::new() })));
+            return Ok(Done::Present(Box::new(Decoded::bare(id))));
         }
         self.found_one(index).await?.ok_or_else(|| not_shown(answer))
     }
@@ -381,6 +385,9 @@ impl Shared<'_> {
 
     pub(super) async fn replace(&self, remote: &Remote, steps: &[usize]) -> Vec<(usize, Result<Done, Trouble>)> {
         let mut out = Vec::new();
+        if steps.iter().any(|index| self.plan.steps[*index].kind.apply.is_some()) {
+            return self.replace_resources(remote, steps).await;
+        }
         for index in steps {
             let step = &self.plan.steps[*index];
             if let Err(trouble) = self.join(remote, step).await {
@@ -446,9 +453,23 @@ impl Shared<'_> {
     }
 }
 
-/// How long a server may still be at what it did not answer.
-pub(super) fn patience(remote: &Remote, attempt: u32) -> Duration {
-    remote.client.first_delay() * attempt
+/// When to look again for what a call may have made: in all, as long as a server may still be at what it did not answer,
+/// or what a gateway before it gave up on. A server that answered with an error of its own is at its end.
+pub(super) fn pauses(remote: &Remote, error: &HttpError) -> Vec<Duration> {
+    match error.status() {
+        None | Some(502 | 504) => [0.1, 0.3, 0.6].map(|share| remote.client.settle().mul_f64(share)).to_vec(),
+        Some(_) => vec![remote.client.first_delay()],
+    }
+}
+
+impl Shared<'_> {
+    /// Waits, unless the run is interrupted: what became of the call is then for the next one to find out.
+    pub(super) async fn pause(&self, time: Duration) {
+        let until = tokio::time::Instant::now() + time;
+        while !self.stopped() && tokio::time::Instant::now() < until {
+            tokio::time::sleep(time.min(Duration::from_millis(50))).await;
+        }
+    }
 }
 
 /// The API accepted a create, and the object is neither in its answer nor in its list.

@@ -1,5 +1,7 @@
 //! Deletions, one or many at a time; what is gone already counts as deleted.
 
+use std::sync::Arc;
+
 use super::Shared;
 use crate::{
     description::format::Verb,
@@ -7,6 +9,7 @@ use crate::{
     http::{HttpError, Processed, Repeat},
     live::{Remote, item_vars},
     plan::{Operation, Step, bulk_of, bulk_route, delete_route},
+    value::secret_hash,
 };
 
 use super::write::{Done, Trouble};
@@ -21,6 +24,9 @@ impl Shared<'_> {
         bulk: bool,
         steps: &[usize],
     ) -> Vec<(usize, Result<Done, Trouble>)> {
+        if bulk && steps.iter().any(|index| self.plan.steps[*index].kind.apply.is_some()) {
+            return self.delete_resources(remote, steps).await;
+        }
         if bulk {
             return self.delete_bulk(remote, steps).await;
         }
@@ -94,7 +100,7 @@ impl Shared<'_> {
                 }
             };
         }
-        let route = delete_route(step, &|address| self.made.id(address));
+        let route = delete_route(&self.opened(step), &|address| self.made.id(address));
         let query = step.kind.spec.delete.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let spec = &step.kind.spec.delete;
         let query: Vec<(String, String)> = query;
@@ -118,6 +124,24 @@ impl Shared<'_> {
                 Err(Trouble { unknown: error.processed() == Processed::Maybe, ..Trouble::known(error.to_string()) })
             }
         }
+    }
+}
+
+impl Shared<'_> {
+    /// A step whose live object shows the secrets that its paths have in them, which no plan does.
+    fn opened(&self, step: &Step) -> Step {
+        let mut step = step.clone();
+        let Some(live) = &step.live else { return step };
+        let path = step.kind.spec.delete.path.as_deref().unwrap_or_default();
+        let mut open = (**live).clone();
+        for (name, value) in &mut open.fields {
+            let text = secret_hash(value).filter(|_| path.contains(&format!("{{{name}}}"))).and_then(self.context.open);
+            if let Some(text) = text {
+                *value = text.into();
+            }
+        }
+        step.live = Some(Arc::new(open));
+        step
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     Shared,
-    create::{CREATE_TRIES, patience},
+    create::{CREATE_TRIES, pauses},
     write::Trouble,
 };
 use crate::{
@@ -106,10 +106,12 @@ impl Shared<'_> {
             if !lost || self.stopped() || attempt == CREATE_TRIES {
                 return Err(Trouble { unknown: lost, ..Trouble::known(refused.to_string()) });
             }
-            // The server may still be at it: give it a moment before absence counts.
-            tokio::time::sleep(patience(remote, attempt)).await;
-            if let Some(id) = find(remote, &kind, &sides).await {
-                return Ok(id);
+            // The server may still be at it: it is given time before absence counts.
+            for pause in pauses(remote, &refused) {
+                self.pause(pause).await;
+                if let Some(id) = find(remote, &kind, &sides).await {
+                    return Ok(id);
+                }
             }
         }
         Err(Trouble::unknown(format!("whether its {} was made is not known", through.kind)))

@@ -6,9 +6,12 @@
 mod create;
 mod delete;
 mod encode;
+mod existing;
 mod find;
 mod join;
+mod keep;
 mod record;
+mod rollout;
 mod run;
 mod update;
 mod upsert;
@@ -18,14 +21,18 @@ mod write;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use serde_json::Value;
 
-pub use self::run::{Policies, apply};
+pub use self::{
+    keep::renewal,
+    run::{Policies, apply},
+};
 use crate::{
     diagnostic::Diagnostic,
     dialect::ReadFile,
@@ -34,6 +41,9 @@ use crate::{
     plan::Outcome,
     value::{Fields, Target, as_reference, reference},
 };
+
+/// Tells the end of the right to write, as it stands now.
+pub type Until = Arc<dyn Fn() -> Option<Instant> + Send + Sync>;
 
 /// What carrying out a plan needs.
 pub struct Context<'a> {
@@ -51,6 +61,10 @@ pub struct Context<'a> {
     pub stop: &'a AtomicBool,
     /// Told of each action when it starts (no outcome) and ends.
     pub tell: &'a (dyn Fn(&str, Option<Outcome>) + Sync),
+    /// Told of each rollout that is waited for: address, and how far it is in words.
+    pub rolling: &'a (dyn Fn(&str, &str) + Sync),
+    /// The end of the right to write, as it stands now; besides that of the inventory's lease.
+    pub until: Until,
 }
 
 /// What came of a plan.
@@ -62,6 +76,8 @@ pub struct Report {
     pub diagnostics: Vec<Diagnostic>,
     /// It was interrupted.
     pub interrupted: bool,
+    /// What the API said where it refused for good.
+    pub lasting: Vec<String>,
 }
 
 /// What came of one step.
@@ -124,6 +140,8 @@ struct Shared<'a> {
     policies: &'a Policies,
     made: Made,
     diagnostics: Mutex<Vec<Diagnostic>>,
+    /// What the API said where it refused for good.
+    lasting: Mutex<Vec<String>>,
     /// Intents of earlier runs, by address: closed when their object's step ends.
     old_intents: HashMap<String, Vec<String>>,
     /// Steps that are sent along in the create of their parent, by its address.
@@ -132,10 +150,25 @@ struct Shared<'a> {
     joins: join::Joins,
     /// Steps of entries, by the parent's id or address.
     entries_of: HashMap<String, Vec<usize>>,
+    /// What answers said of objects with rollouts, by connection, kind and id: moved along with what they use.
+    moved: Mutex<HashMap<(String, String, String), Value>>,
+    /// Objects whose rollouts this plan starts.
+    rolled_out: std::collections::HashSet<upsert::Key>,
+    /// Owned objects of kinds with rollouts, by what they are.
+    owned: HashMap<upsert::Key, String>,
+    /// Objects that a replacement left, to be deleted once nothing uses them: step and id.
+    leftovers: Mutex<Vec<(usize, String)>>,
     run: String,
+    /// Until when the intents of calls under way hold.
+    fresh: keep::Fresh,
 }
 
 impl Shared<'_> {
+    /// The instant after which no call may be under way.
+    fn until(&self) -> Option<Instant> {
+        earlier(self.context.inventory.safe_until(), (self.context.until)())
+    }
+
     fn stopped(&self) -> bool {
         self.context.stop.load(Ordering::SeqCst)
     }
@@ -149,8 +182,13 @@ impl Shared<'_> {
     }
 }
 
-/// Seconds after which a request that was never answered cannot take effect any more.
-pub const SETTLE_SECONDS: i64 = 10;
+/// The earlier of two instants that may be given.
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
 
 /// Now, RFC 3339, in whole seconds.
 pub fn now() -> String {

@@ -1,6 +1,10 @@
 //! Intents before calls and records after them.
 
-use super::{SETTLE_SECONDS, Shared, StepResult, format_instant, now};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::{Shared, StepResult, format_instant, now, renewal};
 use crate::{
     diagnostic::Diagnostic,
     dialect::Decoded,
@@ -23,14 +27,15 @@ impl Shared<'_> {
                 ActionKind::Forget => self.drop_with_entries(step.address(), &mut edits),
                 _ => {
                     if let Some(live) = &step.live {
-                        let decoded = Decoded { id: live.id.clone(), fields: live.fields.clone() };
+                        let decoded =
+                            Decoded { id: live.id.clone(), fields: live.fields.clone(), stamp: live.stamp.clone() };
                         self.settle(step, &Done::Present(Box::new(decoded)), &mut edits);
                     }
                 }
             }
             edits.extend(self.old_intents.get(step.address()).into_iter().flatten().cloned().map(Edit::End));
             let fields = step.live.as_ref().map(|live| live.fields.clone()).unwrap_or_default();
-            let there = Done::Present(Box::new(Decoded { id: id.clone().unwrap_or_default(), fields }));
+            let there = Done::Present(Box::new(Decoded { fields, ..Decoded::bare(id.clone().unwrap_or_default()) }));
             let ended = match step.action.action {
                 ActionKind::Forget => StepResult { outcome: Outcome::Done, error: None, id },
                 _ => Self::ended(step, &there, id),
@@ -55,7 +60,7 @@ impl Shared<'_> {
 
     /// Records what a step's object is now, and gives its id.
     pub(super) fn settle(&self, step: &Step, done: &Done, edits: &mut Vec<Edit>) -> Option<String> {
-        let (id, fields) = match done {
+        let (id, fields, stamp) = match done {
             Done::Gone => {
                 self.drop_with_entries(step.address(), edits);
                 if step.kind.spec.deferred_delete {
@@ -71,8 +76,8 @@ impl Shared<'_> {
                 }
                 return step.action.id.clone();
             }
-            Done::Accepted => (step.action.id.clone()?, Fields::new()),
-            Done::Present(decoded) => (decoded.id.clone(), decoded.fields.clone()),
+            Done::Accepted => (step.action.id.clone()?, Fields::new(), None),
+            Done::Present(decoded) => (decoded.id.clone(), decoded.fields.clone(), decoded.stamp.clone()),
         };
         self.made.put(step.address(), &id, fields.clone());
         if step.archive {
@@ -102,6 +107,9 @@ impl Shared<'_> {
             protect,
             depends_on,
             at: now(),
+            stamp: super::rollout::stamp(step, &id, stamp),
+            rollout: self.mark(step),
+            replaced: self.left_by(step),
         };
         if let Some((from, _)) = &step.record
             && from != step.address()
@@ -158,18 +166,19 @@ impl Shared<'_> {
         format!("{}-{index}", self.run)
     }
 
-    pub(super) fn intent(&self, index: usize) -> Edit {
+    /// The intent of a step that was begun at an instant, as it is known now.
+    pub(super) fn intent(&self, index: usize, begun: jiff::Timestamp) -> Edit {
         let step = &self.plan.steps[index];
-        let begun = jiff::Timestamp::now();
-        let deadline = begun + jiff::SignedDuration::from_secs(SETTLE_SECONDS);
+        let settle = self.remote(&step.action.connection).map_or(Duration::ZERO, |remote| remote.client.settle());
+        let deadline = SignedDuration::try_from(renewal(settle) + settle).unwrap_or_default();
         Edit::Begin(
             self.intent_id(index),
             Intent {
                 address: step.address().to_owned(),
                 verb: match step.operation {
                     Operation::Create | Operation::Replace | Operation::Record => IntentVerb::Create,
-                    Operation::Update => IntentVerb::Update,
-                    Operation::Delete => IntentVerb::Delete,
+                    Operation::Update | Operation::Rollout | Operation::Apply => IntentVerb::Update,
+                    Operation::Delete | Operation::Leftover => IntentVerb::Delete,
                 },
                 connection: step.action.connection.clone(),
                 kind: step.kind.name.clone(),
@@ -178,7 +187,7 @@ impl Shared<'_> {
                 sent: crate::plan::stored(&self.made.resolve(&step.desired)),
                 seen: step.seen.clone(),
                 at: format_instant(begun),
-                deadline: format_instant(deadline),
+                deadline: (jiff::Timestamp::now() + deadline).to_string(),
             },
         )
     }

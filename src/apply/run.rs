@@ -5,9 +5,9 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 
-use super::{Context, Made, Report, Shared, StepResult, write};
+use super::{Context, Made, Report, Shared, StepResult, keep, write};
 use crate::{
     inventory::Edit,
     manifest::DeletionPolicy,
@@ -16,6 +16,10 @@ use crate::{
 
 /// Batches at the same time; the client's own limits are tighter where the API's are.
 const CONCURRENCY: usize = 16;
+
+/// Why nothing more is written once the lease of a remote inventory is lost.
+const LEASE_LOST: &str = "the lease of the inventory ended before its turn came: another run may be at work, so that nothing \
+                          more is written";
 
 /// What manifests say about deletion, by address: policy, protection, what it depends on.
 pub type Policies = HashMap<String, (Option<DeletionPolicy>, bool, Vec<String>)>;
@@ -43,6 +47,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         first_edits.push(Edit::Put(address.clone(), Box::new(record.clone())));
     }
     first_edits.extend(plan.unbury.iter().cloned().map(Edit::Unbury));
+    first_edits.extend(super::rollout::marks(plan));
     let mut embedded_in: HashMap<String, Vec<usize>> = HashMap::new();
     let mut entries_of: HashMap<String, Vec<usize>> = HashMap::new();
     for (index, step) in plan.steps.iter().enumerate() {
@@ -65,7 +70,13 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         policies,
         made: Made::default(),
         diagnostics: std::sync::Mutex::default(),
+        lasting: std::sync::Mutex::default(),
         old_intents,
+        moved: std::sync::Mutex::default(),
+        rolled_out: plan.steps.iter().filter(|step| step.rollout.is_some()).map(super::rollout::key).collect(),
+        owned: super::upsert::owned(&context.inventory.state(), context.remotes),
+        leftovers: std::sync::Mutex::default(),
+        fresh: keep::Fresh::default(),
         run: format!("{:x}{:08x}", jiff::Timestamp::now().as_microsecond(), fastrand::u32(..)),
     };
     let mut report = Report::default();
@@ -76,12 +87,13 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         report.results = plan.steps.iter().map(|_| write::failed(&why)).collect();
         return report;
     }
-    let results = run(&shared).await;
+    let mut results = run(&shared).await;
+    shared.delete_leftovers(&mut results).await;
+    shared.unmark_unmoved(&results).await;
     report.interrupted = shared.stopped();
-    report.results = results
-        .into_iter()
-        .map(|result| result.unwrap_or_else(|| write::skipped(why_not(report.interrupted))))
-        .collect();
+    let why = if lease_ends(&shared) { LEASE_LOST } else { why_not(report.interrupted) };
+    report.results = results.into_iter().map(|result| result.unwrap_or_else(|| write::skipped(why))).collect();
+    report.lasting = shared.lasting.into_inner().unwrap_or_default();
     report.diagnostics = shared.diagnostics.into_inner().unwrap_or_default();
     report
 }
@@ -132,7 +144,7 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
                     None => steps.push(*index),
                 }
             }
-            running.push(async move {
+            let run = async move {
                 if steps.is_empty() || shared.stopped() || lease_ends(shared) {
                     return (number, Vec::new());
                 }
@@ -140,7 +152,8 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
                     (shared.context.tell)(plan.steps[*index].address(), None);
                 }
                 (number, shared.write(batch, &steps).await)
-            });
+            };
+            running.push(run.boxed());
         }
         let Some((number, done)) = running.next().await else { break };
         for (index, result) in done {
@@ -193,7 +206,7 @@ fn blocked_by(
 
 /// Whether the lease of a remote inventory would not outlive a call started now.
 fn lease_ends(shared: &Shared<'_>) -> bool {
-    shared.context.inventory.safe_until().is_some_and(|until| until <= std::time::Instant::now())
+    shared.until().is_some_and(|until| until <= std::time::Instant::now())
 }
 
 impl Shared<'_> {

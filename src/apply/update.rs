@@ -63,6 +63,7 @@ impl Shared<'_> {
             connection: std::sync::Arc::from(step.action.connection.as_str()),
             id: found.id.clone(),
             fields: found.fields.clone(),
+            stamp: found.stamp.clone(),
             raw: None,
             parent: self.parent_id(step),
             synced: false,
@@ -190,8 +191,6 @@ impl Shared<'_> {
         let ids = |address: &str| self.made.id(address);
         let route = update_route(step, &ids);
         let spec = &step.kind.spec.update;
-        let query: Vec<(String, String)> =
-            spec.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let mut headers = Vec::new();
         let mut sent_lock = None;
         let attributes = match attributes {
@@ -225,7 +224,7 @@ impl Shared<'_> {
                     let fields = self.all_fields(remote, step, &row).await?;
                     if self.is_as_declared(step, &fields) {
                         let id = id.clone();
-                        return Ok(Done::Present(Box::new(Decoded { id, fields })));
+                        return Ok(Done::Present(Box::new(Decoded { fields, ..Decoded::bare(id) })));
                     }
                     self.described(step, &row, &fields).map_err(Trouble::known)?
                 } else if spec.style == UpdateStyle::Replace {
@@ -236,6 +235,10 @@ impl Shared<'_> {
             }
             None => self.known_attributes(step).map_err(Trouble::known)?,
         };
+        let mut attributes = attributes;
+        if let (Some(member), Some(id)) = (&spec.id_in_body, &step.action.id) {
+            attributes.insert(member.clone(), id.clone().into());
+        }
         let body = match spec.style {
             UpdateStyle::JsonPatch => {
                 headers.push(("content-type".to_owned(), "application/json-patch+json".to_owned()));
@@ -247,9 +250,8 @@ impl Shared<'_> {
             }
             _ => update_body(&remote.api, &step.kind, attributes),
         };
-        let method = method(&route.method);
-        let mut call = Call::new(method, route.path.clone()).repeat(Repeat::Always).body(body);
-        call.query = query;
+        let mut call = Call::new(method(&route.method), route.path.clone()).repeat(Repeat::Always).body(body);
+        call.query = spec.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         call.headers = headers;
         let answer = match self.send_call(remote, call, &spec.success).await {
             Ok(answer) => answer,

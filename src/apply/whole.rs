@@ -118,6 +118,7 @@ impl Shared<'_> {
             connection: Arc::from(step.action.connection.as_str()),
             id: decoded.id.clone(),
             fields: decoded.fields.clone(),
+            stamp: decoded.stamp.clone(),
             raw: None,
             parent: self.parent_id(step),
             synced: false,

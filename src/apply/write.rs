@@ -1,5 +1,7 @@
 //! The calls of one batch, and what is recorded of them.
 
+use std::sync::PoisonError;
+
 use serde_json::Value;
 
 use super::{Shared, StepResult};
@@ -35,21 +37,14 @@ impl Shared<'_> {
             return self.record_only(steps).await;
         }
         let along = self.along(steps);
-        let mut intents = Vec::new();
-        for index in steps.iter().chain(&along) {
-            intents.push(self.intent(*index));
-        }
+        let begun: Vec<usize> = steps.iter().chain(&along).copied().collect();
+        let at = jiff::Timestamp::now();
+        let intents = begun.iter().map(|index| self.intent(*index, at)).collect();
         if let Err(error) = self.context.inventory.commit(intents).await {
             let why = format!("the intent could not be recorded, so nothing was sent: {error}");
             return steps.iter().chain(&along).map(|index| (*index, failed(&why))).collect();
         }
-        let results = match batch.operation {
-            Operation::Create => self.create(&remote, batch.bulk, steps).await,
-            Operation::Update => self.update(&remote, batch.bulk, steps).await,
-            Operation::Delete => self.delete(&remote, batch.bulk, steps).await,
-            Operation::Replace => self.replace(&remote, steps).await,
-            Operation::Record => Vec::new(),
-        };
+        let results = self.keeping(&remote, &begun, at, self.calls(&remote, batch, steps)).await;
         let mut out = Vec::new();
         let mut edits = Vec::new();
         let mut embedded = Vec::new();
@@ -77,6 +72,7 @@ impl Shared<'_> {
                 Err(Trouble { message, unknown, .. }) => {
                     // What became of it is not known: the intent stays, and the next run looks.
                     if !unknown {
+                        edits.extend(self.unmark(index));
                         edits.push(Edit::End(self.intent_id(index)));
                         edits.extend(self.children_of(index, &along).map(|child| Edit::End(self.intent_id(child))));
                     }
@@ -98,7 +94,21 @@ impl Shared<'_> {
             return out;
         }
         out.extend(self.learn(&remote, embedded, &along).await);
+        self.roll_out(&remote, &mut out).await;
         out
+    }
+
+    async fn calls(&self, remote: &Remote, batch: &Batch, steps: &[usize]) -> Vec<(usize, Result<Done, Trouble>)> {
+        match batch.operation {
+            Operation::Apply => self.upsert(remote, steps).await,
+            Operation::Rollout => self.rollouts_begun(steps),
+            Operation::Leftover => self.leftovers_found(steps),
+            Operation::Create => self.create(remote, batch.bulk, steps).await,
+            Operation::Update => self.update(remote, batch.bulk, steps).await,
+            Operation::Delete => self.delete(remote, batch.bulk, steps).await,
+            Operation::Replace => self.replace(remote, steps).await,
+            Operation::Record => Vec::new(),
+        }
     }
 
     /// How a step that went well ended: it is done, or a person has to act.
@@ -184,12 +194,17 @@ impl Shared<'_> {
         mut call: Call,
         success: &[u16],
     ) -> Result<Answer, HttpError> {
-        call.deadline = self.context.inventory.safe_until();
-        let answer = remote.send(&call).await?;
+        call.leave = Some(self.terms());
+        let note = |error: &HttpError| {
+            if error.lasts() {
+                self.lasting.lock().unwrap_or_else(PoisonError::into_inner).push(error.to_string());
+            }
+        };
+        let answer = remote.send(&call).await.inspect_err(note)?;
         if success.contains(&answer.status) {
             return Ok(answer);
         }
-        let answer = remote.successful(answer)?;
+        let answer = remote.successful(answer).inspect_err(note)?;
         if success.is_empty() {
             return Ok(answer);
         }

@@ -168,6 +168,10 @@ pub struct Limits {
     #[arg(long)]
     pub adopt_roots: bool,
 
+    /// Take the accounts that connections lead to now for the stack's, in place of those that it was applied to before
+    #[arg(long)]
+    pub adopt_accounts: bool,
+
     /// Go on with the objects that an error does not concern
     #[arg(long, env = "PLUMB_KEEP_GOING", value_parser = FalseyValueParser::new())]
     pub keep_going: bool,

@@ -16,13 +16,19 @@ use crate::{
 /// are left out.
 pub(super) fn catalog(global: &Global, console: &mut Console) -> Result<Catalog, Failure> {
     let loaded = pipeline::load(&options::base(global, console)?)?;
-    let about_apis: Vec<Diagnostic> = loaded
+    let mut about_apis: Vec<Diagnostic> = loaded
         .manifests
         .diagnostics
         .iter()
         .filter(|diagnostic| diagnostic.is_error() && diagnostic.code.starts_with("PL09"))
         .cloned()
         .collect();
+    // Nobody named the folder that one happens to be in: its faults are another command's to tell.
+    if global.file.is_empty() && !about_apis.is_empty() {
+        let message = "Descriptions of APIs in this folder cannot be used.";
+        about_apis =
+            vec![Diagnostic::warning("PL0901", message).hint("`plumb validate` tells what is wrong with them.")];
+    }
     show::diagnostics(&about_apis, &loaded.snapshot.sources, console);
     Ok(loaded.manifests.catalog)
 }
@@ -132,7 +138,7 @@ mod tests {
             (
                 "Organization",
                 "Several APIs have a kind `Organization`.",
-                "Say which: `itglue.Organization`, `balena.Organization`, `rest.Organization`, `cycloid.Organization`.",
+                "Say which: `bindplane.Organization`, `itglue.Organization`, `balena.Organization`, `rest.Organization`, `cycloid.Organization`.",
             ),
         ] {
             let failure = named(text).unwrap_err();

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource};
 
 use super::{
-    apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, demo::DemoArgs, destroy::DestroyArgs,
+    apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, crds::CrdsArgs, demo::DemoArgs, destroy::DestroyArgs,
     doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs, export::ExportArgs, forget::ForgetArgs,
     generate::GenerateArgs, graph::GraphArgs, import::ImportArgs, inventory::InventoryArgs, man::ManArgs, output,
     plan::PlanArgs, sandbox::SandboxArgs, schema::SchemaArgs, unmanaged::UnmanagedArgs, validate::ValidateArgs,
@@ -56,6 +56,7 @@ pub enum Verb {
     Explain(ExplainArgs),
     Schema(SchemaArgs),
     Apis(ApisArgs),
+    Crds(CrdsArgs),
     Sandbox(SandboxArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
@@ -155,7 +156,7 @@ mod tests {
     use super::*;
 
     /// The flags that lift a safety.
-    const SAFETY: [&str; 9] = [
+    const SAFETY: [&str; 10] = [
         "yes",
         "allow-host",
         "allow-exec",
@@ -165,6 +166,7 @@ mod tests {
         "as-created",
         "force",
         "adopt-roots",
+        "adopt-accounts",
     ];
 
     fn every_flag(command: &clap::Command, check: &mut dyn FnMut(&clap::Command, &clap::Arg)) {

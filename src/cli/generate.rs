@@ -12,7 +12,7 @@ use clap_complete::Shell;
 use serde_json::Value;
 
 use super::{completions, console::Console, exit::Exit, man, reference, schema};
-use crate::{apis, failure::Failure, report};
+use crate::{apis, failure::Failure, operator::crds, report};
 
 /// Write the files that are derived from code and descriptions
 #[derive(Debug, Clone, Args)]
@@ -27,7 +27,7 @@ pub struct GenerateArgs {
 }
 
 /// Folders that hold derived files only: what is not derived any more is deleted from them.
-const FOLDERS: [&str; 4] = ["completions", "man", "docs/reference", "docs/schema"];
+const FOLDERS: [&str; 5] = ["completions", "crds", "man", "docs/reference", "docs/schema"];
 
 /// Writes the derived files, or lists the stale ones.
 pub(super) fn run(args: &GenerateArgs, console: &mut Console) -> Result<Exit, Failure> {
@@ -70,6 +70,11 @@ fn files() -> Result<BTreeMap<String, String>, Failure> {
     let catalog = apis::builtin();
     files.insert("docs/schema/manifests.json".to_owned(), pretty(&schema::all(catalog))?);
     files.insert("docs/schema/plan.json".to_owned(), pretty(&report::json::plan_schema())?);
+    let definitions = crds::all(catalog);
+    for crd in &definitions {
+        files.insert(format!("crds/{}", crds::file(crd)), crds::yaml(crd)?);
+    }
+    files.insert("docs/reference/crds.md".to_owned(), crds::page(&definitions));
     for api in catalog.apis.values() {
         files.insert(format!("docs/schema/{}.json", api.name), pretty(&schema::of_api(api))?);
     }

@@ -8,6 +8,7 @@ mod catalog;
 mod command;
 mod completions;
 mod console;
+mod crds;
 mod demo;
 mod destroy;
 mod doctor;
@@ -127,6 +128,7 @@ async fn dispatch(cli: &Cli, console: &mut Console) -> Result<Exit, Failure> {
         Verb::Sandbox(args) => sandbox::run(&cli.global, args, console).await,
         Verb::Explain(args) => explain::run(&cli.global, args, console),
         Verb::Schema(args) => schema::run(&cli.global, args, console),
+        Verb::Crds(args) => crds::run(&cli.global, args, console),
         Verb::Apis(args) => apis::run(&cli.global, args, console),
         Verb::Completions(args) => completions::run(args, console),
         Verb::Man(args) => man::run(args, console),

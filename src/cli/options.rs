@@ -1,6 +1,6 @@
 //! Flags → the pipeline's options.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     args::{DeleteLimit, Global, Limits, Selection},
@@ -24,8 +24,19 @@ pub(super) fn base(global: &Global, console: &mut Console) -> Result<Options, Fa
         sandbox: global.sandbox,
         progress: console.progress(),
         stop: console.interrupt().flag(),
+        budgets: budgets(),
         ..Options::default()
     })
+}
+
+/// The folder in which this user's processes share the budgets of credentials: one that goes with the session, or else
+/// the one for caches.
+fn budgets() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let session = folder("XDG_RUNTIME_DIR").filter(|path| path.is_dir());
+    let cache = || folder("XDG_CACHE_HOME").or_else(|| folder("LOCALAPPDATA"));
+    let home = || folder("HOME").map(|home| home.join(".cache"));
+    Some(session.or_else(cache).or_else(home)?.join("plumb").join("budgets"))
 }
 
 /// The options of a run that plans.
@@ -41,6 +52,7 @@ pub(super) fn planning(
         prune: limits.prune,
         max_deletes: limits.deletes.max_deletes,
         adopt_roots: limits.adopt_roots,
+        adopt_accounts: limits.adopt_accounts,
         keep_going: limits.keep_going,
         ..base(global, console)?
     })
@@ -54,7 +66,7 @@ pub(super) fn destroying(
     keep_going: bool,
     console: &mut Console,
 ) -> Result<Options, Failure> {
-    let limits = Limits { prune: false, deletes: deletes.clone(), adopt_roots: false, keep_going };
+    let limits = Limits { deletes: deletes.clone(), keep_going, ..Limits::default() };
     planning(global, selection, &limits, console)
 }
 

@@ -101,6 +101,11 @@ impl Progress for Bars {
                     }
                 }
             }
+            ProgressEvent::RollingOut { address, how_far } => {
+                if let Some(bar) = &state.main {
+                    bar.set_message(format!("rolling out {address}: {how_far}"));
+                }
+            }
             ProgressEvent::Throttled { connection, seconds } => {
                 if let Some(bar) = state.main.as_ref().or_else(|| state.collections.values().next()) {
                     bar.set_message(format!("{connection}: waiting {seconds:.0} s for its rate limit"));

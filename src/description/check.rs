@@ -2,7 +2,7 @@
 
 use super::{
     compiled::Fault,
-    format::{ApiSpec, Condition, FieldSpec, FieldType, Inside, KindSpec, Variants},
+    format::{ApiSpec, Condition, DialectName, FieldSpec, FieldType, Inside, KindSpec, RolloutSpec, Variants},
 };
 use crate::{address::escape, diagnostic::nearest};
 
@@ -19,8 +19,66 @@ pub(super) fn check(spec: &ApiSpec) -> Vec<Fault> {
             fault(&mut faults, format!("{at}/kind"), format!("`{}` is described twice", kind.kind));
         }
         check_kind(&mut faults, &at, kind, &spec.kinds);
+        if kind.dialect == Some(DialectName::Apply) && spec.apply.path.is_empty() {
+            fault(&mut faults, "/apply/path", "an API of the dialect `apply` needs the path of its call");
+        }
+        for (number, need) in kind.needs.iter().enumerate() {
+            check_condition(&mut faults, &format!("{at}/needs/{number}/when"), &need.when, kind);
+            if spec.version.is_none() {
+                let why = "to ask for a version, the description needs `version`, where the server tells it";
+                fault(&mut faults, format!("{at}/needs/{number}"), why);
+            }
+        }
+        let shapes: Vec<&str> = spec.shapes.keys().map(String::as_str).collect();
+        for (name, field) in &kind.fields {
+            check_shape(&mut faults, &format!("{at}/fields/{}", escape(name)), field, &shapes);
+        }
+    }
+    for (name, shape) in &spec.shapes {
+        let shapes: Vec<&str> = spec.shapes.keys().map(String::as_str).collect();
+        check_shape(&mut faults, &format!("/shapes/{}", escape(name)), shape, &shapes);
     }
     faults
+}
+
+/// Every `shape` that a field names is described.
+fn check_shape(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, shapes: &[&str]) {
+    if let Some(name) = &field.shape
+        && !shapes.contains(&name.as_str())
+    {
+        let near = did_you_mean(nearest(name, shapes.iter().copied()));
+        fault(faults, format!("{at}/shape"), format!("there is no shape `{name}`{near}"));
+    }
+    if let Some(items) = &field.items {
+        check_shape(faults, &format!("{at}/items"), items, shapes);
+    }
+    for (name, member) in &field.fields {
+        check_shape(faults, &format!("{at}/fields/{}", escape(name)), member, shapes);
+    }
+}
+
+/// A rollout names fields and kinds that there are.
+fn check_rollout(faults: &mut Vec<Fault>, at: &str, rollout: &RolloutSpec, kind: &KindSpec, kinds: &[&str]) {
+    need_field(faults, &format!("{at}/policy"), kind, &rollout.policy);
+    if let Some(limit) = &rollout.limit {
+        need_field(faults, &format!("{at}/limit"), kind, limit);
+    }
+    for (index, name) in rollout.caused_by.iter().enumerate() {
+        need_kind(faults, &format!("{at}/causedBy/{index}"), kinds, name);
+    }
+    if let Some(receivers) = &rollout.receivers {
+        need_kind(faults, &format!("{at}/receivers/kind"), kinds, &receivers.kind);
+    }
+    for (word, path) in [("start", &rollout.start.path), ("status", &rollout.status.path)] {
+        if path.as_ref().is_none_or(|path| !path.starts_with('/')) {
+            fault(faults, format!("{at}/{word}/path"), "a path starts with `/`");
+        }
+    }
+    for (word, path) in [("version", &rollout.version), ("current", &rollout.current), ("state", &rollout.state)] {
+        if path.is_empty() {
+            fault(faults, format!("{at}/{word}"), "a rollout needs to know where an object has this");
+        }
+    }
 }
 
 fn check_kind(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, kinds: &[KindSpec]) {
@@ -30,6 +88,9 @@ fn check_kind(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, kinds: &[KindS
     }
     check_names(faults, at, kind);
     check_paths(faults, at, kind, kinds);
+    if let Some(rollout) = &kind.rollout {
+        check_rollout(faults, &format!("{at}/rollout"), rollout, kind, &names);
+    }
     if let Some(inside) = &kind.inside {
         check_inside(faults, &format!("{at}/inside"), inside, kind, kinds);
     }
@@ -44,6 +105,7 @@ fn check_kind(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, kinds: &[KindS
         });
         match entries {
             Some(entries) => check_condition(faults, &format!("{at}/where"), &conflict.condition, entries),
+            None if kind.fields.contains_key(&conflict.with) => {}
             None => fault(faults, format!("{at}/with"), format!("no entries are written in `{}`", conflict.with)),
         }
     }
@@ -248,7 +310,17 @@ fn check_field(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, kind: &Kind
     if let Some(variants) = &field.variants {
         check_variants(faults, &format!("{at}/variants"), variants, field, kind);
     }
+    for (index, name) in field.one_of.iter().enumerate() {
+        if !field.fields.contains_key(name) {
+            fault(faults, format!("{at}/oneOf/{index}"), format!("there is no member `{name}`"));
+        }
+    }
     if let Some(items) = &field.items {
+        for (index, name) in field.match_by.iter().flatten().enumerate() {
+            if !items.fields.contains_key(name) {
+                fault(faults, format!("{at}/matchBy/{index}"), format!("the items have no field `{name}`"));
+            }
+        }
         if let Some(key) = &field.keyed_by
             && !items.fields.contains_key(key)
         {

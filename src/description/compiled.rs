@@ -6,8 +6,8 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use indexmap::IndexMap;
 
 use super::format::{
-    ApiSpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec, Scope,
-    Sensitivity, Verb,
+    ApiSpec, ApplySpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec, Scope,
+    Sensitivity, UpdateStyle, Verb,
 };
 
 /// The suffix that makes an API's name a group of manifests.
@@ -70,6 +70,8 @@ pub struct Kind {
     pub version_path: String,
     /// Names of the parents in paths, the nearest last, where ids are put together from them; else nothing.
     pub chain: Vec<String>,
+    /// The call that makes and changes objects of all kinds, where this kind goes by it.
+    pub apply: Option<Arc<ApplySpec>>,
 }
 
 impl fmt::Debug for Kind {
@@ -99,23 +101,24 @@ impl Api {
     /// Turns a description into its usable form, or lists everything that is wrong with it.
     pub fn compile(name: &str, mut spec: ApiSpec) -> Result<Self, Vec<Fault>> {
         fill_api(&mut spec);
-        let naming = spec.naming.unwrap_or(match spec.dialect {
-            DialectName::Rest | DialectName::Odata => Naming::Snake,
-            DialectName::Jsonapi => Naming::Kebab,
-        });
+        let naming = spec.naming.unwrap_or_else(|| spec.dialect.naming());
         let paths: HashMap<String, String> =
             spec.kinds.iter().map(|kind| (kind.kind.clone(), kind.path.clone())).collect();
         let depth = |kind: &KindSpec| if kind.id.local { chain(kind, &spec.kinds, 0).len() } else { 0 };
         let ids: HashMap<String, (IdWire, usize)> =
             spec.kinds.iter().map(|kind| (kind.kind.clone(), (kind.id.wire, depth(kind)))).collect();
+        let shapes = std::mem::take(&mut spec.shapes);
         for kind in &mut spec.kinds {
-            fill_kind(kind, naming, spec.dialect);
-            kind.scope.iter_mut().for_each(|scope| fill_scope(scope, &kind.fields, spec.dialect));
+            kind.fields.values_mut().for_each(|field| expand(field, &shapes, &mut Vec::new()));
+            let dialect = *kind.dialect.get_or_insert(spec.dialect);
+            fill_kind(kind, naming, dialect);
+            kind.scope.iter_mut().for_each(|scope| fill_scope(scope, &kind.fields, dialect));
             kind.fields.values_mut().for_each(|field| fill_refs(field, &ids));
             if let Some(through) = kind.inside.as_mut().and_then(|inside| inside.through.as_mut()) {
                 through.path = paths.get(&through.kind).cloned().unwrap_or_default();
             }
         }
+        spec.shapes = shapes;
         let faults = super::check::check(&spec);
         if !faults.is_empty() {
             return Err(faults);
@@ -125,11 +128,13 @@ impl Api {
             spec.kinds.iter().map(|kind| (kind.kind.clone(), chain(kind, &spec.kinds, 0))).collect();
         let mut kinds = IndexMap::new();
         let mut inside = HashMap::new();
+        let apply = Arc::new(spec.apply.clone());
         for kind in std::mem::take(&mut spec.kinds) {
             let kind = Arc::new(Kind {
                 api: name.to_owned(),
                 name: kind.kind.clone(),
-                dialect: spec.dialect,
+                dialect: kind.dialect.unwrap_or(spec.dialect),
+                apply: (kind.dialect == Some(DialectName::Apply)).then(|| apply.clone()),
                 version_path: version_path.clone(),
                 chain: chains.get(&kind.kind).cloned().unwrap_or_default(),
                 spec: kind,
@@ -323,6 +328,51 @@ pub(super) fn chain(kind: &KindSpec, kinds: &[KindSpec], depth: usize) -> Vec<St
     names
 }
 
+impl DialectName {
+    /// How its field names are spelled on the wire, where a description says nothing.
+    pub fn naming(self) -> Naming {
+        match self {
+            Self::Rest | Self::Odata => Naming::Snake,
+            Self::Jsonapi => Naming::Kebab,
+            Self::Apply => Naming::Camel,
+        }
+    }
+}
+
+/// How often a shape is laid into itself.
+const SHAPE_DEPTH: usize = 2;
+
+/// Gives the fields that name a shape its type. A shape that is inside itself too often ends in anything at all.
+fn expand(field: &mut FieldSpec, shapes: &IndexMap<String, FieldSpec>, within: &mut Vec<String>) {
+    let depth = within.len();
+    if let Some((name, shape)) = field.shape.clone().and_then(|name| shapes.get(&name).map(|shape| (name, shape))) {
+        let own = std::mem::take(field);
+        if within.iter().filter(|known| **known == name).count() >= SHAPE_DEPTH {
+            *field =
+                FieldSpec { ty: FieldType::Any, wire: own.wire, description: own.description, ..FieldSpec::default() };
+            return;
+        }
+        *field = shape.clone();
+        field.shape = own.shape;
+        field.description = own.description.or_else(|| field.description.take());
+        field.wire = own.wire.or_else(|| field.wire.take());
+        field.when = own.when.or_else(|| field.when.take());
+        field.required |= own.required;
+        field.nullable |= own.nullable;
+        within.push(name);
+        // A shape may be another one.
+        if let Some(next) = shape.shape.clone() {
+            field.shape = Some(next);
+            expand(field, shapes, within);
+        }
+    }
+    if let Some(items) = &mut field.items {
+        expand(items, shapes, within);
+    }
+    field.fields.values_mut().for_each(|member| expand(member, shapes, within));
+    within.truncate(depth);
+}
+
 fn fill_api(spec: &mut ApiSpec) {
     if spec.dialect == DialectName::Odata && spec.envelope.many.is_none() {
         spec.envelope.many = Some("d".into());
@@ -342,6 +392,16 @@ fn fill_api(spec: &mut ApiSpec) {
     if spec.limits.window.is_none() {
         spec.limits.window = Some(60);
     }
+    let apply = &mut spec.apply;
+    for (place, usual) in [
+        (&mut apply.request, "resources"),
+        (&mut apply.answer, "updates"),
+        (&mut apply.resource, "resource"),
+        (&mut apply.status, "status"),
+        (&mut apply.reason, "reason"),
+    ] {
+        place.get_or_insert_with(|| usual.to_owned());
+    }
 }
 
 fn fill_kind(kind: &mut KindSpec, naming: Naming, dialect: DialectName) {
@@ -360,7 +420,13 @@ fn fill_kind(kind: &mut KindSpec, naming: Naming, dialect: DialectName) {
     {
         kind.name_field = Some(last.clone());
     }
+    if dialect == DialectName::Apply {
+        kind.update.style = UpdateStyle::Replace;
+    }
     for (name, field) in &mut kind.fields {
+        if dialect == DialectName::Apply && field.wire.is_none() {
+            field.wire = Some(format!("spec.{}", respell(name, naming)));
+        }
         fill_field(name, field, naming, dialect);
     }
     // A field that the server clears with others goes along with them.

@@ -31,7 +31,7 @@ pub fn equal(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
             }
             _ => false,
         },
-        FieldType::Any => same_json(a, b),
+        FieldType::Any => same_json(a, b) || (spec.equal.contains(&Equality::Scalars) && same_scalar(a, b)),
         FieldType::File => same_file(a, b),
         FieldType::Sink => true,
         FieldType::Datetime => same_instant(a, b),
@@ -60,6 +60,10 @@ fn flag(value: &Value) -> Option<bool> {
 fn same_number(a: &Value, b: &Value) -> bool {
     let number = |value: &Value| text(value).and_then(|words| words.trim().parse::<f64>().ok());
     matches!((number(a), number(b)), (Some(x), Some(y)) if x == y)
+}
+
+fn same_scalar(a: &Value, b: &Value) -> bool {
+    same_number(a, b) || matches!((text(a), text(b)), (Some(x), Some(y)) if x == y)
 }
 
 /// JSON equality that takes `1` and `1.0` for the same number.
@@ -159,6 +163,7 @@ pub fn plain(spec: &FieldSpec, words: &str) -> String {
                 if hex.len() == 12 { hex } else { out }
             }
             Equality::Ip => out.parse::<std::net::IpAddr>().map_or(out, |address| address.to_string()),
+            Equality::Scalars => out,
             Equality::Html => out.split_whitespace().collect::<Vec<_>>().join(" ").replace("> <", "><"),
             Equality::Document => match serde_saphyr::from_str::<Value>(&out) {
                 Ok(document) => sorted(&document).to_string(),
@@ -167,6 +172,14 @@ pub fn plain(spec: &FieldSpec, words: &str) -> String {
         };
     }
     out
+}
+
+/// A name without the version that a mark sets off.
+pub fn without_version<'n>(mark: Option<&str>, name: &'n str) -> &'n str {
+    match mark.filter(|mark| !mark.is_empty()).and_then(|mark| name.split_once(mark)) {
+        Some((bare, _)) if !bare.is_empty() => bare,
+        _ => name,
+    }
 }
 
 fn as_list(value: &Value) -> Vec<&Value> {
@@ -232,6 +245,8 @@ fn equal_objects(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
     spec.fields
         .iter()
         .filter(|(_, member)| !member.read_only)
+        // What the server fills in says nothing where one side leaves it out.
+        .filter(|(name, member)| !member.filled || (x.contains_key(*name) && y.contains_key(*name)))
         .all(|(name, member)| equal(member, x.get(name).unwrap_or(&null), y.get(name).unwrap_or(&null)))
 }
 

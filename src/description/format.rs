@@ -52,6 +52,12 @@ pub struct ApiSpec {
     pub errors: Errors,
     /// Documented limits.
     pub limits: Limits,
+    /// The call that makes and changes objects of all kinds, of APIs whose `dialect` is `apply`.
+    pub apply: ApplySpec,
+    /// Where the server tells its version, for kinds that `needs` one.
+    pub version: Option<VersionSpec>,
+    /// Types that fields of several kinds share, or that contain themselves: a field takes one by its `shape`.
+    pub shapes: IndexMap<String, FieldSpec>,
     /// The kinds of objects that can be declared or referred to.
     pub kinds: Vec<KindSpec>,
 }
@@ -78,6 +84,9 @@ pub struct Timeouts {
     pub silence: Option<u32>,
     /// For one attempt, its answer's body included; 120 unless given.
     pub total: Option<u32>,
+    /// For how long the server may still be at a call without an answer; 10 unless given. Only then does the absence of
+    /// what the call was to make count.
+    pub settle: Option<u32>,
 }
 
 /// A family of wire conventions.
@@ -91,6 +100,137 @@ pub enum DialectName {
     Jsonapi,
     /// OData: keys in parentheses, `$select`, `$filter`, `$expand`; lists as `{"d": [...]}` or `{"value": [...]}`.
     Odata,
+    /// Whole resources, `{"apiVersion", "kind", "metadata", "spec"}`, that one call makes or changes, whatever their
+    /// kind: see `apply`.
+    Apply,
+}
+
+/// The call that makes and changes objects of all kinds at once, and the one that deletes them.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ApplySpec {
+    /// Path of the call (POST).
+    pub path: String,
+    /// Member of the body that lists the resources; `resources` unless given.
+    pub request: Option<String>,
+    /// Member of the answer that lists what became of each; `updates` unless given.
+    pub answer: Option<String>,
+    /// Member of such an entry that holds the resource; `resource` unless given.
+    pub resource: Option<String>,
+    /// Member with the word that says what became of it; `status` unless given.
+    pub status: Option<String>,
+    /// Member with the reason in words; `reason` unless given.
+    pub reason: Option<String>,
+    /// Words that mean success. Every other word is a failure of that resource, whatever the status of the answer.
+    pub done: Vec<String>,
+    /// Words of `done` that mean that nothing had to be changed.
+    pub unchanged: Vec<String>,
+    /// Resources a call at most; 100 unless given.
+    pub max: Option<u32>,
+    /// `apiVersion` of resources whose kind says nothing else.
+    pub api_version: Option<String>,
+    /// Attributes of a live resource that are sent back with it besides its fields, such as `metadata.id`.
+    pub carried: Vec<String>,
+    /// The call that deletes many resources.
+    pub delete: Option<ApplyDelete>,
+}
+
+/// The call that deletes many resources, whatever their kind.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ApplyDelete {
+    /// Path of the call (POST).
+    pub path: String,
+    /// Words that mean that the resource is gone. One that the answer does not mention was gone before.
+    pub done: Vec<String>,
+}
+
+/// Where the server tells its version.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct VersionSpec {
+    /// Path of the call (GET).
+    pub path: String,
+    /// Where the answer has the version, such as `tag`.
+    pub at: String,
+}
+
+/// What an object needs of the server.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Need {
+    /// Where it does.
+    pub when: Condition,
+    /// The oldest version that will do, such as `1.85`.
+    pub version: String,
+}
+
+/// How a new version of an object gets to where it is used, which an update alone does not do.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RolloutSpec {
+    /// Field that says what plumb does about a new version of its own: `none`, `start` (the default) or `wait`.
+    pub policy: String,
+    /// Field with the seconds that `wait` takes at most.
+    pub limit: Option<String>,
+    /// Attribute whose change makes a new version, such as `spec`; any change where there is none.
+    pub under: Option<String>,
+    /// Kinds whose change makes a new version of the objects that use them.
+    pub caused_by: Vec<String>,
+    /// Where an object has its newest version.
+    pub version: String,
+    /// Where it has the version that was rolled out last.
+    pub current: String,
+    /// Where it has the state of the newest version's rollout.
+    pub state: String,
+    /// Where it has the stage that the rollout is at; it is at a gate where it is not started and has a stage.
+    pub stage: String,
+    /// Where it has how many there are, by word: `completed`, `errors`, `pending`, `waiting`.
+    pub progress: IndexMap<String, String>,
+    /// What the states are.
+    pub states: RolloutStates,
+    /// The call that starts it.
+    pub start: CallSpec,
+    /// The body of that call.
+    pub body: Value,
+    /// The read that tells how it gets on.
+    pub status: CallSpec,
+    /// Who gets it, to be counted in plans.
+    pub receivers: Option<Receivers>,
+}
+
+/// The states of a rollout, by the values that answers have for them.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RolloutStates {
+    /// It was not started, or waits at a gate.
+    pub pending: Vec<Value>,
+    /// It is under way.
+    pub started: Vec<Value>,
+    /// Somebody paused it.
+    pub paused: Vec<Value>,
+    /// It failed.
+    pub error: Vec<Value>,
+    /// It is done.
+    pub stable: Vec<Value>,
+    /// A newer one took its place.
+    pub replaced: Vec<Value>,
+}
+
+/// Who gets a rollout: rows of a kind that bear the right labels.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Receivers {
+    /// The kind.
+    pub kind: String,
+    /// What they are called, in the plural.
+    pub called: String,
+    /// Where a row has its labels.
+    pub labels: String,
+    /// The label that names the object by its id, and wins.
+    pub label: String,
+    /// Where the object has the labels that a row must bear otherwise.
+    pub selector: String,
 }
 
 /// How field names are spelled on the wire.
@@ -369,6 +509,8 @@ pub struct KindSpec {
     /// JSON:API type, as written in requests; the last segment of `path` unless given.
     #[serde(rename = "type")]
     pub wire_type: Option<String>,
+    /// Family of conventions, where it differs from the API's.
+    pub dialect: Option<DialectName>,
     /// Where objects carry their id.
     pub id: IdSpec,
     /// Fields that together tell one object from another. One that is not `required` may be left out: the key then
@@ -443,6 +585,10 @@ pub struct KindSpec {
     pub appears: Option<Appears>,
     /// Name of the hook that does what data cannot say.
     pub hook: Option<String>,
+    /// What objects need of the server.
+    pub needs: Vec<Need>,
+    /// How a new version of an object gets to where it is used.
+    pub rollout: Option<RolloutSpec>,
 }
 
 /// Something that an API may be unable to do.
@@ -474,6 +620,9 @@ pub struct IdSpec {
     /// The id tells objects of one parent apart only: plumb puts the parent's id and a slash before it. The parent is
     /// that of `scope`, or the one that the object is inside; paths may name the parents above it by their own fields.
     pub local: bool,
+    /// Path of what tells an object from another that had the same id before it, such as `metadata.id` where the id is
+    /// a name.
+    pub stamp: Option<String>,
 }
 
 /// How ids are written in request bodies.
@@ -597,6 +746,9 @@ pub struct ListSpec {
     pub items: Option<String>,
     /// Paging, where it differs from the API's.
     pub paging: Option<Paging>,
+    /// Attributes that the answer has as lists beside one another in place of rows, each with the paths whose values
+    /// follow one another: `{key: [default, others], name: [names]}`.
+    pub columns: IndexMap<String, Vec<String>>,
 }
 
 /// One call.
@@ -683,6 +835,8 @@ pub struct UpdateSpec {
     pub also: Vec<String>,
     /// Objects that the call does not take: a change of one is a delete and a create.
     pub unless: Vec<Condition>,
+    /// Member of the body that names the object by its id, where the path does not.
+    pub id_in_body: Option<String>,
 }
 
 /// What the body of an update is.
@@ -875,6 +1029,24 @@ pub struct FieldSpec {
     pub key_ignores_case: bool,
     /// What a change of it brings about besides.
     pub effect: Option<Effect>,
+    /// One of the API's `shapes`, that this field has the type of; what stands beside it counts more.
+    pub shape: Option<String>,
+    /// Text that the API shows in place of a sensitive value that it has stored, and takes for "keep what is stored".
+    /// It is sent only where something is stored; the value is compared by its keyed hash with what was applied.
+    pub mask: Option<String>,
+    /// Text before the value on the wire.
+    pub prefix: Option<String>,
+    /// The server fills it in where it is left out: in lists it is then not compared, and sent as it is live.
+    pub filled: bool,
+    /// Members of the live object that are not described are sent back with it, although manifests cannot have them.
+    pub carries: bool,
+    /// Members of a list's items that tell which of them is meant, in turn: such as `[[id], [type, displayName]]`. Items
+    /// that are in the same order as the live ones are compared member by member, and keep what they do not declare.
+    pub match_by: Vec<Vec<String>>,
+    /// Members of an object of which exactly one is declared.
+    pub one_of: Vec<String>,
+    /// Where the entries of this keyed list are defined: entries whose definition says so are sensitive.
+    pub defined_by: Option<DefinedBy>,
 }
 
 /// What a change of a field brings about besides.
@@ -931,6 +1103,22 @@ pub struct Consent {
     pub word: String,
     /// What the change does, in a sentence that ends `… would …`.
     pub message: String,
+}
+
+/// Where the entries of a keyed list are defined.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DefinedBy {
+    /// Reference field beside the list that names the object with the definitions.
+    pub source: String,
+    /// Field of that object that lists them.
+    pub field: String,
+    /// Member of a definition with the key of the entry.
+    pub key: String,
+    /// Path in a definition that is true where the entry is sensitive.
+    pub sensitive: String,
+    /// Member of the entry that is then sensitive.
+    pub member: String,
 }
 
 /// Where answers tell about an uploaded file, whose content they do not have: paths such as `attachment-file-size`.
@@ -1027,11 +1215,14 @@ pub enum Equality {
     Html,
     /// YAML or JSON texts that say the same.
     Document,
+    /// Numbers and booleans, and texts that say the same: `5` and `"5"`, `true` and `"true"`.
+    Scalars,
 }
 
 /// What a reference refers to.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the format on its own")]
 pub struct RefSpec {
     /// The kind, in the same API.
     pub kind: Option<String>,
@@ -1062,6 +1253,10 @@ pub struct RefSpec {
     pub as_written: bool,
     /// A text that names nothing, declared or live, goes over the wire as it is, for the API to judge.
     pub or_as_written: bool,
+    /// Mark at which a version begins that is no part of the name, such as `:` in `host:3`.
+    pub version_mark: Option<String>,
+    /// The name is taken as it is where the API lists no object of the kind at all.
+    pub lenient: bool,
 }
 
 /// A condition on an object: `wire` looks into the answer, `field` at the declared or decoded value.

@@ -2,6 +2,7 @@
 
 mod check;
 pub mod compiled;
+pub mod crd;
 mod equal;
 mod explain;
 pub mod format;
@@ -11,7 +12,7 @@ mod schema;
 mod words;
 
 pub use compiled::{Api, Catalog, Fault, Kind, contained_by};
-pub use equal::{equal, plain};
+pub use equal::{equal, plain, without_version};
 pub use explain::{Explained, Explanation, NoField, explain, explain_core};
 pub use reference::reference_page;
 pub use schema::{core_schema, format_schema, kind_schema};

@@ -264,7 +264,7 @@ fn field_schema(field: &FieldSpec) -> Value {
     schema
 }
 
-fn description(field: &FieldSpec) -> String {
+pub(super) fn description(field: &FieldSpec) -> String {
     let mut words = field.description.clone().unwrap_or_default();
     let notes = notes(field).join("; ");
     if let Some(first) = notes.chars().next() {
@@ -365,7 +365,7 @@ fn plain_schema(field: &FieldSpec) -> Value {
 }
 
 /// A whole number without a fraction, which some editors take for another type.
-fn number(value: f64) -> Value {
+pub(super) fn number(value: f64) -> Value {
     let whole = value.trunc();
     #[expect(clippy::cast_possible_truncation, reason = "compared before it is used")]
     let integer = whole as i64;

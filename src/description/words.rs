@@ -235,7 +235,7 @@ pub(super) fn form_words(form: InsideForm) -> &'static str {
     }
 }
 
-fn condition_words(condition: &Condition) -> String {
+pub(super) fn condition_words(condition: &Condition) -> String {
     let what = condition.field.as_deref().or(condition.wire.as_deref()).unwrap_or_default();
     if !condition.one_of.is_empty() {
         return format!("`{what}` is {}", values(&condition.one_of));

@@ -20,7 +20,7 @@ pub type BulkRow<'k> = (Option<String>, Fields, Vec<Embedded<'k>>);
 pub fn create_body(api: &Api, kind: &Kind, attributes: Fields, embedded: &[Embedded<'_>]) -> Value {
     match kind.dialect {
         DialectName::Jsonapi => json!({ "data": resource(kind, attributes, embedded) }),
-        DialectName::Rest | DialectName::Odata => {
+        DialectName::Rest | DialectName::Odata | DialectName::Apply => {
             let mut attributes = attributes;
             for (_, path, rows) in embedded {
                 set_path(&mut attributes, path, Value::Array(rows.iter().cloned().map(Value::Object).collect()));
@@ -34,7 +34,7 @@ pub fn create_body(api: &Api, kind: &Kind, attributes: Fields, embedded: &[Embed
 pub fn update_body(api: &Api, kind: &Kind, attributes: Fields) -> Value {
     match kind.dialect {
         DialectName::Jsonapi => json!({ "data": resource(kind, attributes, &[]) }),
-        DialectName::Rest | DialectName::Odata => {
+        DialectName::Rest | DialectName::Odata | DialectName::Apply => {
             wrap(api, kind.spec.update.envelope.as_deref(), Value::Object(attributes))
         }
     }
@@ -48,13 +48,13 @@ pub fn bulk_body(api: &Api, kind: &Kind, rows: Vec<BulkRow<'_>>) -> Value {
             let attributes = with_id(kind, id, attributes);
             match kind.dialect {
                 DialectName::Jsonapi => resource(kind, attributes, &embedded),
-                DialectName::Rest | DialectName::Odata => Value::Object(attributes),
+                DialectName::Rest | DialectName::Odata | DialectName::Apply => Value::Object(attributes),
             }
         })
         .collect();
     match kind.dialect {
         DialectName::Jsonapi => json!({ "data": Value::Array(items) }),
-        DialectName::Rest | DialectName::Odata => wrap(api, None, Value::Array(items)),
+        DialectName::Rest | DialectName::Odata | DialectName::Apply => wrap(api, None, Value::Array(items)),
     }
 }
 

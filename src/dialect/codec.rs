@@ -6,7 +6,10 @@ use serde_json::{Map, Number, Value, json};
 
 use super::odata;
 use crate::{
-    description::format::{Encoding, FieldSpec, FieldType, IdWire, RefSpec},
+    description::{
+        format::{Encoding, FieldSpec, FieldType, IdWire, RefSpec},
+        without_version,
+    },
     value::{Fields, Target, as_reference, file, reference, secret_hash, set_path, text, value_from},
 };
 
@@ -20,6 +23,9 @@ pub fn decode(field: &FieldSpec, wire: &Value, seal: &dyn Fn(&str) -> Value) -> 
     }
     match field.ty {
         FieldType::String => {
+            if let Some(rest) = field.prefix.as_deref().and_then(|prefix| wire.as_str()?.strip_prefix(prefix)) {
+                return Value::String(rest.to_owned());
+            }
             if field.reference.is_some()
                 && let Some(value) = decode_prefixed(field, wire)
             {
@@ -79,7 +85,7 @@ fn decode_object(field: &FieldSpec, map: &Map<String, Value>, seal: &dyn Fn(&str
             out.insert(name.clone(), decode(member, value, seal));
         }
     }
-    if field.open {
+    if field.open || field.carries {
         let known = |name: &String| field.fields.iter().any(|(own, member)| own == name || member.wire_name() == name);
         out.extend(map.iter().filter(|(name, _)| !known(name)).map(|(name, value)| (name.clone(), value.clone())));
     }
@@ -120,6 +126,7 @@ fn decode_ref(target: &RefSpec, wire: &Value) -> Value {
     if words.is_empty() {
         return Value::Null;
     }
+    let words = without_version(target.version_mark.as_deref(), &words).to_owned();
     let kind = target.kind.as_deref().unwrap_or_default();
     match by {
         None => reference(kind, &Target::Id(words)),
@@ -251,6 +258,9 @@ pub fn encode_value(field: &FieldSpec, value: &Value, encoder: &Encoder<'_>) -> 
             Value::Object(out)
         }
         (FieldType::Any, value) => encode_free(value, encoder)?,
+        (FieldType::String, Value::String(words)) if field.prefix.is_some() => {
+            Value::String(format!("{}{words}", field.prefix.as_deref().unwrap_or_default()))
+        }
         (_, value) => value.clone(),
     })
 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use indexmap::IndexMap;
 use serde_json::{Value, json};
 
-use super::{codec::decode, odata};
+use super::{apply, codec::decode, odata};
 use crate::{
     description::{
         Api, Kind,
@@ -41,11 +42,18 @@ pub struct Mismatch {
 
 /// Reads a list answer.
 pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<Page, Mismatch> {
+    let (_, resources) = apply::members(kind);
     let path = kind.spec.list.items.as_deref().or(match kind.dialect {
         DialectName::Jsonapi => Some("data"),
         DialectName::Rest => api.spec.envelope.many.as_deref(),
         DialectName::Odata => Some(odata::place(&body, api.spec.envelope.many.as_deref().unwrap_or_default())),
+        DialectName::Apply => Some(resources.as_str()),
     });
+    let is_apply = api.spec.dialect == DialectName::Apply;
+    let columns = &kind.spec.list.columns;
+    if !columns.is_empty() {
+        return beside(kind, columns, &body);
+    }
     let number = |paths: &[String]| count(paths, &body);
     let (total, total_pages) = (number(&paging.total), number(&paging.total_pages));
     let mut next = None;
@@ -65,7 +73,12 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<
         Some(Value::Array(included)) => included,
         _ => Vec::new(),
     };
-    let found = path.filter(|path| !body.is_array() && get_path(&body, path).is_some());
+    let there = |path: &&str| !body.is_array() && get_path(&body, path).is_some();
+    let found = path.filter(there).or_else(|| Some("resources").filter(|_| is_apply).filter(there));
+    // A list of whole resources is the only list that an answer has.
+    let lists = body.as_object().into_iter().flatten().filter(|(_, value)| value.is_array());
+    let only: Vec<String> = lists.map(|(name, _)| name.clone()).take(2).collect();
+    let found = found.or_else(|| only.first().filter(|_| is_apply && only.len() == 1).map(String::as_str));
     // The rows are moved, not copied: there may be very many.
     let list = match found {
         Some(path) => get_path_mut(&mut body, path),
@@ -74,6 +87,8 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<
     };
     let rows = match list {
         Some(Value::Array(rows)) => std::mem::take(rows),
+        // Servers written in Go spell an empty list so.
+        Some(Value::Null) if is_apply && found.is_some() => Vec::new(),
         // One sample of the vendor's reference shows a single object where a list is meant.
         Some(row @ Value::Object(_))
             if kind.dialect == DialectName::Jsonapi && row.get("attributes").is_some() && found.is_some() =>
@@ -104,12 +119,35 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<
     Ok(Page { total, total_pages, rows, included, next, last: ended })
 }
 
+/// Rows from lists that stand beside one another. One that nothing tells from others is no object.
+fn beside(kind: &Kind, columns: &IndexMap<String, Vec<String>>, body: &Value) -> Result<Page, Mismatch> {
+    if !body.is_object() || !columns.values().flatten().any(|path| get_path(body, path).is_some()) {
+        return Err(mismatch(None, None, body, "lists beside one another"));
+    }
+    let mut rows: Vec<Fields> = Vec::new();
+    for (name, paths) in columns {
+        let values = paths.iter().filter_map(|path| get_path(body, path)).flat_map(|value| match value {
+            Value::Array(values) => values.clone(),
+            Value::Null => Vec::new(),
+            single => vec![single.clone()],
+        });
+        for (place, value) in values.enumerate() {
+            if rows.len() <= place {
+                rows.push(Fields::new());
+            }
+            rows[place].insert(name.clone(), value);
+        }
+    }
+    let rows = rows.into_iter().map(Value::Object).filter(|row| id_of(kind, row).is_some()).collect();
+    Ok(Page { rows, ..Page::default() })
+}
+
 /// Drops the attributes of a row that nobody asks for: all but those whose wire names, dashes read as underscores, are
 /// to be kept.
 pub fn slim<S: std::hash::BuildHasher>(kind: &Kind, row: &mut Value, keep: &HashSet<String, S>) {
     let attributes = match kind.dialect {
         DialectName::Jsonapi => row.get_mut("attributes").and_then(Value::as_object_mut),
-        DialectName::Rest | DialectName::Odata => row.as_object_mut(),
+        DialectName::Rest | DialectName::Odata | DialectName::Apply => row.as_object_mut(),
     };
     if let Some(attributes) = attributes {
         attributes
@@ -125,6 +163,7 @@ pub fn slim<S: std::hash::BuildHasher>(kind: &Kind, row: &mut Value, keep: &Hash
 pub fn read_from<S: std::hash::BuildHasher>(kind: &Kind, fields: &HashSet<String, S>) -> HashSet<String> {
     let spec = &kind.spec;
     let mut paths: Vec<&str> = spec.id.path.iter().map(String::as_str).collect();
+    paths.extend(spec.id.stamp.as_deref());
     paths.extend(["id", "type", "included", "attributes", "relationships", "meta", "links"]);
     for (name, field) in &spec.fields {
         if !fields.contains(name) {
@@ -155,11 +194,16 @@ fn count(paths: &[String], body: &Value) -> Option<u64> {
 
 /// Reads an answer that holds one object.
 pub fn one(api: &Api, kind: &Kind, body: &Value) -> Result<Value, Mismatch> {
+    let (resource, _) = apply::members(kind);
     let path = match kind.dialect {
         DialectName::Jsonapi => Some("data"),
         DialectName::Rest => kind.spec.answer.as_deref().or(api.spec.envelope.one.as_deref()),
         // One object is a list of one, but for the bare answer to a create.
         DialectName::Odata => kind.spec.answer.as_deref().or(api.spec.envelope.many.as_deref()),
+        DialectName::Apply => {
+            let own = kind.spec.answer.as_deref().unwrap_or(&resource);
+            Some(if body.get(own).is_some() { own } else { "resource" })
+        }
     };
     let found = match (kind.dialect, path) {
         (DialectName::Odata, Some(path)) => odata::rows(body, path).or_else(|| body.get(path)).unwrap_or(body),
@@ -218,6 +262,11 @@ pub fn id_of(kind: &Kind, row: &Value) -> Option<String> {
     paths.chain(more).filter_map(|path| get_path(row, path)).find_map(text).filter(|id| !id.is_empty())
 }
 
+/// What tells a row from another that had its id before.
+pub fn stamp_of(kind: &Kind, row: &Value) -> Option<String> {
+    get_path(row, kind.spec.id.stamp.as_deref()?).and_then(text).filter(|stamp| !stamp.is_empty())
+}
+
 /// The wire value of an attribute; nothing where the row does not have it at all. JSON:API attributes may be spelled
 /// with dashes or underscores; a path that starts with `attributes.`, `relationships.` or `meta.` is taken as it is.
 pub fn attribute(kind: &Kind, row: &Value, wire: &str) -> Option<Value> {
@@ -259,6 +308,15 @@ pub struct Decoded {
     pub id: String,
     /// The fields that the row has; what it does not have at all is not here.
     pub fields: Fields,
+    /// What tells it from another that had its id before, where its kind has that.
+    pub stamp: Option<String>,
+}
+
+impl Decoded {
+    /// An object of which nothing but the id is known.
+    pub fn bare(id: String) -> Self {
+        Self { id, fields: Fields::new(), stamp: None }
+    }
 }
 
 /// The id that an object goes by: its row's own, a singleton's kind, or the key of an entry that has no id.
@@ -301,7 +359,7 @@ pub fn decode_row(kind: &Kind, row: &Value, seal: &dyn Fn(&str) -> Value) -> Opt
         }
         fields.insert(name.clone(), decode(field, &wire, seal));
     }
-    Some(Decoded { id, fields })
+    Some(Decoded { id, fields, stamp: stamp_of(kind, row) })
 }
 
 /// What a row tells about an uploaded file, as far as it does.
@@ -325,7 +383,20 @@ fn key_as_id(kind: &Kind, row: &Value) -> Option<String> {
 fn field_condition_on_row(kind: &Kind, row: &Value, condition: &Condition) -> bool {
     let Some(name) = &condition.field else { return wire_condition(kind, row, condition) };
     let Some(field) = kind.spec.fields.get(name) else { return true };
-    let on_wire = Condition { wire: Some(field.wire_name().to_owned()), field: None, ..condition.clone() };
+    let spelled = |words: &[Value]| -> Vec<Value> {
+        let prefix = field.prefix.as_deref().unwrap_or_default();
+        words
+            .iter()
+            .map(|word| text(word).map_or_else(|| word.clone(), |word| format!("{prefix}{word}").into()))
+            .collect()
+    };
+    let (one_of, not_in) = if field.prefix.is_some() {
+        (spelled(&condition.one_of), spelled(&condition.not_in))
+    } else {
+        (condition.one_of.clone(), condition.not_in.clone())
+    };
+    let wire = Some(field.wire_name().to_owned());
+    let on_wire = Condition { wire, field: None, one_of, not_in, present: condition.present };
     wire_condition(kind, row, &on_wire)
 }
 
@@ -408,7 +479,9 @@ pub fn errors_in_success(api: &Api, body: &[u8]) -> Option<String> {
     }
     let value: Value = serde_json::from_slice(body).ok()?;
     let errors = value.get("errors").and_then(Value::as_array).is_some_and(|errors| !errors.is_empty());
-    let data = value.get("data").is_some_and(|data| !data.is_null());
+    let listed =
+        Some(api.spec.apply.answer.as_deref().unwrap_or("updates")).filter(|_| !api.spec.apply.path.is_empty());
+    let data = ["data"].into_iter().chain(listed).any(|name| value.get(name).is_some_and(|data| !data.is_null()));
     if errors && !data { error_text(api, body) } else { None }
 }
 

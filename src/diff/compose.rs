@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::entry_key;
+use super::{entry_key, match_items};
 use crate::{
     description::format::{FieldSpec, FieldType, UpdateStyle},
     value::{is_empty, text},
@@ -18,6 +18,9 @@ pub enum ComposeError {
     /// The API does not show a value that would have to be sent back.
     #[error("the API does not show `{0}`, and every update must send it again: declare it, or it would be lost")]
     Hidden(String),
+    /// A value stands for one that is stored, and none is.
+    #[error("`{0}` stands for a value that is stored, and none is stored there: declare the value itself")]
+    Unstored(String),
 }
 
 /// Lays the declared value of a field over the live one. `raw` is the live value as the API sent it, for members that
@@ -74,6 +77,18 @@ pub fn compose(
         }
         (FieldType::List, Value::Array(entries)) if spec.keyed_by.is_some() => {
             Ok(Value::Array(keyed(spec, entries, applied, live, prune)))
+        }
+        (FieldType::List, Value::Array(entries)) if !spec.match_by.is_empty() => {
+            let list = |side: Option<&Value>| side.and_then(Value::as_array).cloned().unwrap_or_default();
+            let (was, there) = (list(applied), list(live));
+            let (before, now) = (match_items(spec, entries, &was), match_items(spec, entries, &there));
+            let items = spec.items.clone().unwrap_or_default();
+            let mut out = Vec::with_capacity(entries.len());
+            for (entry, (before, now)) in entries.iter().zip(before.into_iter().zip(now)) {
+                let (was, live) = (before.and_then(|index| was.get(index)), now.and_then(|index| there.get(index)));
+                out.push(compose(&items, style, entry, was, live, None, prune)?);
+            }
+            Ok(Value::Array(out))
         }
         _ => Ok(desired.clone()),
     }

@@ -2,13 +2,17 @@
 //! tested by values alone.
 
 mod compose;
+mod matching;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::compose::{ComposeError, compose, unshown};
+pub use self::{
+    compose::{ComposeError, compose, unshown},
+    matching::{in_place, match_items, unstored},
+};
 use crate::{
     address::escape,
     description::{
@@ -209,6 +213,9 @@ fn walk(
         (FieldType::List, Value::Array(entries)) if spec.keyed_by.is_some() => {
             walk_keyed(sides, spec, at, entries, applied, live, out);
         }
+        (FieldType::List, Value::Array(entries)) if !spec.match_by.is_empty() => {
+            walk_matched(sides, spec, at, entries, desired, applied, live, out);
+        }
         _ => leaf(sides, spec, at, desired, applied, live, out),
     }
 }
@@ -314,6 +321,32 @@ fn walk_keyed(
     }
 }
 
+/// Items that are the live ones in their places are compared one by one; otherwise the list is another one.
+#[expect(clippy::too_many_arguments, reason = "the three sides of a list and its items")]
+fn walk_matched(
+    sides: &Sides<'_>,
+    spec: &FieldSpec,
+    at: &At<'_>,
+    entries: &[Value],
+    desired: &Value,
+    applied: Option<&Value>,
+    live: Option<&Value>,
+    out: &mut Differences,
+) {
+    let there = live.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if live.is_none() || !in_place(&match_items(spec, entries, there), there.len()) {
+        leaf(sides, spec, at, desired, applied, live, out);
+        return;
+    }
+    let old = applied.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let before = match_items(spec, entries, old);
+    let items = spec.items.clone().unwrap_or_default();
+    for (index, (entry, now)) in entries.iter().zip(there).enumerate() {
+        let was = before[index].and_then(|index| old.get(index));
+        walk(sides, &items, &at.member(&index.to_string(), None), entry, was, Some(now), out);
+    }
+}
+
 fn leaf(
     sides: &Sides<'_>,
     spec: &FieldSpec,
@@ -325,6 +358,12 @@ fn leaf(
 ) {
     let unchanged_manifest = applied.is_some_and(|applied| equal(spec, desired, applied));
     let live = if spec.write_only { None } else { live };
+    let shown = live;
+    let masked = spec.mask.as_deref().is_some_and(|mask| live.and_then(Value::as_str) == Some(mask));
+    if masked && desired == live.unwrap_or(&Value::Null) {
+        return;
+    }
+    let live = live.filter(|_| !masked);
     if at.exists {
         let same = match live {
             Some(live) => equal(spec, desired, live),
@@ -347,11 +386,12 @@ fn leaf(
         return;
     }
     let sensitive = spec.sensitive == Some(crate::description::format::Sensitivity::Always)
+        || masked
         || has_secret(desired)
         || applied.is_some_and(has_secret)
         || live.is_some_and(has_secret);
     // Where the API does not say, what was applied is the last that is known.
-    let there = live.or(applied.filter(|_| at.exists)).filter(|value| !is_empty(value));
+    let there = shown.or(applied.filter(|_| at.exists)).filter(|value| !is_empty(value));
     out.changes.push(Difference {
         path: at.path.clone(),
         field: at.field.to_owned(),
@@ -371,7 +411,22 @@ fn leaf(
 
 /// Whether a live value is not what was applied; of maps and objects only what was declared counts.
 fn drifted(spec: &FieldSpec, applied: &Value, live: &Value) -> bool {
+    if spec.mask.as_deref().is_some_and(|mask| live.as_str() == Some(mask)) {
+        return false;
+    }
     match (spec.ty, applied) {
+        (FieldType::List, Value::Array(entries)) if spec.keyed_by.is_some() => {
+            let items = spec.items.clone().unwrap_or_default();
+            let there = live.as_array().map(Vec::as_slice).unwrap_or_default();
+            let of = |entry: &Value| there.iter().find(|other| entry_key(spec, other) == entry_key(spec, entry));
+            entries.iter().any(|entry| of(entry).is_none_or(|other| drifted(&items, entry, other)))
+        }
+        (FieldType::List, Value::Array(entries)) if !spec.match_by.is_empty() => {
+            let items = spec.items.clone().unwrap_or_default();
+            let there = live.as_array().map(Vec::as_slice).unwrap_or_default();
+            !in_place(&match_items(spec, entries, there), there.len())
+                || entries.iter().zip(there).any(|(entry, other)| drifted(&items, entry, other))
+        }
         (FieldType::Map | FieldType::Object, Value::Object(members)) => {
             let free = FieldSpec { ty: FieldType::Any, ..FieldSpec::default() };
             members.iter().any(|(name, value)| {

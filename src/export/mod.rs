@@ -12,7 +12,7 @@ mod world;
 mod yaml;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -29,7 +29,7 @@ use crate::{
         Api, Kind, contained_by,
         format::{FieldSpec, FieldType},
     },
-    live::{Place, Surveyed},
+    live::{LiveObject, Observed, Place, Surveyed},
     manifest::Fitting,
     value::{is_empty, text},
 };
@@ -110,6 +110,8 @@ pub struct Exported {
     pub stubs: Vec<Stub>,
     /// Objects that no manifest can stand for: kind, id, and why.
     pub left_out: Vec<(Arc<Kind>, String, String)>,
+    /// How many objects of a connection and kind are below a parent that is not among the account's own.
+    pub elsewhere: BTreeMap<(String, String), usize>,
 }
 
 impl Exported {
@@ -119,10 +121,21 @@ impl Exported {
     }
 }
 
+/// Whether an object's parent, where it has one, is among those that the API lists: lists of children may show those of
+/// others, too, such as the services of fleets that are public.
+fn is_below_own(observed: &Observed, live: &LiveObject) -> bool {
+    let field = live.kind.spec.scope.as_ref().and_then(|scope| live.kind.field(&scope.field));
+    let target = field.and_then(|field| field.ref_spec()?.kind.clone());
+    let (Some(target), Some(parent)) = (target, &live.parent) else { return true };
+    !observed.complete.contains(&(live.connection.clone(), target.clone()))
+        || observed.by_id(&live.connection, &target, parent).is_some()
+}
+
 /// Writes the manifests of what is live.
 pub fn export(surveyed: &Surveyed, apis: &Apis, places: &BTreeSet<Place>, options: &Options<'_>) -> Exported {
     let stems = names::stems(surveyed, options.defaults);
     let mut world = World::new(surveyed, apis, stems);
+    let mut elsewhere: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut chosen: Vec<usize> = surveyed
         .observed
         .objects
@@ -133,6 +146,13 @@ pub fn export(surveyed: &Surveyed, apis: &Apis, places: &BTreeSet<Place>, option
                 && !options.declared.contains_key(index)
                 && places.contains(&(live.connection.to_string(), live.kind.name.clone()))
                 && is_wanted(&world, *index, options.wanted)
+        })
+        .filter(|(_, live)| {
+            let own = is_below_own(&surveyed.observed, live);
+            if !own {
+                *elsewhere.entry((live.connection.to_string(), live.kind.name.clone())).or_default() += 1;
+            }
+            own
         })
         .map(|(index, _)| index)
         .collect();
@@ -171,7 +191,7 @@ pub fn export(surveyed: &Surveyed, apis: &Apis, places: &BTreeSet<Place>, option
             text,
         });
     }
-    Exported { documents, stubs: writer.stubs.list, left_out }
+    Exported { documents, stubs: writer.stubs.list, left_out, elsewhere }
 }
 
 /// Why no manifest could name an object: what tells it from others is not there, or no manifest can have it.

@@ -58,6 +58,9 @@ impl Values<'_, '_> {
         if file(value).is_some() {
             return Ok(Written::Nothing);
         }
+        if spec.mask.is_some() && spec.mask.as_deref() == value.as_str() {
+            return Ok(Written::As(self.stubs.add(path, false), None));
+        }
         match (spec.ty, value) {
             (FieldType::Object, Value::Object(members)) if !spec.fields.is_empty() => self.object(spec, members, path),
             (FieldType::Map | FieldType::Object, Value::Object(members)) => self.map(spec, members, path),

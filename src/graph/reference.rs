@@ -2,7 +2,10 @@
 //! and `Kind/…` where a field may refer to one of several kinds.
 
 use crate::{
-    description::format::{FieldSpec, RefSpec},
+    description::{
+        format::{FieldSpec, RefSpec},
+        without_version,
+    },
     diagnostic::nearest,
 };
 
@@ -45,14 +48,15 @@ pub fn parse_reference(field: &FieldSpec, words: &str) -> Result<Option<Spoken>,
         };
         (known_kind(spec, kind)?, rest)
     };
+    let bare = |name: &str| without_version(spec.version_mark.as_deref(), name).to_owned();
     let selector = if let Some(name) = rest.strip_prefix("ref:") {
-        Selector::Handle(name.to_owned())
+        Selector::Handle(bare(name))
     } else if let Some(id) = rest.strip_prefix("id:") {
-        Selector::Id(id.trim().to_owned())
+        Selector::Id(bare(id.trim()))
     } else if let Some(key) = rest.strip_prefix("key:") {
-        Selector::Key(split_key(key))
+        Selector::Key(split_key(&bare(key)))
     } else {
-        Selector::Plain(rest.to_owned())
+        Selector::Plain(bare(rest))
     };
     let empty = match &selector {
         Selector::Handle(text) | Selector::Id(text) | Selector::Plain(text) => text.is_empty(),

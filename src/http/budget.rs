@@ -5,13 +5,20 @@
 
 use std::{
     collections::HashMap,
+    fmt,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::{spec::Pace, turns::Turns};
+use super::{
+    ledger::Ledger,
+    shares::{Board, Share},
+    spec::Pace,
+    turns::Turns,
+};
 use crate::{description::format::Limits, manifest::ConnectionLimits};
 
 /// Requests at the same time, where nothing says how many.
@@ -20,19 +27,59 @@ const CONCURRENCY: u32 = 8;
 const RESERVE: u32 = 20;
 /// What a request is reckoned to take in estimates, in seconds.
 const NOMINAL: f64 = 0.2;
+/// How often it is looked whether another process made room.
+const ELSEWHERE: Duration = Duration::from_millis(30);
+
+/// Makes a name from the hash of a credential, from which that cannot be guessed.
+pub type Naming = Arc<dyn Fn(&[u8]) -> String + Send + Sync>;
 
 /// The budgets of all credentials that are in use; clones share them.
-#[derive(Debug, Clone, Default)]
-pub struct Budgets(Arc<Mutex<HashMap<Vec<u8>, Arc<Budget>>>>);
+#[derive(Clone, Default)]
+pub struct Budgets {
+    known: Arc<Mutex<HashMap<Vec<u8>, Arc<Budget>>>>,
+    folder: Option<PathBuf>,
+    board: Option<(Arc<dyn Board>, Naming)>,
+}
 
 impl Budgets {
+    /// Budgets that all processes of this machine share which use the same folder, and all machines that use the same
+    /// board, under names that are made from hashes of credentials.
+    pub fn shared(folder: Option<PathBuf>, board: Option<(Arc<dyn Board>, Naming)>) -> Self {
+        Self { known: Arc::default(), folder, board }
+    }
+
     /// The budget of a credential, by its fingerprint, with the newest model.
     pub(super) fn of(&self, fingerprint: Vec<u8>, model: Model, pace: &Pace) -> Arc<Budget> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let budget = all.entry(fingerprint).or_insert_with(|| Arc::new(Budget::new(model, pace))).clone();
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = |key: &Vec<u8>| Arc::new(Budget::new(model, pace, self.ledger(key), self.share(key)));
+        let budget = all.entry(fingerprint).or_insert_with_key(made).clone();
         drop(all);
         budget.configure(model, pace);
         budget
+    }
+}
+
+impl fmt::Debug for Budgets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budgets").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+impl Budgets {
+    fn share(&self, fingerprint: &[u8]) -> Option<Share> {
+        let (board, name) = self.board.as_ref()?;
+        Some(Share::new(board.clone(), name(fingerprint)))
+    }
+
+    fn ledger(&self, fingerprint: &[u8]) -> Option<Arc<Ledger>> {
+        let folder = self.folder.as_ref()?;
+        match Ledger::open(folder, fingerprint) {
+            Ok(ledger) => Some(Arc::new(ledger)),
+            Err(error) => {
+                tracing::debug!(%error, "the budget is not shared with other processes");
+                None
+            }
+        }
     }
 }
 
@@ -60,10 +107,14 @@ impl Model {
         Self { requests, window: Duration::from_secs(u64::from(window)), concurrency }
     }
 
-    /// Seconds that this many calls need, from a fresh window on.
-    pub(super) fn seconds_for(&self, calls: u64) -> f64 {
-        let (windows, rest) = match self.requests.map(u64::from) {
-            Some(requests) if calls > 0 => ((calls - 1) / requests, (calls - 1) % requests + 1),
+    /// Seconds that this many calls need where the budget has `free` calls at once; a fresh one has all.
+    pub(super) fn seconds_for(&self, calls: u64, free: Option<u32>) -> f64 {
+        let requests = self.requests.map(u64::from);
+        let at_once = requests.map(|requests| free.map_or(requests, u64::from).min(requests));
+        let (windows, rest) = match (requests, at_once) {
+            (Some(requests), Some(at_once)) if calls > at_once => {
+                ((calls - at_once - 1) / requests + 1, (calls - at_once - 1) % requests + 1)
+            }
             _ => (0, calls),
         };
         float(windows) * self.window.as_secs_f64() + float(rest.div_ceil(u64::from(self.concurrency))) * NOMINAL
@@ -82,6 +133,22 @@ pub(super) struct Budget {
     freed: Notify,
     /// When each call may go.
     pub(super) turns: Turns,
+    ledger: Option<Arc<Ledger>>,
+}
+
+/// A place among the calls of this process, given back when dropped.
+#[derive(Debug)]
+struct Place(Option<Arc<Budget>>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.0 {
+            let mut crowd = budget.crowd();
+            crowd.busy = crowd.busy.saturating_sub(1);
+            drop(crowd);
+            budget.freed.notify_one();
+        }
+    }
 }
 
 /// How many calls are under way, and how many may be.
@@ -109,6 +176,9 @@ impl Drop for Permit {
         crowd.busy = crowd.busy.saturating_sub(1);
         let room = crowd.has_room();
         drop(crowd);
+        if let Some(ledger) = &self.0.ledger {
+            ledger.leave();
+        }
         if room {
             self.0.freed.notify_one();
         }
@@ -116,12 +186,13 @@ impl Drop for Permit {
 }
 
 impl Budget {
-    fn new(model: Model, pace: &Pace) -> Self {
+    fn new(model: Model, pace: &Pace, ledger: Option<Arc<Ledger>>, share: Option<Share>) -> Self {
         let most = f64::from(model.concurrency);
         Self {
             crowd: Mutex::new(Crowd { most, limit: most, busy: 0, shrunk: None }),
             freed: Notify::new(),
-            turns: Turns::new(model, pace),
+            turns: Turns::new(model, pace, ledger.clone(), share),
+            ledger,
         }
     }
 
@@ -140,20 +211,34 @@ impl Budget {
     pub(super) async fn permit(self: &Arc<Self>) -> Permit {
         loop {
             let freed = self.freed.notified();
-            {
+            let took = {
                 let mut crowd = self.crowd();
-                if crowd.has_room() {
-                    crowd.busy += 1;
-                    let more = crowd.has_room();
-                    drop(crowd);
+                let took = crowd.has_room();
+                crowd.busy += u32::from(took);
+                took.then(|| crowd.has_room())
+            };
+            match took {
+                Some(more) => {
                     if more {
                         self.freed.notify_one();
                     }
-                    return Permit(self.clone());
+                    return self.among_all().await;
                 }
+                None => freed.await,
             }
-            freed.await;
         }
+    }
+
+    /// Waits for room among the calls that all processes have under way.
+    async fn among_all(self: &Arc<Self>) -> Permit {
+        let Some(ledger) = &self.ledger else { return Permit(self.clone()) };
+        // Whoever gives up waiting gives its place among this process's own calls back.
+        let mut place = Place(Some(self.clone()));
+        while !ledger.enter(self.crowd().most) {
+            tokio::time::sleep(ELSEWHERE.mul_f64(0.5 + fastrand::f64())).await;
+        }
+        place.0 = None;
+        Permit(self.clone())
     }
 
     /// The server pushes back: half as many calls at the same time. `sent` is when the call that met it was sent, so
@@ -164,14 +249,22 @@ impl Budget {
             crowd.limit = (crowd.limit / 2.0).floor().max(1.0);
             crowd.shrunk = Some(Instant::now());
         }
+        let most = crowd.most;
+        drop(crowd);
+        if let Some(ledger) = &self.ledger {
+            ledger.shrink(most, sent.elapsed());
+        }
     }
 
     /// A call went well: one more at the same time after as many such calls as there may be.
     pub(super) fn grow(&self) {
         let mut crowd = self.crowd();
         crowd.limit = (crowd.limit + 1.0 / crowd.limit).min(crowd.most);
-        let room = crowd.has_room();
+        let (room, most) = (crowd.has_room(), crowd.most);
         drop(crowd);
+        if let Some(ledger) = &self.ledger {
+            ledger.grow(most);
+        }
         if room {
             self.freed.notify_one();
         }
@@ -194,7 +287,7 @@ mod tests {
     }
 
     fn budget(concurrency: u32) -> Arc<Budget> {
-        Arc::new(Budget::new(Model { requests: None, window: Duration::from_mins(1), concurrency }, &Pace::default()))
+        Arc::new(Budget::new(Model { requests: None, window: Duration::from_mins(1), concurrency }, &Pace::default(), None, None))
     }
 
     #[test]
@@ -210,11 +303,12 @@ mod tests {
     #[test]
     fn estimates_count_the_windows() {
         let model = model(3000, 300, None);
-        assert!(model.seconds_for(0) < f64::EPSILON);
-        assert!((model.seconds_for(16) - 0.4).abs() < 1e-9);
-        assert!((model.seconds_for(2400) - 60.0).abs() < 1e-9);
-        assert!((model.seconds_for(2401) - 300.2).abs() < 1e-9);
-        assert!((model.seconds_for(4801) - 600.2).abs() < 1e-9);
+        assert!(model.seconds_for(0, None) < f64::EPSILON);
+        assert!((model.seconds_for(16, None) - 0.4).abs() < 1e-9);
+        assert!((model.seconds_for(2400, None) - 60.0).abs() < 1e-9);
+        assert!((model.seconds_for(2401, None) - 300.2).abs() < 1e-9);
+        assert!((model.seconds_for(4801, None) - 600.2).abs() < 1e-9);
+        assert!((model.seconds_for(16, Some(10)) - 300.2).abs() < 1e-9, "what was used before is not there any more");
     }
 
     #[tokio::test]

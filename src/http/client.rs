@@ -24,7 +24,7 @@ use super::{
     mask::Masker,
     quota::{self, Quota},
     send::Sending,
-    spec::{Call, ClientSpec, Pace},
+    spec::{Call, ClientSpec, Pace, Throttled},
     token::TokenSource,
     wire::{Stop, Wire},
 };
@@ -51,6 +51,8 @@ pub(super) struct Inner {
     /// Headers of every request.
     pub(super) headers: HeaderMap,
     pub(super) sent: AtomicU64,
+    /// Told of waits for the budget, in seconds.
+    pub(super) throttled: Throttled,
     pub(super) clock: Mutex<Option<ServerDate>>,
 }
 
@@ -134,6 +136,7 @@ impl Client {
             masker,
             stop,
             sent: AtomicU64::new(0),
+            throttled: spec.throttled.clone(),
             clock: Mutex::new(None),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -164,14 +167,21 @@ impl Client {
         self.inner.sent.load(Ordering::Relaxed)
     }
 
-    /// Seconds that this many calls need under the connection's limits.
+    /// Seconds that this many calls need under the connection's limits, from now on.
     pub fn seconds_for(&self, calls: u64) -> f64 {
-        self.inner.model.seconds_for(calls)
+        let (free, wait) = self.inner.budget.turns.at_hand();
+        let wait = if calls > 0 { wait.as_secs_f64() } else { 0.0 };
+        wait + self.inner.model.seconds_for(calls, free)
     }
 
     /// The first delay between attempts at a call that fails.
     pub fn first_delay(&self) -> Duration {
         self.inner.pace.first_delay
+    }
+
+    /// For how long the server may still be at a call that it did not answer.
+    pub fn settle(&self) -> Duration {
+        self.inner.pace.settle
     }
 
     /// The most calls that are under way at the same time.

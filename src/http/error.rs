@@ -250,6 +250,16 @@ impl HttpError {
         }
     }
 
+    /// Whether the same call would be refused again, until the manifest, a secret or the description changes.
+    pub fn lasts(&self) -> bool {
+        const PASSING: [u16; 8] = [404, 408, 409, 410, 412, 423, 425, 429];
+        match self {
+            Self::Auth { .. } => true,
+            Self::Refused { answer, .. } => (400..500).contains(&answer.status) && !PASSING.contains(&answer.status),
+            _ => false,
+        }
+    }
+
     /// Status of the answer, where there was one.
     pub fn status(&self) -> Option<u16> {
         match self {

@@ -11,10 +11,12 @@ mod client;
 mod error;
 mod exchange;
 mod hosts;
+mod ledger;
 mod mask;
 mod quota;
 mod retry;
 mod send;
+mod shares;
 mod spec;
 mod token;
 mod turns;
@@ -26,11 +28,12 @@ pub use secrecy::SecretString;
 pub use self::{
     answer::Answer,
     auth::ResolvedAuth,
-    budget::Budgets,
+    budget::{Budgets, Naming},
     client::{Client, ServerDate},
     error::{Class, HttpError, Processed, Site},
     hosts::HostPolicy,
     mask::Mask,
     quota::Quota,
-    spec::{Call, ClientSpec, Pace, Repeat, Transport},
+    shares::Board,
+    spec::{Call, ClientSpec, Leave, Pace, Repeat, Terms, Throttled, Transport},
 };

@@ -32,12 +32,12 @@ impl Setback {
         }
     }
 
-    /// Whether the call may be repeated. `passing` are the statuses that the description calls passing faults; a read
-    /// is repeated after 500, too.
-    pub(super) fn may_repeat(self, repeat: Repeat, is_read: bool, passing: &[u16]) -> bool {
+    /// Whether the call may be repeated. `passing` are the statuses that the description calls passing faults; 500 may
+    /// be one.
+    pub(super) fn may_repeat(self, repeat: Repeat, passing: &[u16]) -> bool {
         let passes = match self {
             Self::NotSent | Self::Unanswered => true,
-            Self::Status { status, .. } => status == 429 || passing.contains(&status) || (status == 500 && is_read),
+            Self::Status { status, .. } => status == 429 || status == 500 || passing.contains(&status),
         };
         passes && (repeat == Repeat::Always || !self.maybe_processed())
     }
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn creates_are_repeated_only_if_surely_not_processed() {
-        let create = |setback: Setback| setback.may_repeat(Repeat::IfNotProcessed, false, PASSING);
+        let create = |setback: Setback| setback.may_repeat(Repeat::IfNotProcessed, PASSING);
         assert!(create(Setback::NotSent));
         assert!(create(Setback::Status { status: 429, dated: false }));
         assert!(create(Setback::Status { status: 503, dated: true }));
@@ -101,13 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn reads_are_repeated_after_500_and_other_idempotent_calls_are_not() {
+    fn what_may_be_done_twice_is_repeated_after_passing_faults_only() {
         let status = |status| Setback::Status { status, dated: false };
-        assert!(status(500).may_repeat(Repeat::Always, true, PASSING));
-        assert!(!status(500).may_repeat(Repeat::Always, false, PASSING));
-        assert!(status(504).may_repeat(Repeat::Always, false, PASSING));
-        assert!(!status(501).may_repeat(Repeat::Always, true, PASSING));
-        assert!(Setback::Unanswered.may_repeat(Repeat::Always, false, PASSING));
+        assert!(status(500).may_repeat(Repeat::Always, PASSING));
+        assert!(status(504).may_repeat(Repeat::Always, PASSING));
+        assert!(!status(501).may_repeat(Repeat::Always, PASSING));
+        assert!(Setback::Unanswered.may_repeat(Repeat::Always, PASSING));
     }
 
     #[test]

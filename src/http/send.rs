@@ -22,7 +22,7 @@ use super::{
     error::{HttpError, Processed, Site},
     quota,
     retry::{Setback, Tries},
-    spec::Call,
+    spec::{Call, Leave},
     token::{Bearer, Need},
     turns::UsedUp,
     wire::{Failure, Raw},
@@ -30,6 +30,10 @@ use super::{
 
 /// Redirects that are followed for one call.
 const HOPS: u32 = 3;
+/// Attempts at a write that is answered with 500.
+const WRITES_AFTER_500: u32 = 3;
+/// How often it is asked whether an attempt may start.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A call on its way.
 pub(super) struct Sending<'a> {
@@ -41,6 +45,8 @@ pub(super) struct Sending<'a> {
     body: Option<Bytes>,
     tries: Tries<'a>,
     attempts: u32,
+    /// Answers with a fault of the server's own so far.
+    faults: u32,
     processed: Processed,
     hops: u32,
     renewals: u32,
@@ -88,6 +94,7 @@ impl<'a> Sending<'a> {
             body,
             tries,
             attempts: 0,
+            faults: 0,
             processed: Processed::No,
             hops: 0,
             renewals: 0,
@@ -113,17 +120,22 @@ impl<'a> Sending<'a> {
         let inner = self.inner;
         let turns = &inner.budget.turns;
         let permit = self.patiently(inner.budget.permit()).await?;
-        self.patiently(turns.slot_comes()).await?;
+        self.patiently(turns.slot_comes(&*inner.throttled)).await?;
         let bearer = match &inner.credential {
             Credential::Token(source) => self.patiently(source.token(Need::Call)).await??,
             _ => None,
         };
         let flight = self
-            .patiently(turns.depart())
+            .patiently(turns.depart(&*inner.throttled))
             .await?
             .map_err(|UsedUp(wait)| HttpError::RateLimited { site: self.site.clone(), wait: Some(wait) })?;
         let request = self.request(bearer.as_ref());
-        let limit = self.call.deadline.map(|deadline| Instant::from_std(deadline).duration_since(Instant::now()));
+        self.patiently(self.fresh()).await?;
+        let end = self.call.leave.as_ref().and_then(|leave| leave.terms().end_by);
+        let limit = end.map(|end| Instant::from_std(end).duration_since(Instant::now()));
+        if limit.is_some_and(|limit| limit.is_zero()) {
+            return Err(HttpError::Late { site: self.site.clone(), processed: self.processed });
+        }
         let sent = Instant::now();
         self.attempts += 1;
         inner.sent.fetch_add(1, Ordering::Relaxed);
@@ -140,15 +152,30 @@ impl<'a> Sending<'a> {
         }
     }
 
+    /// Waits until an attempt may start.
+    async fn fresh(&self) {
+        let stale = |leave: &Leave| leave.terms().start_by.is_some_and(|start| start <= std::time::Instant::now());
+        while self.call.leave.as_ref().is_some_and(stale) {
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until the call would have to have ended; it may be given more time meanwhile.
+    async fn late(&self) {
+        while let Some(end) = self.call.leave.as_ref().and_then(|leave| leave.terms().end_by) {
+            let end = Instant::from_std(end);
+            if end <= Instant::now() {
+                return;
+            }
+            sleep_until(end).await;
+        }
+        std::future::pending().await
+    }
+
     /// Waits for something, unless the run is interrupted or the call's deadline comes.
     async fn patiently<T>(&self, future: impl Future<Output = T>) -> Result<T, HttpError> {
         let (site, processed) = (self.site.clone(), self.processed);
-        let late = async {
-            match self.call.deadline {
-                Some(deadline) => sleep_until(deadline.into()).await,
-                None => std::future::pending().await,
-            }
-        };
+        let late = self.late();
         let waited = self.inner.stop.unless(async {
             tokio::select! {
                 biased;
@@ -225,6 +252,7 @@ impl<'a> Sending<'a> {
         let inner = self.inner;
         let status = answer.status;
         let limited = status == 429;
+        self.faults += u32::from(status >= 500);
         let setback = Setback::Status { status, dated: asked.is_some() };
         if setback.maybe_processed() {
             self.processed = Processed::Maybe;
@@ -241,9 +269,11 @@ impl<'a> Sending<'a> {
         if let Some(wait) = asked {
             inner.budget.turns.pause(wait);
         }
-        let enough = inner.api.spec.errors.once.contains(&status) && self.attempts > 1;
+        // A write that the server stumbles over each time is no passing fault.
+        let enough = (inner.api.spec.errors.once.contains(&status) && self.faults > 1)
+            || (status == 500 && !self.is_read() && self.faults >= WRITES_AFTER_500);
         if !enough
-            && setback.may_repeat(self.call.repeat, self.is_read(), &inner.api.spec.errors.retry)
+            && setback.may_repeat(self.call.repeat, &inner.api.spec.errors.retry)
             && let Some(delay) = self.tries.next(limited, asked)
         {
             if limited && asked.is_none() {
@@ -289,7 +319,7 @@ impl<'a> Sending<'a> {
             self.processed = Processed::Maybe;
         }
         if !lasting
-            && setback.may_repeat(self.call.repeat, self.is_read(), &[])
+            && setback.may_repeat(self.call.repeat, &[])
             && let Some(delay) = self.tries.next(false, None)
         {
             return Ok(Step::Again(delay));

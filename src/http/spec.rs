@@ -36,7 +36,12 @@ pub struct ClientSpec {
     pub transport: Transport,
     /// Budgets of credentials that other clients of this process use too.
     pub budgets: Budgets,
+    /// Told of waits for the budget, in seconds.
+    pub throttled: Throttled,
 }
+
+/// Told of waits for a budget: how many seconds they take.
+pub type Throttled = Arc<dyn Fn(f64) + Send + Sync>;
 
 impl ClientSpec {
     /// A specification with defaults: no credential, no further hosts, nothing masked.
@@ -52,6 +57,7 @@ impl ClientSpec {
             pace: Pace::default(),
             transport: Transport::default(),
             budgets: Budgets::default(),
+            throttled: Arc::new(|_| ()),
         }
     }
 }
@@ -94,6 +100,8 @@ pub struct Pace {
     pub overall: Duration,
     /// Length of a second in windows and in what servers ask for, in seconds; 1 but in tests.
     pub second: f64,
+    /// For how long a server may still be at a call that it did not answer.
+    pub settle: Duration,
     /// The largest body that is read, in bytes.
     pub largest_body: usize,
 }
@@ -109,6 +117,7 @@ impl Default for Pace {
             longest_delay: Duration::from_secs(30),
             overall: Duration::from_mins(5),
             second: 1.0,
+            settle: Duration::from_secs(10),
             largest_body: 64 * 1024 * 1024,
         }
     }
@@ -146,8 +155,44 @@ pub struct Call {
     pub repeat: Repeat,
     /// Further headers; a `content-type` replaces the description's.
     pub headers: Vec<(String, String)>,
+    /// When its attempts may start, and until when they have to have ended.
+    pub leave: Option<Leave>,
+}
+
+/// Between which instants the attempts of a call may be under way, as it stands at the moment of asking.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// An attempt waits while this lies in the past.
+    pub start_by: Option<Instant>,
     /// No attempt starts after this instant or goes on past it.
-    pub deadline: Option<Instant>,
+    pub end_by: Option<Instant>,
+}
+
+/// Tells the terms of a call each time that an attempt waits or starts; they may change meanwhile.
+#[derive(Clone)]
+pub struct Leave(Arc<dyn Fn() -> Terms + Send + Sync>);
+
+impl Leave {
+    /// Terms that are worked out by a function.
+    pub fn new(terms: impl Fn() -> Terms + Send + Sync + 'static) -> Self {
+        Self(Arc::new(terms))
+    }
+
+    /// A fixed end.
+    pub fn until(end: Instant) -> Self {
+        Self::new(move || Terms { start_by: None, end_by: Some(end) })
+    }
+
+    /// The terms now.
+    pub(super) fn terms(&self) -> Terms {
+        (self.0)()
+    }
+}
+
+impl PartialEq for Leave {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl fmt::Debug for Call {
@@ -161,7 +206,7 @@ impl Call {
     pub fn new(method: Method, path: impl Into<String>) -> Self {
         let repeat =
             if method == Method::POST || method == Method::PATCH { Repeat::IfNotProcessed } else { Repeat::Always };
-        Self { method, path: path.into(), query: Vec::new(), body: None, repeat, headers: Vec::new(), deadline: None }
+        Self { method, path: path.into(), query: Vec::new(), body: None, repeat, headers: Vec::new(), leave: None }
     }
 
     /// A read.

@@ -7,7 +7,7 @@
 use std::{
     collections::VecDeque,
     pin::pin,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -16,13 +16,25 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{budget::Model, quota::Quota, retry, spec::Pace};
+use super::{budget::Model, ledger::Ledger, quota::Quota, retry, shares::Share, spec::Pace};
+
+/// How often it is looked whether another process was told that the limit came back.
+const ELSEWHERE: Duration = Duration::from_millis(250);
+/// Waits from here on are told of.
+const TOLD: Duration = Duration::from_secs(1);
+
+/// Told of a wait for the budget, in seconds.
+pub(super) type Tell<'a> = &'a (dyn Fn(f64) + Sync);
 
 /// The turns of one credential's calls.
 #[derive(Debug)]
 pub(super) struct Turns {
     state: Mutex<State>,
     changed: Notify,
+    /// What other processes of this machine do.
+    ledger: Option<Arc<Ledger>>,
+    /// What other machines leave.
+    share: Option<Share>,
 }
 
 #[derive(Debug)]
@@ -55,6 +67,10 @@ impl Drop for Flight<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.flying = state.flying.saturating_sub(1);
+        drop(state);
+        if let Some(ledger) = &self.0.ledger {
+            ledger.land();
+        }
     }
 }
 
@@ -63,7 +79,7 @@ impl Drop for Flight<'_> {
 pub(super) struct UsedUp(pub(super) Duration);
 
 impl Turns {
-    pub(super) fn new(model: Model, pace: &Pace) -> Self {
+    pub(super) fn new(model: Model, pace: &Pace, ledger: Option<Arc<Ledger>>, share: Option<Share>) -> Self {
         let state = State {
             requests: None,
             window: Duration::ZERO,
@@ -74,7 +90,7 @@ impl Turns {
             flying: 0,
             quota: Quota::default(),
         };
-        let turns = Self { state: Mutex::new(state), changed: Notify::new() };
+        let turns = Self { state: Mutex::new(state), changed: Notify::new(), ledger, share };
         turns.configure(model, pace);
         turns
     }
@@ -93,21 +109,79 @@ impl Turns {
 
     /// Waits for a call's turn under the budget, then for the server's leave.
     pub(super) async fn take(&self) -> Result<Flight<'_>, UsedUp> {
-        self.slot_comes().await;
-        self.depart().await
+        self.slot_comes(&|_| ()).await;
+        self.depart(&|_| ()).await
     }
 
     /// Takes a slot of the budget and waits for it.
-    pub(super) async fn slot_comes(&self) {
-        let slot = self.slot();
-        if let Some(slot) = slot {
-            sleep_until(slot).await;
+    pub(super) async fn slot_comes(&self, tell: Tell<'_>) {
+        let (requests, window) = {
+            let state = self.state();
+            let Some(requests) = state.requests else { return };
+            (u32::try_from(requests).unwrap_or(u32::MAX), state.window)
+        };
+        let mut own = requests;
+        if let Some(share) = &self.share {
+            loop {
+                own = share.calls(requests, window, self.used(window)).await;
+                if own > 0 {
+                    break;
+                }
+                tell(TOLD.as_secs_f64());
+                tokio::time::sleep(ELSEWHERE).await;
+            }
         }
+        // Both are asked, so that either knows of the call should the other not be there later.
+        let slot = self.slot(own);
+        let shared = self.ledger.as_ref().and_then(|ledger| ledger.slot(own, window)).unwrap_or_default();
+        let slot = slot.max(Instant::now() + shared);
+        let wait = slot.duration_since(Instant::now());
+        if wait >= TOLD {
+            tell(wait.as_secs_f64());
+        }
+        sleep_until(slot).await;
+    }
+
+    /// Calls of this process in the last window.
+    fn used(&self, window: Duration) -> u32 {
+        let now = Instant::now();
+        let state = self.state();
+        let recent = state.taken.iter().rev().take_while(|taken| **taken + window > now).count();
+        u32::try_from(recent).unwrap_or(u32::MAX)
+    }
+
+    /// Calls that the budget has at once, and how long it is until the first of them may go.
+    pub(super) fn at_hand(&self) -> (Option<u32>, Duration) {
+        let (requests, window, closed) = {
+            let state = self.state();
+            let now = Instant::now();
+            let closed = state.closed_until(now).map_or(Duration::ZERO, |until| until.duration_since(now));
+            (state.requests, state.window, closed)
+        };
+        let shared = self.ledger.as_ref().and_then(|ledger| ledger.recent(window));
+        let used = shared.map_or(0, |(used, _)| used).max(self.used(window));
+        let free = requests.map(|requests| u32::try_from(requests).unwrap_or(u32::MAX).saturating_sub(used));
+        (free, closed.max(shared.map_or(Duration::ZERO, |(_, wait)| wait)))
     }
 
     /// Waits until the server lets calls through.
-    pub(super) async fn depart(&self) -> Result<Flight<'_>, UsedUp> {
+    pub(super) async fn depart(&self, tell: Tell<'_>) -> Result<Flight<'_>, UsedUp> {
+        let mut told = false;
+        let mut tell = |wait: Duration| {
+            if wait >= TOLD && !std::mem::replace(&mut told, true) {
+                tell(wait.as_secs_f64());
+            }
+        };
         loop {
+            if let Some(Err(wait)) = self.ledger.as_ref().map(|ledger| ledger.is_open()) {
+                let patience = self.state().patience;
+                if wait > patience {
+                    return Err(UsedUp(wait));
+                }
+                tell(wait);
+                tokio::time::sleep(wait.min(ELSEWHERE)).await;
+                continue;
+            }
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
             let until = {
@@ -119,6 +193,10 @@ impl Turns {
                             left.calls -= 1;
                         }
                         state.flying += 1;
+                        drop(state);
+                        if let Some(ledger) = &self.ledger {
+                            ledger.depart();
+                        }
                         return Ok(Flight(self));
                     }
                     Some(until) if until.duration_since(now) > state.patience => {
@@ -127,6 +205,7 @@ impl Turns {
                     Some(until) => until,
                 }
             };
+            tell(until.duration_since(Instant::now()));
             tokio::select! {
                 () = sleep_until(until) => {}
                 () = changed => {}
@@ -134,20 +213,22 @@ impl Turns {
         }
     }
 
-    /// Reserves the next slot of the budget, and says when it is.
-    fn slot(&self) -> Option<Instant> {
+    /// Reserves the next slot of a budget of so many requests in a window, and says when it is.
+    fn slot(&self, requests: u32) -> Instant {
         let mut state = self.state();
-        let requests = state.requests?;
+        let most = state.requests.unwrap_or(usize::MAX);
+        let requests = usize::try_from(requests).unwrap_or(usize::MAX).clamp(1, most);
         let now = Instant::now();
         let slot = match state.taken.len().checked_sub(requests).and_then(|index| state.taken.get(index)) {
             Some(taken) => (*taken + state.window).max(now),
             None => now,
         };
+        let slot = state.taken.back().map_or(slot, |last| slot.max(*last));
         state.taken.push_back(slot);
-        while state.taken.len() > requests {
+        while state.taken.len() > most {
             state.taken.pop_front();
         }
-        Some(slot)
+        slot
     }
 
     /// No call goes before this time is over.
@@ -156,6 +237,9 @@ impl Turns {
         let mut state = self.state();
         state.gate = Some(state.gate.map_or(until, |gate| gate.max(until)));
         drop(state);
+        if let Some(ledger) = &self.ledger {
+            ledger.pause(time);
+        }
         self.changed.notify_waiters();
     }
 
@@ -178,6 +262,9 @@ impl Turns {
         };
         state.left = Some(Left { calls, until });
         drop(state);
+        if let Some(ledger) = &self.ledger {
+            ledger.told(remaining, until.duration_since(now));
+        }
         self.changed.notify_waiters();
     }
 
@@ -208,7 +295,7 @@ mod tests {
 
     fn turns(requests: Option<u32>, window: u64, second: f64) -> Turns {
         let model = Model { requests, window: Duration::from_secs(window), concurrency: 8 };
-        Turns::new(model, &Pace { second, ..Pace::default() })
+        Turns::new(model, &Pace { second, ..Pace::default() }, None, None)
     }
 
     fn quota(remaining: u64) -> Quota {
@@ -218,7 +305,7 @@ mod tests {
     #[test]
     fn no_window_sees_more_calls_than_the_budget() {
         let turns = turns(Some(5), 10, 1.0);
-        let slots: Vec<Instant> = (0..23).filter_map(|_| turns.slot()).collect();
+        let slots: Vec<Instant> = (0..23).map(|_| turns.slot(5)).collect();
         assert!(slots[4] - slots[0] < Duration::from_millis(100), "a fresh budget is used at once");
         for pair in slots.windows(6) {
             assert!(pair[5] - pair[0] >= Duration::from_secs(10));

@@ -87,6 +87,11 @@ impl Bucket {
         self.prefix.clone().join(format!("{stack}.lock"))
     }
 
+    /// Where a document is that is no record; below a folder, so that it is not taken for one.
+    pub(super) fn notice(&self, name: &str) -> Path {
+        self.prefix.clone().join("shared").join(format!("{name}.json"))
+    }
+
     /// Reads an object with its version.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,

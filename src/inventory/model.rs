@@ -53,6 +53,25 @@ pub struct Record {
     pub depends_on: Vec<String>,
     /// When it was last written, RFC 3339.
     pub at: String,
+    /// What tells the live object from another that takes its id later, where the API has that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<String>,
+    /// A version that plumb's own writes made, or were about to make, and whose rollout is not started yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<PendingRollout>,
+    /// Id of the object that this one took the place of and that is still to be deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<String>,
+}
+
+/// A version that plumb's own writes made, or were about to make, and whose rollout is not started yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PendingRollout {
+    /// The version that was the newest before.
+    pub before: Option<String>,
+    /// The version that a write made, once its answer said so.
+    pub version: Option<String>,
 }
 
 /// A write that was begun.

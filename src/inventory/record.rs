@@ -131,6 +131,12 @@ impl Inventory {
         self.writer.as_ref()?.1.as_ref().map(LeaseView::until)
     }
 
+    /// The same, to be asked later and again.
+    pub fn safe(&self) -> impl Fn() -> Option<Instant> + Send + Sync + 'static {
+        let view = self.writer.as_ref().and_then(|(_, view)| view.clone());
+        move || view.as_ref().map(LeaseView::until)
+    }
+
     /// Lifts the writer lock of somebody who died; returns who had it. A lock of the operating system cannot be lifted
     /// and needs no lifting: if it is held, its holder lives, and the error names it.
     pub async fn break_lock(location: &Location, stack: &str) -> Result<Option<Holder>, InventoryError> {

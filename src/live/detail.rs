@@ -52,7 +52,7 @@ impl Observer<'_> {
             .map(|(live, index)| async move {
                 let object = &this.out.objects[live];
                 let Some(remote) = this.remotes.get(&*object.connection) else { return (live, index, Ok(None)) };
-                (this.tell)(&object.connection, &object.kind.name);
+                (this.tell)(&object.connection, &object.kind.name, None);
                 (live, index, this.read_detail(remote, object, index).await)
             })
             .buffer_unordered(16)

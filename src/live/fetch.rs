@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use serde_json::Value;
 
 use super::{
@@ -13,11 +13,14 @@ use super::{
     observe::{Collection, Need, Observer, item_vars},
     query::chunks,
     reads::{children_of, key_of, one_of},
-    remote::{ListQuery, Listing, can_list},
+    remote::{ListQuery, Listing, Remote, can_list},
     rows::index_included,
 };
 use crate::{
-    description::{Kind, format::DialectName},
+    description::{
+        Kind,
+        format::{DialectName, FieldSpec},
+    },
     diagnostic::{Diagnostic, Severity},
     http::HttpError,
     value::{Target, as_reference},
@@ -99,7 +102,10 @@ impl Observer<'_> {
             let this = &*self;
             stream::iter(jobs)
                 .map(|job| async move {
+                    (this.tell)(job.connection(), job.kind(), None);
                     let answers = this.run_job(&job).await;
+                    let found = answers.as_ref().map_or(0, Answers::objects);
+                    (this.tell)(job.connection(), job.kind(), Some(found));
                     (job, answers)
                 })
                 .buffer_unordered(16)
@@ -200,7 +206,6 @@ impl Observer<'_> {
     pub(super) async fn run_job(&self, job: &Job) -> Result<Answers, HttpError> {
         let connection = job.connection();
         let Some(remote) = self.remotes.get(&**connection) else { return Ok(Answers::default()) };
-        (self.tell)(connection, job.kind());
         match job {
             Job::Kind { connection, kind, parents, together: true, .. } => {
                 let filter = kind.spec.scope.as_ref().and_then(|scope| scope.filter.clone()).unwrap_or_default();
@@ -239,12 +244,14 @@ impl Observer<'_> {
                 }
                 // The whole is longer than the parents in use are many: read it below each of them instead.
                 let mut answers = Answers { scopes: parents.clone(), ..Answers::default() };
-                let mut parts = stream::iter(parents)
+                let lists: Vec<_> = parents
+                    .iter()
                     .map(|parent| {
                         let asked = below(Some(parent));
-                        async move { remote.list(kind, &asked).await }
+                        async move { remote.list(kind, &asked).await }.boxed()
                     })
-                    .buffered(8);
+                    .collect();
+                let mut parts = stream::iter(lists).buffered(8);
                 while let Some(part) = parts.next().await {
                     let part = part?;
                     answers.listing.rows.extend(part.rows);
@@ -311,23 +318,34 @@ impl Observer<'_> {
 
     /// Notes that a read failed, for all that wait for it, and tells of it once.
     fn take_failure(&mut self, job: &Job, error: HttpError) {
+        let connection = job.connection();
         self.read.insert(job.collection(), Err(()));
         if let Job::Keys { kind, keys, .. } = job {
-            let failed = keys.iter().map(|key| (key_of(job.connection(), &kind.name, key), Err(())));
+            let failed = keys.iter().map(|key| (key_of(connection, &kind.name, key), Err(())));
             self.read.extend(failed);
         }
-        self.out.failed.push((job.connection().clone(), job.kind().to_owned()));
-        let remote = self.remotes.get(&**job.connection());
-        let offered = !error
-            .status()
-            .is_some_and(|status| remote.is_some_and(|remote| remote.api.spec.errors.absent.contains(&status)));
+        self.out.failed.push((connection.clone(), job.kind().to_owned()));
+        let remote = self.remotes.get(&**connection);
+        let absent = remote
+            .is_some_and(|remote| error.status().is_some_and(|status| remote.api.spec.errors.absent.contains(&status)));
         let mut diagnostic: Diagnostic = error.into();
-        if self.options.survey && !offered {
+        let mut lenient = false;
+        if let (Job::Kind { kind, .. }, true) = (job, absent) {
+            self.unlisted.insert((connection.clone(), kind.name.clone()));
+            diagnostic = diagnostic.hint(format!(
+                "This server offers no {} objects: it may be too old for them, or of another edition.",
+                job.kind()
+            ));
+            lenient =
+                remote.is_some_and(|remote| is_lenient(remote, job.kind())) && !self.needs(connection, job.kind());
+        }
+        if lenient || self.options.survey && absent {
             diagnostic.severity = Severity::Warning;
         }
-        diagnostic = diagnostic.hint(if self.options.survey {
-            let why = if offered { "" } else { "The server does not offer them: " };
-            format!("{why}Objects of kind {} are left out, or named by their ids.", job.kind())
+        diagnostic = diagnostic.hint(if lenient {
+            "Names of such objects are taken as they are written.".to_owned()
+        } else if self.options.survey {
+            format!("Objects of kind {} are left out, or named by their ids.", job.kind())
         } else {
             format!(
                 "Nothing that depends on {} objects of this connection is planned: a read that failed is not taken for absence.",
@@ -337,6 +355,18 @@ impl Observer<'_> {
         if !self.out.diagnostics.contains(&diagnostic) {
             self.out.diagnostics.push(diagnostic);
         }
+    }
+
+    /// Whether objects of a kind are declared or owned.
+    fn needs(&self, connection: &Arc<str>, kind: &str) -> bool {
+        let declared =
+            self.manifests.objects.iter().any(|object| *object.connection == **connection && object.kind.name == kind);
+        declared
+            || self
+                .state
+                .objects
+                .iter()
+                .any(|(address, record)| *record.connection == **connection && address.split('/').nth(1) == Some(kind))
     }
 
     pub(super) fn take(&mut self, job: &Job, answers: Result<Answers, HttpError>) {
@@ -423,6 +453,16 @@ fn both(one: Option<Arc<HashSet<String>>>, other: Option<Arc<HashSet<String>>>) 
     Some(Arc::new(one?.union(&*other?).cloned().collect()))
 }
 
+/// Whether objects of a kind are only named, and may be so without being listed.
+fn is_lenient(remote: &Remote, kind: &str) -> bool {
+    fn names(field: &FieldSpec, kind: &str) -> bool {
+        field.reference.as_ref().is_some_and(|target| target.lenient && target.kind.as_deref() == Some(kind))
+            || field.items.as_deref().is_some_and(|items| names(items, kind))
+            || field.fields.values().any(|member| names(member, kind))
+    }
+    remote.api.kinds.values().flat_map(|other| other.spec.fields.values()).any(|field| names(field, kind))
+}
+
 /// How a kind is listed.
 pub(super) enum Choice {
     /// Over all parents, unless reading it below each of these takes fewer pages.
@@ -471,6 +511,13 @@ pub(super) struct Answers {
     /// The parents that the listing is limited to, where it is not what was asked for.
     scopes: Vec<String>,
     one: Option<(Value, Vec<Value>)>,
+}
+
+impl Answers {
+    /// How many objects there are in them.
+    fn objects(&self) -> usize {
+        self.listing.rows.len() + usize::from(self.one.is_some())
+    }
 }
 
 impl Job {

@@ -4,6 +4,7 @@
 //! collection once), until nothing waits. A read that failed blocks what depends on it; it never means absence.
 
 mod along;
+mod defined;
 mod detail;
 mod fetch;
 mod keys;
@@ -24,7 +25,7 @@ use serde_json::Value;
 
 pub use self::{
     keys::{KeyIndex, natural_key, natural_keys, shown_key},
-    observe::{ObserveOptions, Observer, item_vars},
+    observe::{ObserveOptions, Observer, is_another, item_vars},
     query::Wanted,
     records::{record_of, record_sources},
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
@@ -51,6 +52,8 @@ pub struct LiveObject {
     pub fields: Fields,
     /// The row as the API sent it, where its kind needs that.
     pub raw: Option<Value>,
+    /// What tells it from another that had its id before, where its kind has that.
+    pub stamp: Option<String>,
     /// Id of the parent that the list was limited to, or that the object is inside.
     pub parent: Option<String>,
     /// Another system owns it.

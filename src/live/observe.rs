@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Found, Observed, Standing,
+    Found, LiveObject, Observed, Standing,
     keys::{KeyIndex, hook_key, own_key},
     reads::roams,
     records::record_of,
@@ -56,7 +56,7 @@ pub struct Observer<'a> {
     pub(super) remotes: &'a HashMap<String, Remote>,
     pub(super) seal: &'a (dyn Fn(&str) -> Value + Sync),
     pub(super) options: ObserveOptions,
-    pub(super) tell: &'a (dyn Fn(&str, &str) + Sync),
+    pub(super) tell: &'a (dyn Fn(&str, &str, Option<usize>) + Sync),
     pub(super) out: Observed,
     pub(super) keys: KeyIndex,
     pub(super) names: NameIndex,
@@ -75,6 +75,8 @@ pub struct Observer<'a> {
     pub(super) noted: Noted,
     /// Types that a hook gave, shared by all objects that they are the same for.
     pub(super) typed: HashMap<TypedBy, Arc<Specs>>,
+    /// Kinds that the API does not list at all, by connection.
+    pub(super) unlisted: HashSet<(Arc<str>, String)>,
 }
 
 /// One list that is, or could be, read.
@@ -120,7 +122,7 @@ impl<'a> Observer<'a> {
         remotes: &'a HashMap<String, Remote>,
         seal: &'a (dyn Fn(&str) -> Value + Sync),
         options: ObserveOptions,
-        tell: &'a (dyn Fn(&str, &str) + Sync),
+        tell: &'a (dyn Fn(&str, &str, Option<usize>) + Sync),
     ) -> Self {
         let count = manifests.objects.len();
         let mut entries: HashMap<usize, Vec<usize>> = HashMap::new();
@@ -158,6 +160,7 @@ impl<'a> Observer<'a> {
             entries,
             noted: Noted::default(),
             typed: HashMap::new(),
+            unlisted: HashSet::new(),
         };
         observer.find_along();
         observer
@@ -362,6 +365,7 @@ impl<'a> Observer<'a> {
             specs = Some(types);
             self.out.late.insert(index, late);
         }
+        canonical = self.seal_defined(&connection, &kind.spec.fields, canonical);
         let scope = kind.spec.scope.as_ref().and_then(|scope| canonical.get(&scope.field)).cloned();
         let scope_id = scope.as_ref().and_then(as_reference).and_then(|(_, target)| match target {
             Target::Id(id) => Some(id),
@@ -464,7 +468,9 @@ impl<'a> Observer<'a> {
             let id = if kind.spec.singleton && !kind.spec.id.local { &kind.name } else { &record.id };
             let there = self.out.by_id.get(&id_of(id)).copied();
             if let Some(live) = there.or_else(|| self.singleton(kind, connection, scope)) {
-                self.out.found[index] = Some(Found::Owned);
+                // One that was deleted and made anew under its name is somebody else's.
+                let again = self.out.objects.get(live).is_some_and(|live| is_another(live, record));
+                self.out.found[index] = Some(if again { Found::Key } else { Found::Owned });
                 return Ok(Some(live));
             }
             // A list below one parent does not show an object that was moved to another: ask for it by its id.
@@ -653,6 +659,11 @@ impl<'a> Observer<'a> {
 
 fn owned((name, value): (&String, &Value)) -> (String, Value) {
     (name.clone(), value.clone())
+}
+
+/// Whether a live object is not the recorded one, but another that took its id.
+pub fn is_another(live: &LiveObject, record: &Record) -> bool {
+    matches!((&live.stamp, &record.stamp), (Some(now), Some(then)) if now != then)
 }
 
 /// Where a live object is found. An entry that is known by its key has an id of its own only together with its

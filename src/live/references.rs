@@ -291,6 +291,13 @@ impl Observer<'_> {
                 let target = by.map_or(Target::Id(words.clone()), |field| Target::Field(field, words));
                 Ok(reference(&found.kind, &target))
             }
+            Meaning::Live(selector) if self.is_lenient(&connection, specs, found)? => {
+                let name = match selector {
+                    Selector::Key(parts) => parts.join("/"),
+                    Selector::Plain(name) | Selector::Handle(name) | Selector::Id(name) => name.clone(),
+                };
+                Ok(reference(&found.kind, &Target::Id(name)))
+            }
             Meaning::Live(Selector::Id(id)) if by.is_none() && !self.is_there(object, &connection, found, id)? => {
                 let message = format!("There is no live {} with the id `{id}`.", found.kind);
                 Err(Stop::Fail(vec![self.about(object, &found.pointer, "PL0202", message)]))
@@ -335,6 +342,21 @@ impl Observer<'_> {
             Some((_, Target::Id(parent))) => kind.spoken_id(Some(&parent), id),
             _ => id.to_owned(),
         }
+    }
+
+    /// Whether a name is taken as it is, because the API lists no object of its kind.
+    fn is_lenient(&self, connection: &Arc<str>, specs: &Specs, found: &Use) -> Result<bool, Stop> {
+        let target = field_at(specs, &found.pointer).and_then(|field| field.reference.as_ref());
+        if !target.is_some_and(|target| target.lenient) {
+            return Ok(false);
+        }
+        let kind = self.remotes.get(&**connection).and_then(|remote| remote.api.kind(&found.kind));
+        let Some(kind) = kind.filter(|kind| can_list(kind)) else { return Ok(true) };
+        if self.unlisted.contains(&(connection.clone(), kind.name.clone())) {
+            return Ok(true);
+        }
+        self.kind_read(connection, kind, None)?;
+        Ok(!self.names.has_any(connection, kind))
     }
 
     /// Whether a live object with this id is there, as far as the API can tell.

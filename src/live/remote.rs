@@ -365,7 +365,7 @@ impl Remote {
     pub async fn get(
         &self,
         kind: &Kind,
-        vars: &dyn Fn(&str) -> Option<String>,
+        vars: &(dyn Fn(&str) -> Option<String> + Sync),
         include: &[String],
     ) -> Result<Option<(Value, Vec<Value>)>, HttpError> {
         Ok(self.get_tagged(kind, vars, include).await?.map(|(row, included, _)| (row, included)))
@@ -375,7 +375,7 @@ impl Remote {
     pub async fn get_tagged(
         &self,
         kind: &Kind,
-        vars: &dyn Fn(&str) -> Option<String>,
+        vars: &(dyn Fn(&str) -> Option<String> + Sync),
         include: &[String],
     ) -> Result<Option<(Value, Vec<Value>, Option<String>)>, HttpError> {
         let template = item_path(kind, kind.spec.get.path.as_deref());
@@ -416,9 +416,9 @@ impl Remote {
     pub async fn read_by(
         &self,
         kind: &Kind,
-        vars: &dyn Fn(&str) -> Option<String>,
-        wanted: &dyn Fn(&str) -> bool,
-        seal: &dyn Fn(&str) -> Value,
+        vars: &(dyn Fn(&str) -> Option<String> + Sync),
+        wanted: &(dyn Fn(&str) -> bool + Sync),
+        seal: &(dyn Fn(&str) -> Value + Sync),
     ) -> Result<Fields, HttpError> {
         let mut paths: BTreeMap<&str, Vec<(&String, &FieldSpec, &ReadBy)>> = BTreeMap::new();
         for (name, field) in &kind.spec.fields {

@@ -99,6 +99,11 @@ impl NameIndex {
         found
     }
 
+    /// Whether there is any object of a kind.
+    pub(super) fn has_any(&self, connection: &Arc<str>, kind: &Kind) -> bool {
+        self.by_name.contains_key(&(connection.clone(), kind.name.clone()))
+    }
+
     /// Names that look like this one, for suggestions.
     pub(super) fn near(&self, connection: &Arc<str>, kind: &Kind, name: &str) -> Vec<String> {
         let Some(slot) = self.by_name.get(&(connection.clone(), kind.name.clone())) else { return Vec::new() };

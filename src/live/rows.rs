@@ -16,7 +16,7 @@ use super::{
 use crate::{
     description::{
         Kind,
-        format::{DialectName, Inside, UpdateStyle},
+        format::{DialectName, FieldSpec, Inside, UpdateStyle},
     },
     dialect::{self, decode_row, odata},
     manifest::Manifests,
@@ -123,6 +123,13 @@ impl Observer<'_> {
         }
         if let Some(wanted) = self.wanted.get(&(kind.api.clone(), kind.name.clone())) {
             decoded.fields.retain(|name, _| wanted.contains(name));
+            // Whole resources show all that they have.
+            if kind.dialect == DialectName::Apply {
+                let shown = |name: &&String| kind.field(name).is_some_and(|field| !field.write_only && !field.not_sent);
+                for name in wanted.iter().filter(shown) {
+                    decoded.fields.entry(name.clone()).or_insert(Value::Null);
+                }
+            }
         }
         let slot = slot_of(connection, kind, parent, &decoded.id);
         if let Some(known) = self.out.by_id.get(&slot) {
@@ -132,6 +139,7 @@ impl Observer<'_> {
             kind: kind.clone(),
             connection: connection.clone(),
             id: decoded.id,
+            stamp: dialect::stamp_of(kind, row),
             raw: keeps_raw(kind).then(|| row.clone()),
             parent: parent.map(str::to_owned).or_else(|| Self::scope_id(kind, &decoded.fields)),
             synced: kind.spec.synced.as_ref().is_some_and(|synced| {
@@ -199,7 +207,8 @@ pub fn qualify(kind: &Kind, parent: Option<&str>, fields: &mut Fields) {
 /// Whether rows of a kind are kept as they came.
 fn keeps_raw(kind: &Kind) -> bool {
     let update = &kind.spec.update;
-    let whole = matches!(update.style, UpdateStyle::Replace | UpdateStyle::ReplaceFields);
+    let whole = matches!(update.style, UpdateStyle::Replace | UpdateStyle::ReplaceFields)
+        && (kind.apply.is_none() || !kind.spec.lookup);
     kind.spec.hook.is_some() || whole || update.lock.is_some()
 }
 
@@ -240,6 +249,13 @@ pub fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet<String
             for path in paths.into_iter().flatten() {
                 names.extend(path.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0.to_owned())));
             }
+            // What defines the entries of another kind's lists.
+            let kinds = api.kinds.values();
+            let defined = kinds.flat_map(|other| {
+                let fields = &other.spec.fields;
+                fields.values().flat_map(|field| defined_by(field, Some(fields)))
+            });
+            names.extend(defined.filter(|(target, _)| target == &kind.name).map(|(_, field)| field));
             // What another kind is referred to by may be any field.
             let referred = api.kinds.values().flat_map(|other| other.spec.fields.values());
             names.extend(referred.filter_map(|field| {
@@ -258,6 +274,19 @@ pub fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet<String
             }
         }
     }
+    out
+}
+
+/// The kinds and fields that define the entries of lists in a field; `beside` are the fields that it stands among.
+fn defined_by(field: &FieldSpec, beside: Option<&indexmap::IndexMap<String, FieldSpec>>) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    if let (Some(by), Some(beside)) = (&field.defined_by, beside)
+        && let Some(kind) = beside.get(&by.source).and_then(|source| source.ref_spec()?.kind.clone())
+    {
+        out.push((kind, by.field.clone()));
+    }
+    out.extend(field.items.iter().flat_map(|items| defined_by(items, None)));
+    out.extend(field.fields.values().flat_map(|member| defined_by(member, Some(&field.fields))));
     out
 }
 

@@ -220,7 +220,7 @@ impl Observer<'_> {
             .map(|index| async move {
                 let object = &this.out.objects[index];
                 let Some(remote) = this.remotes.get(&*object.connection) else { return (index, Ok(None)) };
-                (this.tell)(&object.connection, &object.kind.name);
+                (this.tell)(&object.connection, &object.kind.name, None);
                 (index, this.read_one(remote, object).await)
             })
             .buffer_unordered(16)

@@ -394,6 +394,14 @@ pub(super) fn fields() -> IndexMap<String, FieldSpec> {
             ("connect", number(1.0, 600.0, "For a connection; 10 unless given.")),
             ("silence", number(1.0, 3600.0, "While an answer is silent; 60 unless given.")),
             ("total", number(1.0, 3600.0, "For one attempt, its answer's body included; 120 unless given.")),
+            (
+                "settle",
+                number(
+                    1.0,
+                    600.0,
+                    "For how long the server may still be at a call without an answer; 10 unless given. Only then is it sent again.",
+                ),
+            ),
         ],
     );
     [

@@ -178,6 +178,7 @@ impl<'t> Convert<'_, 't> {
                     }
                 }
                 self.requirements(&fields, &field.fields, path, around.whole.then_some(key));
+                self.one_of(&fields, &field.one_of, path, node.best(key));
                 check_conditions(&fields, &field.fields, members, self);
                 Some(Value::Object(fields))
             }
@@ -333,6 +334,22 @@ impl<'t> Convert<'_, 't> {
                 }
             }
         }
+    }
+
+    /// Of some members of an object, one is declared and no more.
+    fn one_of(&mut self, declared: &Fields, names: &[String], path: &Path<'_>, at: Mark) {
+        let there = names.iter().filter(|name| declared.get(*name).is_some_and(|value| !value.is_null()));
+        let count = there.count();
+        if names.is_empty() || count == 1 {
+            return;
+        }
+        let words: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        let message = if count == 0 {
+            format!("`{path}` needs {}.", words.join(" or "))
+        } else {
+            format!("`{path}` has {}: one of them is enough.", words.join(" and "))
+        };
+        self.faults.error(if count == 0 { "PL0108" } else { "PL0118" }, message, at);
     }
 
     fn file(&mut self, members: &[Member<'t>], key: Mark, path: &Path<'_>) -> Option<Value> {

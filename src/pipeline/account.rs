@@ -6,7 +6,7 @@ use super::{Options, Planned, load, plan};
 use crate::{
     address::Address,
     description::format::{FieldSpec, FieldType},
-    diff::entry_key,
+    diff::{entry_key, match_items},
     failure::{Class, Failure},
     inventory::{Edit, InventoryError, Record},
     plan::Mode,
@@ -119,6 +119,7 @@ pub(super) fn record(
         protect: object.annotations.protect,
         depends_on: Vec::new(),
         at: crate::apply::now(),
+        ..Record::default()
     })
 }
 
@@ -128,6 +129,8 @@ fn as_shown(spec: &FieldSpec, declared: &Value, live: &Value, seal: &dyn Fn(&str
     let free = FieldSpec::default();
     match (declared, live) {
         _ if spec.write_only => declared.clone(),
+        // What stands for a stored value says nothing about it.
+        _ if spec.mask.is_some() && spec.mask.as_deref() == live.as_str() => declared.clone(),
         _ if secret_hash(declared).is_some() && secret_hash(live).is_none() => {
             text(live).filter(|words| !words.is_empty()).map_or(Value::Null, |words| seal(&words))
         }
@@ -155,6 +158,12 @@ fn as_shown(spec: &FieldSpec, declared: &Value, live: &Value, seal: &dyn Fn(&str
                 Some(as_shown(items, entry, live, seal))
             };
             entries.iter().filter_map(entry).collect()
+        }
+        (Value::Array(entries), Value::Array(there)) if !spec.match_by.is_empty() => {
+            let items = spec.items.as_deref().unwrap_or(&free);
+            let entry =
+                |(entry, place): (&Value, Option<usize>)| Some(as_shown(items, entry, there.get(place?)?, seal));
+            entries.iter().zip(match_items(spec, entries, there)).filter_map(entry).collect()
         }
         (Value::Array(items), Value::Array(there)) if has_secret(declared) && items.len() == there.len() => {
             let spec = spec.items.as_deref().unwrap_or(&free);

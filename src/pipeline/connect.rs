@@ -18,6 +18,7 @@ use crate::{
     inventory::State,
     live::Remote,
     manifest::{Auth, Connection},
+    progress::ProgressEvent,
     sandbox::{Sandbox, SandboxOptions},
     secret::Vault,
     value::{get_path, secret_hash, text},
@@ -128,7 +129,7 @@ pub(super) async fn connect_to(
     } else {
         None
     };
-    let budgets = Budgets::default();
+    let budgets = super::budgets::shared(loaded, vault, options);
     let wanted = Arc::new(crate::live::wanted(manifests));
     for name in names {
         let Some(connection) = manifests.connections.get(name) else { continue };
@@ -200,6 +201,9 @@ fn client(
     spec.allowed_hosts = HostPolicy { described, ..HostPolicy::new(hosts) };
     spec.mask = Arc::new(move |text: &str| mask_vault.mask(text).into_owned());
     spec.budgets = budgets.clone();
+    let (progress, name) = (options.progress.clone(), connection.name.clone());
+    spec.throttled =
+        Arc::new(move |seconds| progress.event(&ProgressEvent::Throttled { connection: &name, seconds }));
     spec.pace = paced(options.pace, &api, connection);
     let Some(transport) = transport(&api, connection, vault) else { return Ok(None) };
     spec.transport = transport;
@@ -215,6 +219,13 @@ fn client(
     Ok(Some(Remote::new(client, api)))
 }
 
+/// For how long the server of a connection may still be at a call that it did not answer.
+pub(super) fn settles(loaded: &Loaded, connection: &str, pace: Pace) -> Duration {
+    let connection = loaded.manifests.connections.get(connection);
+    let api = connection.and_then(|connection| loaded.manifests.catalog.api(&connection.api));
+    connection.zip(api).map_or(pace.settle, |(connection, api)| paced(pace, api, connection).settle)
+}
+
 /// The time-outs that connection and description ask for, in this order.
 fn paced(pace: Pace, api: &Api, connection: &Connection) -> Pace {
     let (own, described) = (&connection.transport.timeouts, &api.spec.timeouts);
@@ -226,6 +237,7 @@ fn paced(pace: Pace, api: &Api, connection: &Connection) -> Pace {
         connect: seconds(own.connect, described.connect, pace.connect),
         silence: seconds(own.silence, described.silence, pace.silence),
         total,
+        settle: seconds(own.settle, described.settle, pace.settle),
         ..pace
     }
 }

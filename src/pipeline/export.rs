@@ -75,8 +75,12 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
     check_omitted(&loaded, &asked.omit)?;
     let mut connected =
         connect_to(names.iter().map(String::as_str).collect(), &loaded, &vault, options, &mut diagnostics).await?;
-    // An export writes no secret, and so it asks for none.
-    connected.remotes.values_mut().for_each(|remote| remote.secrets = false);
+    for remote in connected.remotes.values_mut() {
+        // An export writes no secret, and so it asks for none.
+        remote.secrets = false;
+        // Nor does any manifest say which fields matter: all do.
+        remote.wanted = Arc::default();
+    }
     let state = if asked.unmanaged { loaded.open_inventory(options).await?.state().clone() } else { State::default() };
     let depth = Depth::Whole { omit: &asked.omit };
     let surveyed = survey(&loaded, &state, &connected.remotes, &vault, options, &places, depth, &mut diagnostics).await;
@@ -101,6 +105,12 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
             declared: &declared(&loaded, &surveyed),
         },
     );
+    diagnostics.extend(exported.elsewhere.iter().map(|((connection, kind), count)| {
+        let message = format!(
+            "Not exported: {count} of what the API lists as {kind} of connection `{connection}`, because what they are in is not among the account's own."
+        );
+        Diagnostic::note("PL0712", message)
+    }));
     options.progress.event(&ProgressEvent::Finished);
     diagnostics.extend(exported.left_out.iter().map(|(kind, id, why)| {
         Diagnostic::warning("PL0713", format!("The {} `{id}` cannot be managed: {why}.", kind.name))
@@ -323,8 +333,9 @@ pub(super) async fn survey(
     let seal_vault = vault.clone();
     let seal = move |text: &str| seal_vault.seal(text);
     let progress = options.progress.clone();
-    let tell = move |connection: &str, kind: &str| {
-        progress.event(&ProgressEvent::Observing { connection, kind, pages: 0, total: None });
+    let tell = move |connection: &str, kind: &str, found: Option<usize>| match found {
+        None => progress.event(&ProgressEvent::Observing { connection, kind, pages: 0, total: None }),
+        Some(objects) => progress.event(&ProgressEvent::Observed { connection, kind, objects }),
     };
     let observer = Observer::new(
         &loaded.manifests,

@@ -15,7 +15,7 @@ use crate::{
     failure::Failure,
     inventory::{HashKey, Inventory, Location},
     manifest::{self, LoadOptions, Manifests},
-    secret::{self, ResolvePolicy, Vault},
+    secret::{self, ClusterSecrets, ResolvePolicy, Vault},
     source::{self, Input, Snapshot},
 };
 
@@ -68,7 +68,10 @@ pub fn load(options: &Options) -> Result<Loaded, Failure> {
         allow_plaintext_secrets: options.allow_plaintext_secrets,
         connection_overrides: options.connections.iter().map(|(name, _)| name.clone()).collect(),
     };
-    let manifests = manifest::load(&mut snapshot, apis::builtin(), &load);
+    let mut manifests = manifest::load(&mut snapshot, apis::builtin(), &load);
+    if let Some(cluster) = &options.cluster {
+        manifests.stack.name.clone_from(&cluster.stack);
+    }
     Ok(Loaded { snapshot, manifests, scratch: OnceLock::new() })
 }
 
@@ -95,6 +98,10 @@ impl Loaded {
 
     /// The key of the inventory's hashes: beside a local inventory, from the environment for a remote one.
     pub(super) fn hash_key(inventory: &Inventory, options: &Options) -> Result<HashKey, Failure> {
+        if let Some(key) = options.cluster.as_ref().and_then(|cluster| cluster.key.as_ref()) {
+            return HashKey::from_text(key)
+                .ok_or_else(|| Failure::config("The key of the inventory's hashes is shorter than 32 characters."));
+        }
         let wrong = |error: &crate::inventory::InventoryError| super::account::inventory_failure(error);
         if let Ok(text) = std::env::var("PLUMB_INVENTORY_KEY")
             && !text.trim().is_empty()
@@ -120,7 +127,14 @@ impl Loaded {
 
     /// Finds the texts of sensitive values and the hashes of files.
     pub(super) fn resolve_secrets(&mut self, vault: &Vault, options: &Options) -> Vec<Diagnostic> {
-        let policy = ResolvePolicy { allow_exec: options.allow_exec, ..ResolvePolicy::default() };
+        let policy = match &options.cluster {
+            Some(cluster) => ResolvePolicy {
+                allow_exec: false,
+                cluster: Some(ClusterSecrets(cluster.secrets.clone())),
+                ..cluster.policy.clone()
+            },
+            None => ResolvePolicy { allow_exec: options.allow_exec, ..ResolvePolicy::default() },
+        };
         // Simulated APIs take any credential: whoever tries plumb out needs none.
         let environment = |name: &str| {
             std::env::var(name).ok().or_else(|| options.sandbox.then(|| format!("sandbox value of {name}")))

@@ -3,25 +3,30 @@
 //! [`load`] is offline; [`plan`] observes and compares; [`apply`] carries out exactly what was planned.
 
 mod account;
+mod budgets;
+mod cluster;
 mod connect;
 mod export;
 mod frozen;
 mod health;
 mod hidden;
 mod load;
+mod needs;
 mod rebuild;
+mod receivers;
 mod select;
 mod unmanaged;
 mod views;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     convert::Infallible,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 pub use self::{
+    cluster::Cluster,
     account::{Adopted, forget, import},
     connect::{Connected, connect},
     export::{Export, ExportOptions, export},
@@ -89,14 +94,20 @@ pub struct Options {
     pub keep_going: bool,
     /// Make this run's roots the stack's.
     pub adopt_roots: bool,
+    /// Make the accounts that connections lead to now the stack's.
+    pub adopt_accounts: bool,
     /// The plan will be saved, so that its hashes must mean something later.
     pub keep_key: bool,
     /// Who is told how it gets on.
     pub progress: Arc<dyn Progress>,
     /// Set by Ctrl-C.
     pub stop: Arc<AtomicBool>,
+    /// Folder in which the processes of this machine share the budgets of credentials.
+    pub budgets: Option<std::path::PathBuf>,
     /// Time-outs and repeats of calls.
     pub pace: crate::http::Pace,
+    /// What a run in a cluster knows besides.
+    pub cluster: Option<Arc<Cluster>>,
 }
 
 impl Default for Options {
@@ -117,10 +128,13 @@ impl Default for Options {
             max_deletes: None,
             keep_going: false,
             adopt_roots: false,
+            adopt_accounts: false,
             keep_key: false,
             progress: Arc::new(Silent),
             stop: Arc::new(AtomicBool::new(false)),
+            budgets: None,
             pace: crate::http::Pace::default(),
+            cluster: None,
         }
     }
 }
@@ -150,6 +164,8 @@ pub struct Planned {
     vault: Arc<Vault>,
     state: State,
     roots: Vec<String>,
+    /// Where each connection leads that is known to be the stack's account.
+    accounts: HashMap<String, String>,
     _scratch: std::sync::OnceLock<load::Scratch>,
 }
 
@@ -167,6 +183,10 @@ pub struct Applied {
     pub interrupted: bool,
     /// Whether any action failed or was skipped.
     pub failed: bool,
+    /// Addresses of actions that the API refused for good: nothing is gained by trying again as it is.
+    pub lasting: HashSet<String>,
+    /// The inventory, with what was done.
+    pub state: State,
 }
 
 /// Observes and compares.
@@ -181,19 +201,30 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let (graph, wrong) = crate::graph::build(&loaded.manifests, &loaded.snapshot.sources);
     diagnostics.extend(wrong);
     let state = inventory.state().clone();
-    settle(&state, options).await;
+    settle(&state, &loaded, options).await;
     let connected = connect(&loaded, &state, &vault, options, &mut diagnostics).await?;
     let Loaded { snapshot, manifests, scratch } = loaded;
-    let prune = options.prune || manifests.stack.prune;
-    let only = options.selection.indices(&manifests, &graph, &mut diagnostics)?;
+    let prune = match &options.cluster {
+        Some(cluster) => cluster.prune_entries,
+        None => options.prune || manifests.stack.prune,
+    };
+    let cluster = options.cluster.as_deref();
+    let only = match cluster {
+        Some(cluster) => cluster.chosen(&manifests),
+        None => options.selection.indices(&manifests, &graph, &mut diagnostics)?,
+    };
     let seal_vault = vault.clone();
     let seal = move |text: &str| seal_vault.seal(text);
     let progress = options.progress.clone();
-    let tell = move |connection: &str, kind: &str| {
-        progress.event(&ProgressEvent::Observing { connection, kind, pages: 0, total: None });
+    let tell = move |connection: &str, kind: &str, found: Option<usize>| match found {
+        None => progress.event(&ProgressEvent::Observing { connection, kind, pages: 0, total: None }),
+        Some(objects) => progress.event(&ProgressEvent::Observed { connection, kind, objects }),
     };
     let observed_at = apply::now();
-    let undeclared = mode == Mode::Destroy || (prune && only.is_none());
+    let going = cluster.map(|cluster| &cluster.going);
+    let undeclared = mode == Mode::Destroy
+        || (prune && only.is_none())
+        || cluster.is_some_and(|cluster| !cluster.going.is_empty() || cluster.prune_entries);
     let looked_at = only.as_ref().map(|only| select::with_dependencies(only, &graph, &manifests));
     let observer = Observer::new(
         &manifests,
@@ -216,7 +247,8 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         }
     }
     options.progress.event(&ProgressEvent::Planning);
-    let none_barred = HashMap::new();
+    let mut too_new = needs::lacking(&connected, &manifests, &mut diagnostics).await;
+    too_new.extend(cluster.map(|cluster| cluster.held(&manifests)).unwrap_or_default());
     let inputs = Inputs {
         manifests: &manifests,
         sources: &snapshot.sources,
@@ -230,14 +262,19 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         roots: &snapshot.roots,
         empty_source: manifests.objects.is_empty() && manifests.broken.is_empty(),
         hashes_kept,
-        barred: &none_barred,
+        barred: &too_new,
+        going,
+        prune_entries: cluster.is_some_and(|cluster| cluster.prune_entries),
         seal: &seal,
     };
     let mut plan = plan::plan(&inputs);
     let mut barred = hidden::losses(&connected, &plan, &mut diagnostics).await;
     barred.extend(frozen::changes(&connected, &plan, &mut diagnostics).await);
     barred.extend(owned_elsewhere(&plan, &connected, &inventory).await?);
-    if !barred.is_empty() {
+    barred.extend(cluster.map(|cluster| cluster.refused(&plan, &manifests)).unwrap_or_default());
+    let more = !barred.is_empty();
+    barred.extend(too_new.iter().map(|(index, told)| (*index, told.clone())));
+    if more {
         plan = plan::plan(&Inputs { barred: &barred, ..inputs });
     }
     let inputs = Inputs { barred: &barred, ..inputs };
@@ -250,7 +287,21 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         };
         key.is_some_and(|key| key.ends_with(end))
     };
-    plan.diagnostics.extend(plan::lockouts(&inputs, &plan.steps, &callers, &ends));
+    let lockouts = plan::lockouts(&inputs, &plan.steps, &callers, &ends);
+    // Where each object stands for itself, what would lock plumb out is left out of the plan, and told.
+    let mut without = barred.clone();
+    if let Some(cluster) = cluster
+        && !lockouts.is_empty()
+    {
+        plan.diagnostics = lockouts;
+        without.extend(cluster.refused(&plan, &manifests));
+        plan = plan::plan(&Inputs { barred: &without, ..inputs });
+    } else {
+        plan.diagnostics.extend(lockouts);
+    }
+    let inputs = Inputs { barred: &without, ..inputs };
+    let accounts = known_accounts(&inputs, &connected, options, &mut plan);
+    receivers::count(&connected, &mut plan).await;
     let mut all = snapshot.diagnostics.clone();
     all.extend(manifests.diagnostics.iter().cloned());
     all.append(&mut diagnostics);
@@ -288,20 +339,23 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         inventory,
         vault,
         state,
+        accounts,
         _scratch: scratch,
     })
 }
 
 /// Waits until writes that an earlier run began cannot take effect any more, so that absence means something.
-async fn settle(state: &State, options: &Options) {
-    let last = state.intents.values().filter_map(|intent| intent.deadline.parse::<jiff::Timestamp>().ok()).max();
-    let Some(last) = last else { return };
-    let left = last.duration_since(jiff::Timestamp::now());
-    let limit = jiff::SignedDuration::from_secs(apply::SETTLE_SECONDS);
-    if left.is_positive() {
+async fn settle(state: &State, loaded: &Loaded, options: &Options) {
+    let now = jiff::Timestamp::now();
+    let left = state.intents.values().filter_map(|intent| {
+        let left = intent.deadline.parse::<jiff::Timestamp>().ok()?.duration_since(now);
+        // Another machine's clock may be ahead: no wait is longer than a call of this connection's may take.
+        let settle = connect::settles(loaded, &intent.connection, options.pace);
+        Some(left.unsigned_abs().min(apply::renewal(settle) + settle)).filter(|_| left.is_positive())
+    });
+    if let Some(left) = left.max() {
         tracing::info!("an earlier run was cut short: waiting until its calls have come to an end");
-        let left = left.min(limit);
-        let until = tokio::time::Instant::now() + left.unsigned_abs();
+        let until = tokio::time::Instant::now() + left;
         while tokio::time::Instant::now() < until && !options.stop.load(std::sync::atomic::Ordering::SeqCst) {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
@@ -397,8 +451,23 @@ impl Planned {
         &self.vault
     }
 
+    /// Whether carrying it out would change nothing, the inventory included.
+    pub fn is_idle(&self) -> bool {
+        let plan = &self.plan;
+        plan.is_empty() && plan.moved.is_empty() && plan.unbury.is_empty() && self.state.intents.is_empty()
+    }
+
+    /// The inventory as it was read.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
     /// Why nothing of this plan may be written.
     pub fn barrier(&self, options: &Options) -> Result<(), Failure> {
+        // In a cluster each object stands for itself: what is refused is not in the plan.
+        if options.cluster.is_some() {
+            return Ok(());
+        }
         if let Some(refusal) = self.refusal() {
             let mut failure = Failure::refused(format!("Refused for safety: {}", refusal.message));
             failure.hints.clone_from(&refusal.hints);
@@ -444,6 +513,8 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
     let seal = move |text: &str| seal_vault.seal(text);
     let kinds: HashMap<String, plan::ActionKind> =
         planned.plan.steps.iter().map(|step| (step.action.address.clone(), step.action.action)).collect();
+    let told = options.progress.clone();
+    let rolling = move |address: &str, how_far: &str| told.event(&ProgressEvent::RollingOut { address, how_far });
     let progress = options.progress.clone();
     progress.event(&ProgressEvent::Applying { actions: planned.plan.steps.len() });
     let tell = move |address: &str, outcome: Option<Outcome>| {
@@ -452,6 +523,10 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             None => progress.event(&ProgressEvent::ActionStarted { address, action }),
             Some(outcome) => progress.event(&ProgressEvent::ActionDone { address, action, outcome }),
         }
+    };
+    let until: apply::Until = match &options.cluster {
+        Some(cluster) => cluster.until.clone(),
+        None => Arc::new(|| None),
     };
     let report = {
         let context = Context {
@@ -462,6 +537,8 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             read: &load::read_file,
             stop: &options.stop,
             tell: &tell,
+            rolling: &rolling,
+            until,
         };
         let work = Box::pin(apply::apply(&planned.plan, &policies, &context));
         let patience = std::pin::pin!(give_up(&planned.connected.remotes, &options.stop));
@@ -471,6 +548,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         }
     };
     planned.inventory.unlock().await;
+    let state = planned.inventory.state().clone();
     options.progress.event(&ProgressEvent::Finished);
     let mut diagnostics = planned.diagnostics;
     let mut more = report.diagnostics;
@@ -484,6 +562,14 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             action.id = Some(id.clone());
         }
     }
+    let lasts = |error: &String| report.lasting.iter().any(|refusal| error.contains(refusal));
+    let lasting = document
+        .actions
+        .iter()
+        .zip(&report.results)
+        .filter(|(_, result)| result.outcome == Outcome::Failed && result.error.as_ref().is_some_and(lasts))
+        .map(|(action, _)| action.address.clone())
+        .collect();
     document.requests.apply = planned.connected.sent().saturating_sub(before);
     document.diagnostics = report::to_documents(&diagnostics, &planned.sources);
     let failed = report.results.iter().any(|result| matches!(result.outcome, Outcome::Failed | Outcome::Skipped));
@@ -494,6 +580,8 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         sources: planned.sources,
         interrupted: report.interrupted,
         failed,
+        lasting,
+        state,
     })
 }
 
@@ -509,18 +597,36 @@ async fn give_up(remotes: &HashMap<String, Remote>, stop: &AtomicBool) -> Infall
     std::future::pending().await
 }
 
+/// Refuses what must not be done in an account that is not the stack's, and gives those that are.
+fn known_accounts(
+    inputs: &Inputs<'_>,
+    connected: &Connected,
+    options: &Options,
+    plan: &mut Plan,
+) -> HashMap<String, String> {
+    let urls: HashMap<String, String> =
+        connected.remotes.iter().map(|(name, remote)| (name.clone(), remote.client.base_url().to_owned())).collect();
+    // The simulated APIs of this process are elsewhere each time.
+    if options.sandbox || options.adopt_accounts {
+        return urls;
+    }
+    let presence = plan::presence(inputs);
+    plan.diagnostics.extend(plan::strange_accounts(inputs, &plan.steps, &urls, &presence));
+    let is_known = |name: &str, url: &str| {
+        let seen = presence.get(name).copied().unwrap_or_default();
+        seen.owned == 0 || seen.there > seen.strangers || !plan::leads_elsewhere(inputs, name, url)
+    };
+    urls.into_iter().filter(|(name, url)| is_known(name, url)).collect()
+}
+
 /// Notes which account each connection is, where that is news.
 fn accounts(planned: &Planned) -> Vec<Edit> {
     let known = &planned.state.accounts;
     let mut edits: Vec<(String, Edit)> = planned
-        .connected
-        .remotes
+        .accounts
         .iter()
-        .filter(|(name, remote)| known.get(*name).is_none_or(|account| account.url != remote.client.base_url()))
-        .map(|(name, remote)| {
-            let account = Account { url: remote.client.base_url().to_owned(), identity: None };
-            (name.clone(), Edit::Account(name.clone(), account))
-        })
+        .filter(|(name, url)| known.get(*name).is_none_or(|account| account.url != **url))
+        .map(|(name, url)| (name.clone(), Edit::Account(name.clone(), Account { url: url.clone(), identity: None })))
         .collect();
     edits.sort_by(|a, b| a.0.cmp(&b.0));
     edits.into_iter().map(|(_, edit)| edit).collect()
@@ -563,4 +669,22 @@ pub fn unresolved(observed: &Observed) -> usize {
 /// Whether any kind of a stack can be listed at all.
 pub fn listable(manifests: &Manifests) -> bool {
     manifests.objects.iter().any(|object| object.kind.can(Verb::List))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    /// The agent and the operator run many stacks on one pool of threads.
+    #[test]
+    fn runs_can_move_between_threads() {
+        let options = Options::default();
+        let run = async {
+            let planned = plan(&options, Mode::Plan).await?;
+            apply(planned, &options).await
+        };
+        is_send(&run);
+    }
 }

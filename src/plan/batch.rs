@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     RequestInfo,
+    rollout::start_path,
     step::{Batch, Operation, Step},
 };
 use crate::{
@@ -103,9 +104,9 @@ pub fn delete_route(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Route 
 /// The call that creates, updates or deletes many objects.
 pub fn bulk_route(step: &Step, bulk: &BulkSpec, operation: Operation, ids: &dyn Fn(&str) -> Option<String>) -> Route {
     let usual = match operation {
-        Operation::Create | Operation::Replace | Operation::Record => "POST",
+        Operation::Create | Operation::Replace | Operation::Record | Operation::Rollout | Operation::Apply => "POST",
         Operation::Update => "PATCH",
-        Operation::Delete => "DELETE",
+        Operation::Delete | Operation::Leftover => "DELETE",
     };
     let template = bulk.path.as_deref().unwrap_or(&step.kind.spec.path);
     let made = if operation == Operation::Create { as_new(step) } else { None };
@@ -119,7 +120,7 @@ pub fn bulk_of(kind: &Kind, operation: Operation) -> Option<&BulkSpec> {
         Operation::Create => kind.spec.bulk.create.as_ref(),
         Operation::Update => kind.spec.bulk.update.as_ref(),
         Operation::Delete => kind.spec.bulk.delete.as_ref(),
-        Operation::Replace | Operation::Record => None,
+        Operation::Replace | Operation::Record | Operation::Rollout | Operation::Leftover | Operation::Apply => None,
     }
 }
 
@@ -183,6 +184,14 @@ fn group(step: &Step) -> Option<(String, String, Operation, usize, String)> {
     if step.operation == Operation::Record {
         return Some((String::new(), String::new(), step.operation, step.level, String::new()));
     }
+    if let Some(apply) = &step.kind.apply {
+        let (operation, path) = match step.operation {
+            Operation::Create | Operation::Update => (Operation::Apply, apply.path.clone()),
+            Operation::Delete => (Operation::Delete, apply.delete.as_ref()?.path.clone()),
+            _ => return None,
+        };
+        return Some((step.action.connection.clone(), String::new(), operation, step.level, path));
+    }
     let bulk = bulk_of(&step.kind, step.operation)?;
     if step.send.iter().any(|field| bulk.except.contains(field)) && step.operation == Operation::Update {
         return None;
@@ -205,8 +214,10 @@ pub(super) fn batches(steps: &mut [Step]) -> Vec<Batch> {
         }
         if let Some(key) = group(step) {
             let bulk = bulk_of(&step.kind, step.operation);
+            let applied = step.kind.apply.as_ref().map(|apply| apply.max);
             let max = match (step.operation, bulk) {
                 (Operation::Record, _) => RECORDS,
+                _ if applied.is_some() => applied.flatten().unwrap_or(DEFAULT_BULK).max(1) as usize,
                 (_, bulk) => bulk.and_then(|bulk| bulk.max).unwrap_or(DEFAULT_BULK).max(1) as usize,
             };
             if let Some(first) = open.get(&key)
@@ -222,7 +233,7 @@ pub(super) fn batches(steps: &mut [Step]) -> Vec<Batch> {
             .is_some_and(|bulk| bulk.only || step.kind.spec.lacks.contains(&verb(step.operation)));
         groups.insert(
             (step.level, index),
-            Batch { steps: vec![index], operation: step.operation, bulk: only, level: step.level },
+            Batch { steps: vec![index], operation: of_batch(step), bulk: only, level: step.level },
         );
     }
     let mut out: Vec<Batch> = groups.into_values().collect();
@@ -233,11 +244,19 @@ pub(super) fn batches(steps: &mut [Step]) -> Vec<Batch> {
     out
 }
 
+/// What a batch does that a step is in.
+fn of_batch(step: &Step) -> Operation {
+    match step.operation {
+        Operation::Create | Operation::Update if step.kind.apply.is_some() => Operation::Apply,
+        other => other,
+    }
+}
+
 fn verb(operation: Operation) -> Verb {
     match operation {
         Operation::Create | Operation::Replace => Verb::Create,
-        Operation::Update | Operation::Record => Verb::Update,
-        Operation::Delete => Verb::Delete,
+        Operation::Update | Operation::Record | Operation::Rollout | Operation::Apply => Verb::Update,
+        Operation::Delete | Operation::Leftover => Verb::Delete,
     }
 }
 
@@ -249,10 +268,17 @@ fn announce(steps: &mut [Step], batches: &[Batch]) {
         for (number, index) in batch.steps.iter().enumerate() {
             let step = &steps[*index];
             let routes = match (batch.operation, batch.bulk) {
-                (Operation::Record, _) => Vec::new(),
+                (Operation::Record | Operation::Rollout, _) => Vec::new(),
                 _ if number > 0 => {
                     steps[*index].action.requests = vec![RequestInfo::Shared { shared_with: leader.clone() }];
+                    announce_rollout(&mut steps[*index]);
                     continue;
+                }
+                (Operation::Apply, _) => vec![apply_route(&step.kind)],
+                (Operation::Leftover, _) => leftover_route(step).into_iter().collect(),
+                (Operation::Delete, true) if step.kind.apply.is_some() => {
+                    let path = step.kind.apply.as_ref().and_then(|apply| apply.delete.as_ref()).map(|call| &call.path);
+                    path.map(|path| Route { method: "POST".into(), path: path.clone() }).into_iter().collect()
                 }
                 (operation, true) => bulk_of(&step.kind, operation)
                     .map(|bulk| bulk_route(step, bulk, operation, &unknown))
@@ -268,6 +294,7 @@ fn announce(steps: &mut [Step], batches: &[Batch]) {
                 .into_iter()
                 .map(|route| RequestInfo::Call { method: route.method, path: full_path(&version, &route.path) })
                 .collect();
+            announce_rollout(&mut steps[*index]);
         }
     }
     let leaders: Vec<Option<String>> =
@@ -279,8 +306,36 @@ fn announce(steps: &mut [Step], batches: &[Batch]) {
     }
 }
 
+/// The call that makes and changes whole resources.
+pub fn apply_route(kind: &Kind) -> Route {
+    let path = kind.apply.as_ref().map(|apply| apply.path.clone()).unwrap_or_default();
+    Route { method: "POST".into(), path }
+}
+
+/// The call that deletes what an earlier run replaced.
+fn leftover_route(step: &Step) -> Option<Route> {
+    let (old, live) = (step.record.as_ref()?.1.replaced.clone()?, step.live.as_ref()?);
+    let mut step = step.clone();
+    step.live = Some(std::sync::Arc::new(crate::live::LiveObject { id: old, ..(**live).clone() }));
+    Some(delete_route(&step, &|_| None))
+}
+
+/// Adds the call that starts the rollout which follows a step.
+fn announce_rollout(step: &mut Step) {
+    if step.rollout.is_some()
+        && let Some(path) = start_path(step)
+    {
+        let path = format!("{}{path}", step.kind.version_path);
+        step.action.requests.push(RequestInfo::Call { method: "POST".into(), path });
+    }
+}
+
 /// The two calls of a replacement.
 pub fn replace_routes(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Vec<Route> {
+    // What others use is made first, and deleted once they use the new one.
+    if step.kind.apply.is_some() {
+        return vec![apply_route(&step.kind), delete_route(step, ids)];
+    }
     let delete = match step.kind.spec.bulk.delete.as_ref() {
         Some(bulk) if bulk.only || step.kind.spec.lacks.contains(&Verb::Delete) => {
             bulk_route(step, bulk, Operation::Delete, ids)
@@ -317,6 +372,9 @@ fn follow_route(step: &Step, ids: &dyn Fn(&str) -> Option<String>) -> Route {
 /// Whether an object is read before it is updated: because the update replaces it whole, or for its entity tag.
 pub fn reads_before_update(kind: &Kind) -> bool {
     let update = &kind.spec.update;
+    if kind.apply.is_some() {
+        return false;
+    }
     let whole = matches!(update.style, UpdateStyle::Replace | UpdateStyle::ReplaceFields);
     (whole || update.lock.as_deref() == Some("etag")) && kind.can(Verb::Get)
 }
@@ -353,5 +411,9 @@ pub(super) fn lookups(step: &Step) -> u64 {
     let polls = u64::from(creates && spec.create.poll) + u64::from(deletes && spec.delete.poll);
     let follow = creates && !follows(step).is_empty() && reads_before_update(&step.kind);
     let more = if before_update || follow { read_by(&step.kind) } else { 0 };
-    u64::from(after_create) + u64::from(before_update) + u64::from(follow) + appears + more + polls
+    let waits = u64::from(step.rollout.is_some_and(|follow| follow.wait.is_some()));
+    // A version that is known when the plan is made is looked at again before it is started.
+    let known = |change: &super::Change| change.path == "/rollout" && change.after.is_some();
+    let looks = u64::from(step.operation == Operation::Rollout && step.action.changes.iter().any(known));
+    u64::from(after_create) + u64::from(before_update) + u64::from(follow) + appears + more + polls + waits + looks
 }

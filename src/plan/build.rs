@@ -1,7 +1,7 @@
 //! Declared objects and what is live → steps.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -9,9 +9,11 @@ use serde_json::Value;
 
 use super::{
     Action, ActionKind, Change, Reason, Summary,
+    align::aligned,
     effects::{self, Parents},
     lockout,
     removed::{self, Removed},
+    rollout::unstored_in,
     sequence::pending,
     show::Shown,
     step::{Operation, Step, operation},
@@ -22,12 +24,12 @@ use crate::{
         format::{Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
-    diff::{Difference, Differences, Sides, compose, diff, unshown},
+    diff::{ComposeError, Difference, Differences, Sides, compose, diff, unshown},
     graph::{Graph, Meaning},
     inventory::{Intent, IntentVerb, Record, State},
-    live::{Found, LiveObject, Observed, Standing, record_of},
-    manifest::{Manifest, Manifests, MaxDeletes, Reconcile, locate},
-    value::{Fields, Target, as_reference, has_unresolved, reference, secret_hash, text, without_places},
+    live::{Found, LiveObject, Observed, Standing, is_another, record_of},
+    manifest::{DeletionPolicy, Manifest, Manifests, MaxDeletes, Reconcile, locate},
+    value::{Fields, Target, as_reference, has_unresolved, reference, without_places},
 };
 
 /// What a plan is for.
@@ -71,8 +73,32 @@ pub struct Inputs<'a> {
     pub hashes_kept: bool,
     /// Objects of which nothing may be written, by index, with the reason.
     pub barred: &'a HashMap<usize, Diagnostic>,
+    /// Addresses whose resources go, in a cluster: of what is not declared, nothing else is deleted.
+    pub going: Option<&'a BTreeMap<String, Going>>,
+    /// In a cluster, entries that are not declared any more are deleted.
+    pub prune_entries: bool,
     /// Makes the placeholder of a secret's text.
-    pub seal: &'a dyn Fn(&str) -> Value,
+    pub seal: &'a (dyn Fn(&str) -> Value + Sync),
+}
+
+/// What becomes of a live object whose resource goes, as the resource itself says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Going {
+    /// Its deletion policy.
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// Whether it is protected.
+    pub protect: bool,
+}
+
+/// What an apply would do to an object that is only observed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Watched {
+    /// Its address.
+    pub address: String,
+    /// Whether there is a live object.
+    pub there: bool,
+    /// Differences, field by field.
+    pub changes: Vec<Change>,
 }
 
 /// The steps of a plan, not in order yet.
@@ -90,6 +116,8 @@ pub(super) struct Draft {
     pub diagnostics: Vec<Diagnostic>,
     /// Tombstones whose object is gone.
     pub unbury: Vec<String>,
+    /// What was only observed and is not as declared.
+    pub watched: Vec<Watched>,
 }
 
 /// Why an object that is there is made anew without a difference.
@@ -112,6 +140,7 @@ pub(super) fn draft(inputs: &Inputs<'_>) -> Draft {
             .map(|stone| (stone.connection.as_str(), stone.kind.as_str(), stone.id.as_str()))
             .collect(),
         begun: HashMap::new(),
+        moving: HashMap::new(),
     };
     for intent in inputs.state.intents.values().filter(|intent| intent.verb == IntentVerb::Create) {
         builder.begun.entry(&intent.address).or_default().push(intent);
@@ -179,6 +208,8 @@ pub(super) struct Builder<'a> {
     buried: HashSet<(&'a str, &'a str, &'a str)>,
     /// Creates that an earlier run began, by address.
     begun: HashMap<&'a str, Vec<&'a Intent>>,
+    /// Objects that get a new version, each with those whose steps cause it.
+    pub(super) moving: HashMap<usize, BTreeSet<usize>>,
 }
 
 impl Builder<'_> {
@@ -264,6 +295,8 @@ impl Builder<'_> {
                 Diagnostic::warning("PL0512", format!("`{}` is not there, and is only observed.", object.address));
             self.tell(object, "", told);
             self.out.unchanged += 1;
+            let address = object.address.to_string();
+            self.out.watched.push(Watched { address, there: false, changes: Vec::new() });
             return;
         }
         if !kind.can(Verb::Create)
@@ -378,12 +411,14 @@ impl Builder<'_> {
             self.tell(object, "", told);
             return;
         }
-        let owned = inputs.observed.found[index] == Some(Found::Owned)
-            || record.as_ref().is_some_and(|(_, record)| record.id == live.id);
+        let another = record.as_ref().is_some_and(|(_, record)| is_another(live, record));
+        let owned = !another
+            && (inputs.observed.found[index] == Some(Found::Owned)
+                || record.as_ref().is_some_and(|(_, record)| record.id == live.id));
         let begun = self.begun.get(&*object.address.to_string());
         let intent = begun.into_iter().flatten().find(|intent| !intent.seen.contains(&live.id));
         let intended = intent.is_some();
-        let mut fields = self.aligned(&desired, &live.fields);
+        let mut fields = aligned(specs, &desired, &live.fields, inputs.seal);
         // The read of one object shows all that it has, where lists are known to show less.
         if live.detailed && kind.spec.list.partial {
             for name in desired.keys() {
@@ -423,6 +458,10 @@ impl Builder<'_> {
                 self.tell(object, &change.path, told);
             }
             self.out.unchanged += 1;
+            if !differences.changes.is_empty() {
+                let changes = differences.changes.iter().map(|change| self.change(change)).collect();
+                self.out.watched.push(Watched { address: object.address.to_string(), there: true, changes });
+            }
             return;
         }
         if !intended {
@@ -468,13 +507,17 @@ impl Builder<'_> {
                 return;
             }
             // What was owned is gone, and somebody made another in its place.
-            let remade = record.as_ref().is_some_and(|(_, record)| record.id != live.id) && !intended;
+            let remade = another || record.as_ref().is_some_and(|(_, record)| record.id != live.id);
+            let remade = remade && !intended;
             let reason = if remade { Reason::Drift } else { Reason::New };
             let mut step =
                 self.step(index, object, action, reason, &differences, desired, Some((live, fields)), record);
             step.ours = intended;
             step.action.drifted |= reason == Reason::Drift;
             step.action.notes.extend(lost.then(|| LOST.to_owned()));
+            if !changed {
+                self.roll_out_adopted(index, &mut step, intended);
+            }
             self.push(index, step);
             return;
         }
@@ -483,6 +526,12 @@ impl Builder<'_> {
             let step =
                 self.step(index, object, ActionKind::Create, Reason::New, &differences, desired, Some(fields), record);
             self.push(index, Step { operation: Operation::Record, ..step });
+            return;
+        }
+        if !changed && self.delete_leftover(index, object, live, &desired, record.as_ref()) {
+            return;
+        }
+        if !changed && self.roll_out(index, object, live, &desired, record.as_ref()) {
             return;
         }
         if !changed {
@@ -522,6 +571,7 @@ impl Builder<'_> {
         now.deletion_policy = object.annotations.deletion_policy;
         now.protect = object.annotations.protect;
         now.applied = stored(desired);
+        self.note_rollout(object, &mut now);
         if let Some(index) = self.inputs.graph.names.address(&object.address) {
             now.depends_on = self.depends_on(index);
         }
@@ -531,7 +581,7 @@ impl Builder<'_> {
         }
     }
 
-    fn depends_on(&self, index: usize) -> Vec<String> {
+    pub(super) fn depends_on(&self, index: usize) -> Vec<String> {
         let graph = self.inputs.graph;
         let mut to: BTreeSet<usize> = graph.extra.get(index).into_iter().flatten().copied().collect();
         for found in graph.uses.get(index).into_iter().flatten() {
@@ -541,14 +591,6 @@ impl Builder<'_> {
         }
         to.extend(self.inputs.observed.late.get(&index).into_iter().flatten());
         to.into_iter().map(|target| self.inputs.manifests.objects[target].address.to_string()).collect()
-    }
-
-    /// Live values beside declared secrets are compared by hash.
-    fn aligned(&self, desired: &Fields, live: &Fields) -> Fields {
-        let null = Value::Null;
-        live.iter()
-            .map(|(name, value)| (name.clone(), align(desired.get(name).unwrap_or(&null), value, self.inputs.seal)))
-            .collect()
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a step consists of")]
@@ -616,6 +658,7 @@ impl Builder<'_> {
             after: Vec::new(),
             level: 0,
             ours: false,
+            rollout: None,
         }
     }
 
@@ -636,6 +679,14 @@ impl Builder<'_> {
             self.tell(object, "", why.clone());
             return;
         }
+        if let Some(path) = unstored_in(&step) {
+            let object = &self.inputs.manifests.objects[index];
+            let why = ComposeError::Unstored(path.trim_start_matches('/').to_owned());
+            let told = Diagnostic::error("PL0516", format!("`{}` cannot be written safely: {why}.", object.address));
+            self.tell(object, &path, told);
+            return;
+        }
+        self.follow(index, &mut step);
         // What cannot be sent without losing something is no step.
         if matches!(step.operation, Operation::Update) {
             for field in &step.send {
@@ -714,30 +765,6 @@ pub fn stored(fields: &Fields) -> Fields {
 /// The name in an address.
 fn name_of(address: &str) -> &str {
     address.split('#').next().unwrap_or(address).rsplit('/').next().unwrap_or(address)
-}
-
-/// Puts the hash in place of live texts that stand where a secret is declared.
-fn align(desired: &Value, live: &Value, seal: &dyn Fn(&str) -> Value) -> Value {
-    if secret_hash(desired).is_some() {
-        return match text(live).filter(|words| !words.is_empty()) {
-            Some(words) => seal(&words),
-            None => live.clone(),
-        };
-    }
-    match (desired, live) {
-        (Value::Object(d), Value::Object(l)) => {
-            let null = Value::Null;
-            Value::Object(
-                l.iter()
-                    .map(|(name, value)| (name.clone(), align(d.get(name).unwrap_or(&null), value, seal)))
-                    .collect(),
-            )
-        }
-        (Value::Array(d), Value::Array(l)) if d.len() == l.len() => {
-            Value::Array(d.iter().zip(l).map(|(d, l)| align(d, l, seal)).collect())
-        }
-        _ => live.clone(),
-    }
 }
 
 /// Counts the actions of a plan.

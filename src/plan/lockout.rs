@@ -41,7 +41,7 @@ pub fn refusals(
     for step in steps {
         let Some(lockout) = &step.kind.spec.lockout else { continue };
         let Some(live) = &step.live else { continue };
-        if step.operation == Operation::Record || step.operation == Operation::Create {
+        if matches!(step.operation, Operation::Record | Operation::Create | Operation::Rollout | Operation::Leftover) {
             continue;
         }
         if let Some(field) = &lockout.caller
@@ -133,7 +133,7 @@ fn shift(step: &Step) -> Option<Shift> {
     let was = live.is_some_and(|live| holds(specs, last, &nothing, live));
     let is = match step.operation {
         Operation::Delete => false,
-        Operation::Record => was,
+        Operation::Record | Operation::Rollout | Operation::Leftover | Operation::Apply => was,
         Operation::Create | Operation::Update | Operation::Replace => {
             holds(specs, last, &step.desired, live.unwrap_or(&nothing))
         }

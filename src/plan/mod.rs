@@ -1,5 +1,7 @@
 //! Changes → ordered actions, limits, cost. Pure: it touches no network and is tested by values alone.
 
+mod align;
+mod accounts;
 mod batch;
 mod build;
 mod effects;
@@ -7,6 +9,7 @@ mod judge;
 mod lockout;
 mod model;
 mod removed;
+mod rollout;
 mod sequence;
 mod show;
 mod step;
@@ -17,16 +20,18 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Value, json};
 
 pub use self::{
+    accounts::{Presence, leads_elsewhere, presence, refusals as strange_accounts},
     batch::{
-        Route, bulk_of, bulk_route, create_route, delete_route, follows, reads_before_update, replace_routes,
-        update_route, var,
+        Route, apply_route, bulk_of, bulk_route, create_route, delete_route, follows, reads_before_update,
+        replace_routes, update_route, var,
     },
-    build::{Inputs, Mode, stored},
+    build::{Going, Inputs, Mode, Watched, stored},
     lockout::{needs_caller, refusals as lockouts},
     model::*,
     removed::{MAX_DELETES, MAX_SHARE},
+    rollout::{makes_version, start_path},
     show::Shown,
-    step::{Batch, Operation, Step},
+    step::{Batch, Follow, Operation, Step},
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -49,6 +54,8 @@ pub struct Plan {
     pub unbury: Vec<String>,
     /// What is owned, not declared and left: address and why.
     pub undeclared: Vec<(String, String)>,
+    /// What was only observed and is not as declared.
+    pub watched: Vec<Watched>,
     /// What there is to tell.
     pub diagnostics: Vec<Diagnostic>,
     /// Calls that carrying it out takes, by connection.
@@ -108,6 +115,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         moved: draft.moved,
         unbury: draft.unbury,
         undeclared: draft.undeclared,
+        watched: draft.watched,
         diagnostics,
         calls,
         digest,

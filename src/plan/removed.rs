@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Action, ActionKind, Reason,
-    build::{Draft, Inputs, Mode},
+    build::{Draft, Going, Inputs, Mode},
     show::Shown,
     step::{Operation, Step},
 };
@@ -16,7 +16,7 @@ use crate::{
     description::{Kind, contained_by, format::Verb},
     diagnostic::Diagnostic,
     inventory::Record,
-    live::{LiveObject, record_sources},
+    live::{LiveObject, is_another, record_sources},
     manifest::{DeletionPolicy, Manifests, MaxDeletes, Reconcile},
     value::{Fields, Target, as_reference},
 };
@@ -51,7 +51,7 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
         return;
     }
     let destroy = inputs.mode == Mode::Destroy;
-    if !destroy && !inputs.prune {
+    if !destroy && !inputs.prune && inputs.going.is_none() {
         for (address, _) in undeclared {
             to.out.undeclared.push((address.to_string(), "prune is off".to_owned()));
         }
@@ -215,6 +215,7 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
             after: Vec::new(),
             level: 0,
             ours: false,
+            rollout: None,
         });
     }
     order(inputs, step_of, &made, to);
@@ -277,12 +278,34 @@ fn undeclared(inputs: &Inputs<'_>) -> Vec<(Address, Record)> {
                 && !disabled.contains(&manifest)
                 && selected.as_ref().is_none_or(|selected| selected.contains(&address.to_string()))
         })
+        .filter_map(|(address, record)| match inputs.going {
+            Some(going) => goes(going, inputs.prune_entries, &declared, address, record),
+            None => Some((address, record)),
+        })
         .collect()
+}
+
+/// An owned object as the resource that goes says of it; nothing where it does not go.
+fn goes(
+    going: &BTreeMap<String, Going>,
+    prune_entries: bool,
+    declared: &HashSet<String>,
+    address: Address,
+    mut record: Record,
+) -> Option<(Address, Record)> {
+    let manifest = address.manifest().to_string();
+    if let Some(said) = going.get(&manifest) {
+        record.deletion_policy = said.deletion_policy;
+        record.protect = said.protect;
+        return Some((address, record));
+    }
+    (prune_entries && address.entry.is_some() && declared.contains(&manifest)).then_some((address, record))
 }
 
 /// Why nothing may be pruned in this run at all.
 fn blocked(inputs: &Inputs<'_>) -> Option<Diagnostic> {
-    if inputs.mode == Mode::Destroy {
+    // What goes in a cluster was deleted there one by one, whatever else can be read.
+    if inputs.mode == Mode::Destroy || inputs.going.is_some() {
         return None;
     }
     if inputs.only.is_some() {
@@ -353,6 +376,9 @@ fn fate(inputs: &Inputs<'_>, address: &Address, record: &Record, kind: &Kind, li
             Diagnostic::refusal("PL0601", format!("`{address}` is no longer declared, and is protected."))
                 .hint("Declare it again without `plumb.dev/protect`, apply that, and then take it away; or `plumb forget` it."),
         );
+    }
+    if live.is_some_and(|live| is_another(live, record)) {
+        return Fate::Forget("it was deleted, and somebody made another under its name".to_owned());
     }
     if live.is_some_and(|live| live.never_delete) {
         return Fate::Refuse(Diagnostic::refusal(
@@ -524,6 +550,9 @@ fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, made: &HashMap<String, 
 
 /// Refuses more deletions than a careful person would expect.
 fn limits(inputs: &Inputs<'_>, to: &mut Removed<'_>) {
+    if inputs.going.is_some() {
+        return;
+    }
     let mut by_kind: BTreeMap<String, usize> = BTreeMap::new();
     for step in to.out.steps.iter().filter(|step| step.action.action == ActionKind::Delete) {
         *by_kind.entry(list_name(&step.action.address)).or_default() += 1;

@@ -87,6 +87,7 @@ impl Builder<'_> {
                 }
             }
             to.extend(inputs.observed.late.get(index).into_iter().flatten());
+            to.extend(self.moving.get(index).into_iter().flatten());
             let list: BTreeSet<usize> = to
                 .iter()
                 .filter_map(|target| self.step_of.get(target).copied())

@@ -23,6 +23,19 @@ pub enum Operation {
     Delete,
     /// Nothing but the record.
     Record,
+    /// The start of a rollout, and nothing else.
+    Rollout,
+    /// The deletion of an object that an earlier run replaced.
+    Leftover,
+    /// Creates and updates of whole resources, whatever their kind: of batches only.
+    Apply,
+}
+
+/// A rollout that follows a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Follow {
+    /// Its end is waited for, so many seconds at most.
+    pub wait: Option<u64>,
 }
 
 /// One action with everything that carrying it out needs.
@@ -69,6 +82,8 @@ pub struct Step {
     pub level: usize,
     /// The create was begun by an earlier run: what is found was made by plumb.
     pub ours: bool,
+    /// The rollout that follows it.
+    pub rollout: Option<Follow>,
 }
 
 impl Step {

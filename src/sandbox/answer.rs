@@ -93,7 +93,7 @@ impl Refusal {
         let status = match (self.status, api.spec.dialect) {
             (INVALID, DialectName::Jsonapi) => 422,
             (INVALID, DialectName::Rest) => api.spec.errors.invalid.unwrap_or(400),
-            (INVALID, DialectName::Odata) => 400,
+            (INVALID, DialectName::Odata | DialectName::Apply) => 400,
             (status, _) => status,
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
@@ -117,7 +117,7 @@ impl Refusal {
                 }
                 message.join(" ").into()
             }
-            DialectName::Rest => {
+            DialectName::Rest | DialectName::Apply => {
                 let message: Vec<&str> = self.faults.iter().map(|fault| fault.detail.as_str()).collect();
                 let mut body = Fields::new();
                 let errors = &api.spec.errors;
@@ -143,7 +143,7 @@ impl Refusal {
         };
         let media = match api.spec.dialect {
             DialectName::Jsonapi => "application/vnd.api+json",
-            DialectName::Rest | DialectName::Odata => "application/json",
+            DialectName::Rest | DialectName::Odata | DialectName::Apply => "application/json",
         };
         Answer::new(status, body).with(header::CONTENT_TYPE.as_str(), media)
     }

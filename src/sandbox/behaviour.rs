@@ -2,6 +2,7 @@
 
 use super::{
     answer::{Answer, Refusal},
+    apply::Resource,
     desk::{Change, Desk},
     shape::Shape,
     simulation::{Request, Simulation},
@@ -183,6 +184,26 @@ pub(super) trait Behaviour: Send + Sync {
     /// Completes the attributes of an answer.
     fn show(&self, _glance: &Glance<'_>, _attributes: &mut Fields) {}
 
+    /// Checks the whole of the resources that one call makes or changes.
+    fn before_apply(&self, _store: &Store, _resources: &[Resource<'_>]) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// Changes what uses a changed resource along with it: kind and name of each.
+    fn moved_along(&self, _desk: &mut Desk<'_>, _shape: &Shape, _row: &Row) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Carries out a call that no description has; nothing where the request is another one.
+    fn own_call(
+        &self,
+        _sim: &Simulation,
+        _store: &mut Store,
+        _request: &Request<'_>,
+    ) -> Option<Result<Answer, Refusal>> {
+        None
+    }
+
     /// Names of trait-like attributes that must not be seen in the log.
     fn secret_names(&self, _store: &Store) -> Vec<String> {
         Vec::new()
@@ -219,6 +240,7 @@ pub(super) fn of(api: &str) -> &'static dyn Behaviour {
     match api {
         "balena" => &super::balena::Balena,
         "cycloid" => &super::cycloid::Cycloid,
+        "bindplane" => &super::bindplane::Bindplane,
         "itglue" => &super::itglue::ItGlue,
         "rest" => &super::rest::Rest,
         _ => &Plain,

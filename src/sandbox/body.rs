@@ -116,7 +116,7 @@ pub(super) fn read(api: &Api, shape: &Shape, envelope: Option<&str>, bytes: &Byt
         .map_err(|error| Refusal::new(400, format!("The body is not valid JSON: {error}.")))?;
     let inner = match api.spec.dialect {
         DialectName::Jsonapi => Some("data"),
-        DialectName::Rest | DialectName::Odata => {
+        DialectName::Rest | DialectName::Odata | DialectName::Apply => {
             envelope.or(api.spec.envelope.request.as_deref()).filter(|name| !name.is_empty())
         }
     };

@@ -97,7 +97,12 @@ impl Simulation {
             wanted.parent = Some((kind.ok_or_else(Refusal::absent)?.clone(), id.clone()));
         }
         let key = if shape.local_id.is_some() { local_key(shape, &wanted) } else { wanted.id.clone() };
-        let row = store.get(shape.name(), &key).ok_or_else(Refusal::absent)?;
+        let by_attributes = || {
+            let named = call.ids.keys().all(|name| name != "id") && !wanted.attributes.is_empty();
+            let same = |row: &&Row| wanted.attributes.keys().all(|wire| wanted.text(wire) == row.text(wire));
+            store.rows(shape.name()).filter(|_| named).find(same)
+        };
+        let row = store.get(shape.name(), &key).or_else(by_attributes).ok_or_else(Refusal::absent)?;
         let in_place = wanted.parent.is_none() || wanted.parent == row.parent;
         let in_scope = wanted.attributes.keys().all(|wire| wanted.text(wire) == row.text(wire));
         if in_place && in_scope { Ok(row.clone()) } else { Err(Refusal::absent()) }
@@ -280,6 +285,12 @@ impl Simulation {
             return self.bulk_update(store, call, request);
         }
         self.check_get_query(shape, request)?;
+        let mut call = call.clone();
+        if let Some(member) = &spec.update.id_in_body {
+            let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+            call.ids.extend(body.get(member).and_then(crate::value::text).map(|id| ("id".to_owned(), id)));
+        }
+        let call = &call;
         let row = self.row(store, call)?;
         let item = if spec.update.style == UpdateStyle::JsonPatch {
             self.patched(store, call, request, &row)?

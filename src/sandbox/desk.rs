@@ -430,8 +430,18 @@ fn keep_server_owned(shape: &Shape, row: &mut Row) {
         let fixed = update.style == UpdateStyle::ReplaceFields
             && (!takes(shape, name, field, field.wire_name(), false) || field.not_sent);
         if !field.read_only && !field.write_only && !fixed && shape.scope.as_deref() != Some(field.wire_name()) {
-            row.attributes.shift_remove(field.wire_name());
+            remove_path(&mut row.attributes, field.wire_name());
         }
+    }
+}
+
+/// Removes what is at a dotted path.
+pub(super) fn remove_path(target: &mut crate::value::Fields, path: &str) {
+    if target.shift_remove(path).is_none()
+        && let Some((head, rest)) = path.split_once('.')
+        && let Some(Value::Object(inner)) = target.get_mut(head)
+    {
+        remove_path(inner, rest);
     }
 }
 

@@ -7,6 +7,8 @@ use std::{collections::HashMap, str::FromStr, time::Duration};
 pub enum FaultKind {
     /// Answered with this status, without being carried out.
     Status(u16),
+    /// The same, with `Retry-After`.
+    Later(u16, RetryAfter),
     /// The connection is cut before anything is done.
     Reset,
     /// Carried out, but the connection is cut before the answer.
@@ -15,6 +17,15 @@ pub enum FaultKind {
     Truncate,
     /// Answered after this time, in addition to the latency.
     Slow(Duration),
+}
+
+/// How an answer says when to come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// In so many seconds.
+    Seconds(u32),
+    /// At the instant that is so many seconds ahead, as an HTTP date.
+    Date(u32),
 }
 
 /// How often a fault strikes.
@@ -37,9 +48,10 @@ struct Rule {
 
 /// The faults that a sandbox was ordered to make.
 ///
-/// Written `KIND[@METHOD[:PATH]]=N%|Nx`, separated by commas. `KIND` is a status (`429`), `reset`, `lost`, `truncate`,
-/// or `slow` (two seconds; `slow500ms`, `slow3s`); `METHOD` may be `*`; a request counts whose path within the API
-/// starts with `PATH`; `Nx` strikes the first N such requests.
+/// Written `KIND[@METHOD[:PATH]]=N%|Nx`, separated by commas. `KIND` is a status (`429`; `429/2s` with a `Retry-After` of
+/// two seconds, `429/2sdate` with one as a date), `reset`, `lost`, `truncate`, or `slow` (two seconds; `slow500ms`,
+/// `slow3s`); `METHOD` may be `*`; a request counts whose path within the API starts with `PATH`; `Nx` strikes the first
+/// N such requests.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Faults {
     rules: Vec<Rule>,
@@ -88,7 +100,7 @@ fn rule(part: &str) -> Option<Rule> {
         "slow" => FaultKind::Slow(Duration::from_secs(2)),
         other => match other.strip_prefix("slow") {
             Some(time) => FaultKind::Slow(duration(time)?),
-            None => FaultKind::Status(other.parse().ok().filter(|status| (400..600).contains(status))?),
+            None => status(other)?,
         },
     };
     let (method, path) = match target {
@@ -99,6 +111,17 @@ fn rule(part: &str) -> Option<Rule> {
         }
     };
     Some(Rule { kind, often, method, path })
+}
+
+fn status(text: &str) -> Option<FaultKind> {
+    let (text, after) = text.split_once('/').map_or((text, None), |(text, after)| (text, Some(after)));
+    let status = text.parse().ok().filter(|status| (400..600).contains(status))?;
+    let Some(after) = after else { return Some(FaultKind::Status(status)) };
+    let after = match after.strip_suffix("sdate") {
+        Some(seconds) => RetryAfter::Date(seconds.parse().ok()?),
+        None => RetryAfter::Seconds(after.strip_suffix('s')?.parse().ok()?),
+    };
+    Some(FaultKind::Later(status, after))
 }
 
 fn duration(text: &str) -> Option<Duration> {
@@ -170,7 +193,10 @@ mod tests {
         assert_eq!(faults.rules[1].kind, FaultKind::Lost);
         assert_eq!(faults.rules[1].method.as_deref(), Some("POST"));
         assert_eq!(faults.rules[2].kind, FaultKind::Slow(Duration::from_millis(250)));
-        for bad in ["429", "200=5%", "lost=101%", "explode=1x", "slow=2"] {
+        let faults: Faults = "429/2s=1x,503/1sdate=1x".parse().unwrap();
+        assert_eq!(faults.rules[0].kind, FaultKind::Later(429, RetryAfter::Seconds(2)));
+        assert_eq!(faults.rules[1].kind, FaultKind::Later(503, RetryAfter::Date(1)));
+        for bad in ["429", "200=5%", "lost=101%", "explode=1x", "slow=2", "429/2=1x", "429/s=1x"] {
             assert!(bad.parse::<Faults>().is_err_and(|error| error.to_string().contains(bad)), "{bad}");
         }
     }

@@ -12,7 +12,10 @@ use super::{
     store::Store,
 };
 use crate::{
-    description::format::{Encoding, Equality, FieldSpec, FieldType, Format, IdWire, RefSpec},
+    description::{
+        format::{Encoding, Equality, FieldSpec, FieldType, Format, IdWire, RefSpec},
+        without_version,
+    },
     value::text,
 };
 
@@ -38,6 +41,13 @@ impl Checker<'_> {
         }
         if let Some(encoding) = field.encode {
             return self.encoded(field, encoding, value, at);
+        }
+        if let Some(prefix) = &field.prefix {
+            let word = value.as_str().and_then(|words| words.strip_prefix(prefix.as_str()));
+            if word.is_none_or(|word| !field.allowed.iter().any(|one| one.as_str() == Some(word))) {
+                self.fault(at, "is not an allowed value");
+            }
+            return value.clone();
         }
         let kept = match field.ty {
             FieldType::String => self.string(field, value, at),
@@ -75,7 +85,7 @@ impl Checker<'_> {
                 Equality::Digits => kept.chars().filter(char::is_ascii_digit).collect(),
                 Equality::Mac => respell_mac(&kept).unwrap_or(kept),
                 Equality::Blanks => kept.trim().to_owned(),
-                Equality::Case | Equality::Ip | Equality::Html | Equality::Document => kept,
+                Equality::Case | Equality::Ip | Equality::Html | Equality::Document | Equality::Scalars => kept,
             };
         }
         if let Some(max) = field.max_length
@@ -284,6 +294,7 @@ impl Checker<'_> {
             self.fault(at, if wire == IdWire::Number { "must be a number" } else { "must be an id" });
             return value.clone();
         };
+        let given = without_version(reference.version_mark.as_deref(), &given).to_owned();
         if let Some(kind) = &reference.kind
             && !self.is_below(kind, reference, &given)
             && !exists(self.store, kind, reference, &given)
@@ -384,6 +395,9 @@ pub(super) fn decode(field: &FieldSpec, value: &Value) -> Value {
         (Some(Encoding::NumberString | Encoding::JsonString), Value::String(text)) => {
             serde_json::from_str(text).unwrap_or(Value::Null)
         }
+        (None, Value::String(words)) if field.prefix.is_some() => {
+            words.strip_prefix(field.prefix.as_deref().unwrap_or_default()).unwrap_or(words).into()
+        }
         _ => value.clone(),
     }
 }
@@ -396,6 +410,9 @@ pub(super) fn encode(field: &FieldSpec, value: &Value) -> Value {
         }
         (Some(Encoding::BoolString | Encoding::NumberString), value) => text(value).map_or(Value::Null, Value::from),
         (Some(Encoding::JsonString), value) if !value.is_string() => value.to_string().into(),
+        (None, Value::String(words)) if field.prefix.is_some() => {
+            format!("{}{words}", field.prefix.as_deref().unwrap_or_default()).into()
+        }
         _ => value.clone(),
     }
 }

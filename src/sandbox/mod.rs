@@ -4,8 +4,10 @@
 //! of its own. Each API is served below its name: `http://127.0.0.1:PORT/itglue`. Below `/_sandbox` are control calls.
 
 mod answer;
+mod apply;
 mod balena;
 mod behaviour;
+mod bindplane;
 mod body;
 mod call;
 mod connection;
@@ -46,7 +48,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-pub use faults::{BadFault, FaultKind, Faults};
+pub use faults::{BadFault, FaultKind, Faults, RetryAfter};
 pub use seed::{BadSeed, parse as parse_seed};
 pub use server::LogEntry;
 

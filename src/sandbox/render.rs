@@ -51,7 +51,9 @@ impl Renderer<'_> {
         } else {
             let object = self.object(shape, row, view);
             let bare = self.sim.behaviour.is_bare(shape.name(), view);
-            match self.sim.api.spec.envelope.one.as_deref().filter(|path| !path.is_empty() && !bare) {
+            let whole = whole_members(shape).map(|(one, _)| one);
+            let path = whole.as_deref().or(self.sim.api.spec.envelope.one.as_deref());
+            match path.filter(|path| !path.is_empty() && !bare) {
                 Some(path) => wrapped(path, object),
                 None => object,
             }
@@ -76,7 +78,12 @@ impl Renderer<'_> {
             self.put_included(&mut body, &includes, along);
         } else {
             let items: Vec<Value> = page.rows.iter().map(|row| self.object(shape, row, View::List)).collect();
-            let member = shape.kind.spec.list.items.as_deref().or(self.sim.api.spec.envelope.many.as_deref());
+            if !shape.kind.spec.list.columns.is_empty() {
+                return Ok(Answer::new(StatusCode::OK, beside(shape, &items)));
+            }
+            let whole = whole_members(shape).map(|(_, many)| many);
+            let member = shape.kind.spec.list.items.as_deref().or(whole.as_deref());
+            let member = member.or(self.sim.api.spec.envelope.many.as_deref());
             body = match member.filter(|path| !path.is_empty()) {
                 Some(path) => wrapped(path, items.into()),
                 None => items.into(),
@@ -389,6 +396,30 @@ impl Renderer<'_> {
 struct Included {
     seen: HashSet<(String, String)>,
     resources: Vec<Value>,
+}
+
+/// Rows as lists that stand beside one another: what has a place of its own comes first.
+fn beside(shape: &Shape, items: &[Value]) -> Value {
+    let mut out = Map::new();
+    for (name, paths) in &shape.kind.spec.list.columns {
+        let mut values: Vec<Value> = items.iter().map(|item| item.get(name).cloned().unwrap_or_default()).collect();
+        let Some((last, alone)) = paths.split_last() else { continue };
+        for path in alone {
+            let first = if values.is_empty() { Value::Null } else { values.remove(0) };
+            put_path(&mut out, path, first);
+        }
+        put_path(&mut out, last, values.into());
+    }
+    out.into()
+}
+
+/// The members of answers that hold one object and a list of them, of kinds that go as whole resources.
+fn whole_members(shape: &Shape) -> Option<(String, String)> {
+    shape.kind.apply.as_ref()?;
+    let mut letters = shape.name().chars();
+    let one: String = letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect();
+    let many = format!("{one}s");
+    Some((shape.kind.spec.answer.clone().unwrap_or(one), many))
 }
 
 fn wrapped(path: &str, value: Value) -> Value {

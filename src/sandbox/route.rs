@@ -70,7 +70,8 @@ pub(super) fn routes(api: &Api, shapes: &HashMap<String, Arc<Shape>>) -> Vec<Rou
 
 fn kind_routes(out: &mut Vec<Route>, shape: &Arc<Shape>) {
     let spec = &shape.kind.spec;
-    let can = |verb: Verb| !spec.lacks.contains(&verb);
+    let whole = shape.kind.apply.is_some();
+    let can = |verb: Verb| !(spec.lacks.contains(&verb) || whole && matches!(verb, Verb::Create | Verb::Update));
     let lookup = spec.lookup;
     let item = if spec.singleton { spec.path.clone() } else { format!("{}/{{id}}", spec.path) };
     let path = |given: &Option<String>, usual: &str| given.clone().unwrap_or_else(|| usual.to_owned());

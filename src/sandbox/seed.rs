@@ -9,7 +9,7 @@
 //!
 //! Entries inside an object are written in its field, or by themselves with `parent: Kind/ID`.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     desk::{Desk, local_key},
@@ -20,7 +20,10 @@ use super::{
     store::{Row, Store},
 };
 use crate::{
-    description::format::{FieldSpec, FieldType, IdWire, RefSpec},
+    description::{
+        Kind,
+        format::{FieldSpec, FieldType, IdWire, RefSpec},
+    },
     value::{set_path, text},
 };
 
@@ -72,6 +75,15 @@ pub enum BadSeed {
 /// Reads a seed file.
 pub fn parse(source: &str) -> Result<Value, BadSeed> {
     serde_saphyr::from_str(source).map_err(|error| BadSeed::Yaml(error.to_string()))
+}
+
+/// Entries as a list: those of a map have a key and one field more.
+fn listed(kind: &Kind, value: &Value) -> Value {
+    let Value::Object(map) = value else { return value.clone() };
+    let key = kind.spec.key.last().map(String::as_str).unwrap_or_default();
+    let other = kind.spec.fields.iter().find(|(name, field)| name.as_str() != key && !field.read_only);
+    let Some((other, _)) = other else { return value.clone() };
+    map.iter().map(|(name, value)| json!({ (key): name, (other.as_str()): value })).collect()
 }
 
 /// The credentials that a seed lists for an API.
@@ -162,7 +174,7 @@ fn sow(
         } else if name == "synced" {
             row.synced = value.as_str().map(str::to_owned);
         } else if let Some(inside) = sim.api.inside(shape.name(), name) {
-            entries.push((inside.name.clone(), value.clone()));
+            entries.push((inside.name.clone(), listed(inside, value)));
         } else if shape.is_ignored(&shape.spell(name)) {
             row.attributes.insert(shape.spell(name), value.clone());
         } else if let (true, Some((kind, id))) =

@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use axum::{
@@ -19,7 +19,7 @@ use axum::{
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use indexmap::IndexMap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -29,7 +29,7 @@ use super::{
     connection::Scissors,
     control,
     door::{Door, Entry},
-    faults::{Dice, FaultKind, Faults},
+    faults::{Dice, FaultKind, Faults, RetryAfter},
     simulation::{Reader, Request, Simulation},
 };
 use crate::description::format::AuthScheme;
@@ -66,10 +66,25 @@ pub struct LogEntry {
     pub credential_ok: bool,
     /// The fault that struck.
     pub fault: Option<String>,
+    /// When its answer was ready.
+    #[serde(serialize_with = "as_text")]
+    pub answered: Timestamp,
+    /// Where the answer had a `Retry-After`: no request may come before this.
+    #[serde(serialize_with = "as_text_if_any")]
+    pub not_before: Option<Timestamp>,
+    /// What tells the requests of one credential from those of others, without telling the credential.
+    pub caller: String,
 }
 
 fn as_text<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(time)
+}
+
+fn as_text_if_any<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serializer.collect_str(time),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// One API with its door.
@@ -208,6 +223,9 @@ async fn visit(hub: &Hub, site: &Site, path: &str, request: HttpRequest<Body>, s
         body: None,
         credential_ok: false,
         fault: fault.map(|fault| format!("{fault:?}")),
+        answered: Timestamp::now(),
+        not_before: None,
+        caller: String::new(),
     };
     if !(hub.latency + slow).is_zero() {
         tokio::time::sleep(hub.latency + slow).await;
@@ -224,6 +242,9 @@ async fn visit(hub: &Hub, site: &Site, path: &str, request: HttpRequest<Body>, s
     };
     let answer = enter(hub, site, path, &parts, bytes, fault, &mut entry);
     entry.status = answer.status.as_u16();
+    entry.answered = Timestamp::now();
+    let later = answer.headers.iter().find(|(name, _)| *name == header::RETRY_AFTER);
+    entry.not_before = later.and_then(|(_, text)| not_before(text, entry.answered));
     if fault == Some(FaultKind::Lost) {
         entry.status = 0;
     }
@@ -251,8 +272,13 @@ fn enter(
     let api = &site.sim.api;
     let query: Vec<(String, String)> =
         url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    if let Some(FaultKind::Status(status)) = fault {
-        return Refusal::new(status, "A fault was ordered.").answer(api);
+    match fault {
+        Some(FaultKind::Status(status)) => return Refusal::new(status, "A fault was ordered.").answer(api),
+        Some(FaultKind::Later(status, after)) => {
+            let answer = Refusal::new(status, "A fault was ordered.").answer(api);
+            return answer.with("retry-after", &written(after));
+        }
+        _ => {}
     }
     let mut door = site.door.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(answer) = door.exchange(api, parts.method.as_str(), path, &parts.headers, &body) {
@@ -275,6 +301,7 @@ fn enter(
         }
         (None, Entry::Welcome { sees_secrets, credential }) => {
             entry.credential_ok = true;
+            entry.caller = mark(&credential);
             entry.body = logged_body(site, &body);
             let reader = Reader { sees_secrets, read_only: credential.contains(READ_ONLY), ..Reader::default() };
             carry_in(hub, site, path, parts, query, body, &reader)
@@ -313,6 +340,31 @@ fn carry_in(
         return site.sim.behaviour.outside(&site.sim, &request).unwrap_or_else(|| Refusal::absent().answer(api));
     }
     site.once(&parts.headers, path, || site.sim.answer(&request))
+}
+
+/// The text of a `Retry-After`.
+fn written(after: RetryAfter) -> String {
+    match after {
+        RetryAfter::Seconds(seconds) => seconds.to_string(),
+        RetryAfter::Date(seconds) => {
+            httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(u64::from(seconds)))
+        }
+    }
+}
+
+/// When requests may come again after a `Retry-After` of an answer of this time.
+fn not_before(text: &header::HeaderValue, now: Timestamp) -> Option<Timestamp> {
+    let text = text.to_str().ok()?;
+    match text.parse() {
+        Ok(seconds) => now.checked_add(SignedDuration::from_secs(seconds)).ok(),
+        Err(_) => Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok(),
+    }
+}
+
+/// A few digits of a credential's hash.
+fn mark(credential: &str) -> String {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, credential.as_bytes());
+    hash.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Names of query parameters that carry a key.

@@ -211,10 +211,7 @@ pub(super) fn kebab(name: &str) -> String {
 
 /// The shapes of an API's kinds, by name.
 pub(super) fn shapes(api: &Api) -> HashMap<String, Arc<Shape>> {
-    let naming = api.spec.naming.unwrap_or(match api.spec.dialect {
-        DialectName::Jsonapi => Naming::Kebab,
-        DialectName::Rest | DialectName::Odata => Naming::Snake,
-    });
+    let naming = api.spec.naming.unwrap_or_else(|| api.spec.dialect.naming());
     api.kinds.iter().map(|(name, kind)| (name.clone(), Arc::new(Shape::new(kind, naming)))).collect()
 }
 

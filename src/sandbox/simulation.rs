@@ -120,15 +120,20 @@ impl Simulation {
 
     /// Carries a request out, all of it or nothing.
     pub(super) fn answer(&self, request: &Request<'_>) -> Answer {
-        if self.api.spec.dialect == DialectName::Odata {
+        {
             let mut store = self.store();
             store.advance();
-            let result = odata::answer(self, &mut store, request);
-            if result.is_err() {
-                store.rollback();
+            let own = match self.api.spec.dialect {
+                DialectName::Odata => Some(odata::answer(self, &mut store, request)),
+                _ => self.applied(&mut store, request).or_else(|| self.behaviour.own_call(self, &mut store, request)),
+            };
+            if let Some(result) = own {
+                if result.is_err() {
+                    store.rollback();
+                }
+                store.commit();
+                return result.unwrap_or_else(|refusal| refusal.answer(&self.api));
             }
-            store.commit();
-            return result.unwrap_or_else(|refusal| refusal.answer(&self.api));
         }
         let call = match route::find(&self.routes, request.method, &request.parts) {
             Ok(call) => call,

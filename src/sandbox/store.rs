@@ -285,9 +285,20 @@ impl Store {
         self.undo.clear();
     }
 
+    /// How much was done since the last commit.
+    pub(super) fn savepoint(&self) -> usize {
+        self.undo.len()
+    }
+
     /// Takes back what was done since the last commit.
     pub(super) fn rollback(&mut self) {
-        for (kind, seq, old) in std::mem::take(&mut self.undo).into_iter().rev() {
+        self.rollback_to(0);
+    }
+
+    /// Takes back what was done since a point after the last commit.
+    pub(super) fn rollback_to(&mut self, savepoint: usize) {
+        let later = self.undo.split_off(savepoint.min(self.undo.len()));
+        for (kind, seq, old) in later.into_iter().rev() {
             if let Some(table) = self.tables.get_mut(&kind) {
                 match old {
                     Some(row) => {

@@ -1,5 +1,6 @@
 //! Secrets: where they come from, and the one place that knows their texts. Everything else handles keyed hashes.
 
+mod cluster;
 mod exec;
 mod mask;
 mod resolve;
@@ -8,6 +9,7 @@ mod upload;
 mod vault;
 
 pub use self::{
-    resolve::{ResolvePolicy, resolve, resolve_with},
+    cluster::Secrets,
+    resolve::{ClusterSecrets, ResolvePolicy, resolve, resolve_with},
     vault::Vault,
 };

@@ -3,17 +3,19 @@
 
 use std::{
     collections::HashMap,
-    env, fs, io,
+    env, fmt, fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use indexmap::IndexMap;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::{
     exec, upload,
+    cluster::Secrets,
     vault::{MIN_MASKED, Vault},
 };
 use crate::{
@@ -40,11 +42,23 @@ pub struct ResolvePolicy {
     pub exec_time: Duration,
     /// What has no secret gets a made-up one: for simulated APIs, which take any.
     pub stand_in: bool,
+    /// Where the Secrets of a cluster are.
+    pub cluster: Option<ClusterSecrets>,
+}
+
+/// Where the Secrets of a cluster are. Prints nothing.
+#[derive(Clone)]
+pub struct ClusterSecrets(pub Arc<dyn Secrets>);
+
+impl fmt::Debug for ClusterSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterSecrets").finish_non_exhaustive()
+    }
 }
 
 impl Default for ResolvePolicy {
     fn default() -> Self {
-        Self { allow_exec: false, variables: None, folders: None, exec_time: Duration::from_secs(30), stand_in: false }
+        Self { allow_exec: false, variables: None, folders: None, exec_time: Duration::from_secs(30), stand_in: false, cluster: None }
     }
 }
 
@@ -217,6 +231,11 @@ impl Resolver<'_> {
         let (word, detail) = source.as_object()?.iter().next()?;
         let folder = self.folder(owner.document);
         let name = match (word.as_str(), detail) {
+            ("secretKeyRef", _) => {
+                let path = self.path(owner.document);
+                let space = self.policy.cluster.as_ref().map_or("", |cluster| cluster.0.namespace(path));
+                format!("{word} {space} {detail}")
+            }
             ("file" | "exec", _) => format!("{word} {detail} {}", folder.display()),
             _ => format!("{word} {detail}"),
         };
@@ -230,6 +249,7 @@ impl Resolver<'_> {
             ("env", Value::String(variable)) => self.variable(variable),
             ("file", Value::String(path)) => self.secret_file(&folder.join(path)),
             ("exec", Value::Array(argv)) => self.program(argv, &folder),
+            ("secretKeyRef", Value::Object(place)) if self.policy.cluster.is_some() => self.secret_key(place, owner),
             ("value", Value::Number(number)) => number
                 .as_u64()
                 .and_then(|number| self.plaintexts.get(number))
@@ -268,6 +288,19 @@ impl Resolver<'_> {
         diagnostic.place = manifest::locate(self.sources, owner.document, pointer);
         diagnostic.address = owner.address.map(str::to_owned);
         self.findings.insert(name.to_owned(), Finding { diagnostic, more: 0 });
+    }
+
+    /// The path of a document's text.
+    fn path(&self, document: DocumentRef) -> &str {
+        self.sources.get(document.source).map_or("", |source| source.path.as_str())
+    }
+
+    fn secret_key(&self, place: &Map<String, Value>, owner: &Owner<'_>) -> Result<Zeroizing<String>, Diagnostic> {
+        let word = |name: &str| place.get(name).and_then(Value::as_str).unwrap_or_default();
+        let Some(ClusterSecrets(cluster)) = &self.policy.cluster else {
+            return Err(Diagnostic::error("PL0311", "There is no cluster here to read a Secret from"));
+        };
+        cluster.text(self.path(owner.document), word("name"), word("key"))
     }
 
     fn variable(&self, name: &str) -> Result<Zeroizing<String>, Diagnostic> {

@@ -57,8 +57,24 @@ const fn exempt(kind: &'static str, field: &'static str, step: Step, why: &'stat
 /// What no answer of the API shows, so that nobody can see it change.
 const UNSEEN: &str = "no answer of the API shows it";
 
+/// What is found by its name and by nothing else.
+const NAMED: &str = "the name is the id: under another one it is another object";
+
 /// All exemptions.
 const EXEMPTIONS: &[Exemption] = &[
+    exempt("bindplane/Configuration", "rolloutPolicy", Step::Change, "another policy starts the rollout that is due"),
+    exempt("bindplane/Configuration", "name", Step::Drift, NAMED),
+    exempt("bindplane/Connector", "name", Step::Drift, NAMED),
+    exempt("bindplane/Destination", "name", Step::Drift, NAMED),
+    exempt("bindplane/DestinationType", "name", Step::Drift, NAMED),
+    exempt("bindplane/Extension", "name", Step::Drift, NAMED),
+    exempt("bindplane/ExtensionType", "name", Step::Drift, NAMED),
+    exempt("bindplane/Fleet", "name", Step::Drift, NAMED),
+    exempt("bindplane/Processor", "name", Step::Drift, NAMED),
+    exempt("bindplane/ProcessorType", "name", Step::Drift, NAMED),
+    exempt("bindplane/SecretKey", "name", Step::Drift, NAMED),
+    exempt("bindplane/Source", "name", Step::Drift, NAMED),
+    exempt("bindplane/SourceType", "name", Step::Drift, NAMED),
     exempt("balena/ApiKey", "", Step::Crash, "a key that was lost with the answer is made anew"),
     exempt("balena/ApiKey", "", Step::Lost, "a key that was lost with the answer is made anew"),
     exempt(

@@ -8,6 +8,7 @@ use plumb::{
     sandbox::{Sandbox, SandboxOptions, parse_seed},
 };
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::support::{
     example::{Example, output, plumb, repository, tool},
@@ -124,6 +125,80 @@ async fn balena_shows_every_kind_and_is_kept_true() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_stack_over_all_five_is_kept_true() {
+    // A copy, since a secret of it is rotated.
+    let folder = TempDir::new().unwrap();
+    let from = repository("examples/everything");
+    fs::create_dir(folder.path().join("secrets")).unwrap();
+    for place in ["", "secrets"] {
+        for entry in fs::read_dir(from.join(place)).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file())
+        {
+            fs::copy(entry.path(), folder.path().join(place).join(entry.file_name())).unwrap();
+        }
+    }
+    let connections = [
+        ("documentation", "itglue"),
+        ("delivery", "cycloid"),
+        ("telemetry", "bindplane"),
+        ("devices", "balena"),
+        ("portal", "rest"),
+    ];
+    let path = folder.path().display().to_string();
+    let mut example = Example::over(&[&path], &connections, &[], SandboxOptions::default()).await;
+    let applied = example.converge();
+    let apis: BTreeSet<&str> = applied.actions.iter().map(|action| action.api.as_str()).collect();
+    assert_eq!(apis.len(), 5);
+    let place = |address: &str| applied.actions.iter().position(|action| action.address == address).unwrap();
+    assert!(place("bindplane/Configuration/gateways") < place("balena/Device/pump-house"));
+    assert!(place("balena/Device/pump-house") < place("itglue/Configuration/pump-house-gateway"));
+
+    // Each account drifts, and one plan repairs them all.
+    example.mutate("Password", &example.id("Password", "name", "Log collector token"), &json!({"username": "by hand"}));
+    example.mutate(
+        "Configuration",
+        &example.id("Configuration", "name", "Pump house gateway"),
+        &json!({"hostname": "x"}),
+    );
+    example.api = "cycloid";
+    example.mutate("Project", "acme/portal", &json!({"description": "changed"}));
+    example.api = "balena";
+    example.remove("Device", &example.id("Device", "device_name", "Pump house"));
+    example.api = "rest";
+    example.mutate("Organization", &example.id("Organization", "slug", "happy-frog"), &json!({"name": "Sad Frog"}));
+    example.repair(
+        &[
+            "create balena/Device/pump-house (drift) /uuid /application /deviceType /deviceName",
+            "update cycloid/Project/portal (drift) /description",
+            "update itglue/Configuration/pump-house-gateway (drift) /hostname",
+            "update rest/Organization/happy-frog (drift) /name",
+        ],
+        applied.actions.len(),
+    );
+
+    // A new value of a secret goes to those that use it, and to nobody else.
+    let rotated = "battery-staple-of-the-second-year";
+    fs::write(folder.path().join("secrets/log.token"), rotated).unwrap();
+    let planned = example.document(0, &["plan"]);
+    assert_eq!(
+        lines(&planned),
+        [
+            "update balena/Application/pumps#environmentVariables/LOG_TOKEN (changed) /value",
+            "update itglue/Password/log-token (changed) /password",
+            "update bindplane/Destination/collector (changed) /parameters/token",
+            "update bindplane/Configuration/gateways (rollout) /rollout",
+        ]
+    );
+    let shown = example.expect(0, &["plan"]);
+    let applied = example.expect(0, &["apply", "--yes"]);
+    for text in [&shown.out, &shown.err, &applied.out, &applied.err] {
+        assert!(!text.contains(rotated) && !text.contains("correct-horse"), "{text}");
+    }
+    assert_eq!(example.document(0, &["plan"]).actions.len(), 0);
+    let variable = example.sandbox.objects("balena", "ApplicationEnvironmentVariable");
+    assert_eq!(variable[0]["attributes"]["value"], rotated);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cycloid_shows_every_kind_and_is_kept_true() {
     let variables = ["CYCLOID_TOKEN", "GIT_SSH_KEY", "AWS_SECRET_KEY", "CHAT_TOKEN", "SHOP_DATABASE_PASSWORD"];
     let example = Example::start(&["examples/cycloid"], "acme", "cycloid", &variables, SandboxOptions::default()).await;
@@ -160,6 +235,50 @@ async fn cycloid_shows_every_kind_and_is_kept_true() {
     let vars = example.attribute("Component", "acme/shop/production/web", "vars");
     assert_eq!((&vars["general"]["sizing"]["replicas"], &vars["general"]["sizing"]["cpu"]), (&json!(3), &json!(2)));
     example.assert_inventory_has_no_secret();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bindplane_shows_every_kind_and_is_kept_true() {
+    let variables = ["BINDPLANE_API_KEY", "ORDERS_DB_PASSWORD", "SPLUNK_TOKEN", "TILL_PIN"];
+    let example =
+        Example::start(&["examples/bindplane"], "bindplane", "bindplane", &variables, SandboxOptions::default()).await;
+    let applied = example.converge();
+    let shown: BTreeSet<&str> = applied.actions.iter().map(|action| action.kind.as_str()).collect();
+    let api = plumb::apis::builtin().api("bindplane").unwrap();
+    for kind in api.kinds.values().filter(|kind| kind.is_declarable()) {
+        assert!(shown.contains(kind.name.as_str()), "the example has no {}", kind.name);
+    }
+    let spec = |kind: &str, name: &str| example.attribute(kind, name, "spec");
+    assert_eq!(spec("Destination", "splunk")["parameters"][1]["value"], example.secret("SPLUNK_TOKEN"));
+    assert_eq!(example.attribute("Configuration", "linux-hosts", "status")["currentVersion"], 1);
+    // The gate of the progressive one is not pushed.
+    assert_eq!(example.attribute("Configuration", "lab", "status").get("currentVersion"), None);
+
+    let mut parameters = spec("Source", "host-metrics")["parameters"].clone();
+    parameters[0]["value"] = json!(60);
+    example.mutate("Source", "host-metrics", &json!({"spec.parameters": parameters}));
+    example.mutate("Processor", "standard", &json!({"metadata.displayName": "Something else"}));
+    example.repair_by(
+        &[
+            "update bindplane/Processor/standard (drift) /displayName",
+            "update bindplane/Source/host-metrics (drift) /parameters/collection_interval",
+        ],
+        &[
+            "update bindplane/Configuration/databases (rollout) /rollout",
+            "update bindplane/Configuration/lab (rollout) /rollout",
+            "update bindplane/Configuration/linux-hosts (rollout) /rollout",
+            "update bindplane/Processor/standard (drift) /displayName",
+            "update bindplane/Source/host-metrics (drift) /parameters/collection_interval",
+        ],
+        applied.actions.len(),
+    );
+    example.assert_inventory_has_no_secret();
+
+    let destroyed = example.document(0, &["destroy", "--yes", "--max-deletes", "30"]);
+    assert!(addresses(&destroyed, ActionKind::Delete).contains("bindplane/Processor/drop-debug"));
+    let kept = BTreeSet::from(["bindplane/Project/staging", "bindplane/SecretKey/laboratory", "bindplane/User/jane"]);
+    assert_eq!(addresses(&destroyed, ActionKind::Forget), kept);
+    assert!(example.sandbox.objects("bindplane", "Configuration").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

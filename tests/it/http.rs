@@ -162,6 +162,7 @@ fn fast() -> Pace {
     Pace {
         total: Duration::from_secs(2),
         first_delay: Duration::from_millis(4),
+        settle: Duration::from_millis(30),
         longest_delay: Duration::from_millis(20),
         overall: Duration::from_millis(1500),
         second: 0.1,

@@ -21,6 +21,7 @@ const ORDER: &[&[&str]] = &[
     &["report"],
     &["sandbox"],
     &["pipeline"],
+    &["operator"],
     &["cli"],
 ];
 

@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod balena;
+mod bindplane;
 mod ci_flow;
 mod cli;
 mod codes;
@@ -24,6 +25,7 @@ mod inventory;
 mod layers;
 mod properties;
 mod references;
+mod reliability;
 mod report;
 mod requests;
 mod sandbox;

@@ -147,6 +147,8 @@ fn plan_of(texts: &[String]) -> (Manifests, Plan, Vec<Vec<usize>>) {
         roots: &[],
         empty_source: false,
         hashes_kept: true,
+        going: None,
+        prune_entries: false,
         barred: &HashMap::new(),
         seal: &|_| json!(null),
     });

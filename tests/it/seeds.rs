@@ -3,6 +3,7 @@
 //! table here names the line of the reference and the reason.
 
 mod balena;
+mod bindplane;
 mod cycloid;
 mod endpoints;
 mod examples;

@@ -62,6 +62,7 @@ impl Bed {
         std::fs::write(folder.path().join("connection.yaml"), connection).unwrap();
         let pace = Pace {
             first_delay: Duration::from_millis(1),
+            settle: Duration::from_millis(30),
             longest_delay: Duration::from_millis(5),
             total: Duration::from_secs(5),
             ..Pace::default()

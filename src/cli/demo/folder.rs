@@ -17,18 +17,21 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder, with a connection to a simulated API.
-    pub(super) fn new(url: &str) -> Result<Self, Failure> {
+    /// Makes the folder, with a connection to each simulated API.
+    pub(super) fn new(documentation: &str, fleets: &str) -> Result<Self, Failure> {
         let path = std::env::temp_dir().join(format!("plumb-demo-{}", std::process::id()));
         create(&path).map_err(|error| cannot("made", &path, &error))?;
         let folder = Self { path };
         let connection = format!(
             "apiVersion: plumb.dev/v1alpha1\nkind: Connection\nmetadata: {{name: happyfrog}}\nspec:\n  api: itglue\n  \
-             url: {url}\n  auth:\n    apiKey: {{valueFrom: {{file: key.txt}}}}\n"
+             url: {documentation}\n  auth:\n    apiKey: {{valueFrom: {{file: key.txt}}}}\n---\n\
+             apiVersion: plumb.dev/v1alpha1\nkind: Connection\nmetadata: {{name: fleets}}\nspec:\n  api: balena\n  \
+             url: {fleets}\n  auth:\n    bearer: {{valueFrom: {{file: token.txt}}}}\n"
         );
-        folder.write("connection.yaml", &connection)?;
+        folder.write("connections.yaml", &connection)?;
         folder.write("objects.yaml", OBJECTS)?;
         folder.write("key.txt", "demo-key-of-the-sandbox")?;
+        folder.write("token.txt", "demo-token-of-the-sandbox")?;
         folder.write("admin-password.txt", "correct-horse-battery-staple")?;
         Ok(folder)
     }

@@ -31,19 +31,21 @@ pub struct DemoArgs {
 const HEADING: Style = AnsiColor::Cyan.on_default().bold();
 /// How commands are marked.
 const COMMAND: Style = Style::new().bold();
-/// The API of the tour.
+/// The API that most of the tour is about.
 const API: &str = "itglue";
+/// The other one.
+const FLEETS: &str = "balena";
 
 /// Takes the tour.
 pub(super) async fn run(args: &DemoArgs, console: &mut Console) -> Result<Exit, Failure> {
     let mut catalog = Catalog::default();
-    if let Some(api) = apis::builtin().api(API) {
+    for api in [API, FLEETS].into_iter().filter_map(|name| apis::builtin().api(name)) {
         catalog.insert(api.clone());
     }
     let sandbox = Sandbox::start(&catalog, SandboxOptions::default())
         .await
         .map_err(|error| Failure::config(format!("The simulated API cannot be started: {error}.")))?;
-    let folder = Folder::new(&sandbox.url(API))?;
+    let folder = Folder::new(&sandbox.url(API), &sandbox.url(FLEETS))?;
     let interrupt = console.interrupt();
     let mut tour = Tour { sandbox: &sandbox, folder: &folder, console, step: 0 };
     tour.take().await?;
@@ -68,14 +70,15 @@ impl Tour<'_> {
     async fn take(&mut self) -> Result<(), Failure> {
         self.seed()?;
         self.heading(
-            "An account of IT Glue, simulated in this process",
-            "Somebody has entered the organization `Happy Frog` by hand. These manifests declare it, and four objects more:",
+            "Accounts of IT Glue and balena, simulated in this process",
+            "Somebody has entered the organization `Happy Frog` into IT Glue by hand. These manifests declare it, four objects \
+             more, and a fleet of balena:",
         );
         self.console.print_line(indented(OBJECTS));
 
         self.heading(
             "What would change",
-            "`plan` reads the account and compares. The organization is there already: it is adopted, not made twice. \
+            "`plan` reads both accounts and compares. The organization is there already: it is adopted, not made twice. \
              The password comes from a file, and is never shown.",
         );
         let saved = self.folder.path().join("plan").display().to_string();
@@ -91,7 +94,8 @@ impl Tour<'_> {
 
         self.heading(
             "Drift",
-            "Now somebody changes the firewall's host name by hand, and deletes the password. `drift` tells, with exit code 2.",
+            "Now somebody changes the firewall's host name by hand, deletes the password, and has the fleet log more. `drift` \
+             tells, with exit code 2.",
         );
         self.meddle()?;
         self.plumb(&["drift"], Exit::Pending).await?;
@@ -160,13 +164,15 @@ impl Tour<'_> {
 
     /// Changes the account behind plumb's back.
     fn meddle(&self) -> Result<(), Failure> {
-        let id = |kind: &str| {
-            let objects = self.sandbox.objects(API, kind);
+        let id = |api: &str, kind: &str| {
+            let objects = self.sandbox.objects(api, kind);
             let id = objects.first().and_then(|object| object.get("id")).and_then(crate::value::text);
             id.ok_or_else(|| Failure::internal(format!("The simulated account has no {kind}.")))
         };
-        self.sandbox.mutate(API, "Configuration", &id("Configuration")?, &json!({"hostname": "old-firewall"}));
-        self.sandbox.remove(API, "Password", &id("Password")?);
+        self.sandbox.mutate(API, "Configuration", &id(API, "Configuration")?, &json!({"hostname": "old-firewall"}));
+        self.sandbox.remove(API, "Password", &id(API, "Password")?);
+        let variable = "ApplicationEnvironmentVariable";
+        self.sandbox.mutate(FLEETS, variable, &id(FLEETS, variable)?, &json!({"value": "debug"}));
         Ok(())
     }
 

@@ -245,6 +245,7 @@ impl Balena {
         }
         let pace = Pace {
             first_delay: Duration::from_millis(1),
+            settle: Duration::from_millis(30),
             longest_delay: Duration::from_millis(5),
             total: Duration::from_secs(5),
             ..Pace::default()

@@ -172,6 +172,7 @@ fn sent(stage: &Stage, leaf: &Leaf, other: &Value) -> Check {
         .iter()
         .filter(|(name, field)| field.moved_by.contains(&leaf.field) && stage.declared().contains_key(*name));
     wanted.extend(moved.map(|(_, field)| field.wire_name().to_owned()));
+    wanted.extend(kind.spec.update.id_in_body.clone());
     wanted.extend(kind.spec.update.lock.clone().filter(|lock| lock != "etag"));
     let names: Vec<&String> = attributes.keys().collect();
     let fits = match style {
@@ -181,7 +182,8 @@ fn sent(stage: &Stage, leaf: &Leaf, other: &Value) -> Check {
     if !fits {
         return Err(format!("the call sends {names:?} instead of {wanted:?}"));
     }
-    let plain = leaf.spec.sensitive.is_none() && leaf.spec.reference.is_none() && leaf.spec.encode.is_none();
+    let encoded = leaf.spec.encode.is_some() || leaf.spec.prefix.is_some();
+    let plain = leaf.spec.sensitive.is_none() && leaf.spec.reference.is_none() && !encoded;
     if plain && !leaf.at[1..].contains('/') && (other.is_number() || other.is_boolean() || other.is_string()) {
         let value = Value::Object(attributes).pointer(&leaf.kept).cloned().unwrap_or_default();
         if value != *other && value != "********" {
@@ -210,6 +212,11 @@ fn attributes(stage: &Stage, body: &Value) -> Option<Fields> {
         }
         return out.as_object().cloned();
     }
+    if kind.apply.is_some() {
+        let mut out = body.get("resources")?.get(0)?.as_object()?.clone();
+        out.shift_remove("kind");
+        return Some(out);
+    }
     let envelope = kind.spec.update.envelope.as_deref().or(stage.case.api.spec.envelope.request.as_deref());
     let inner = envelope.filter(|path| !path.is_empty()).map_or(Some(body), |path| plumb::value::get_path(body, path));
     inner?.as_object().cloned()
@@ -225,8 +232,13 @@ pub(super) fn owned_by_server(kind: &plumb::description::Kind, leaf: &Leaf) -> V
 
 /// Nothing else changed on the server, but for what it owns.
 fn only(stage: &Stage, leaf: &Leaf, before: &Row, after: &Row) -> Check {
-    let (Value::Object(old), Value::Object(new)) = (&before.attributes, &after.attributes) else { return Ok(()) };
     let kind = &stage.case.kind;
+    let owned: Vec<String> = kind.spec.ignored.keys().cloned().collect();
+    let (mut old, mut new) = (before.attributes.clone(), after.attributes.clone());
+    for side in [&mut old, &mut new] {
+        super::stage::without(side, &owned);
+    }
+    let (Value::Object(old), Value::Object(new)) = (&old, &new) else { return Ok(()) };
     let types = leaf.spec.reference.as_ref().and_then(|reference| reference.type_wire.as_deref());
     let moved: Vec<&String> = old
         .keys()

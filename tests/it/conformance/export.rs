@@ -196,7 +196,9 @@ async fn complete(stage: &Stage, document: &Value) -> Check {
             kept: format!("/{}", field.wire_name().replace('.', "/")),
         };
         let default = field.default.as_ref().is_some_and(|default| plumb::description::equal(field, value, default));
+        // What not every server has is not asked for.
         let hidden = field.write_only
+            || field.on_demand
             || field.immutable == Some(Immutable::CreateOnly)
             || field.not_sent
             || field.ty == FieldType::File
@@ -315,7 +317,7 @@ async fn edited(stage: &Stage, options: &Options, folder: &Path, document: Value
     if applied.document.actions.iter().any(|action| action.outcome != Some(Outcome::Done)) {
         return Err(format!("not applied: {:?}", applied.document.actions));
     }
-    quiet(options).await
+    quiet(options).await.map_err(|why| format!("after {wanted}: {why}"))
 }
 
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {

@@ -2,7 +2,7 @@
 //! nothing twice where an answer is lost.
 
 use plumb::{
-    description::format::{BulkSpec, FieldSpec, FieldType},
+    description::format::{Bulk, BulkSpec, FieldSpec, FieldType},
     pipeline,
     plan::{ActionKind, Outcome, RequestInfo},
     value::Fields,
@@ -18,7 +18,7 @@ use crate::support::stack::lines;
 
 /// Creates, updates and deletes many objects of a kind.
 pub(super) async fn many(case: &Case) -> Vec<Finding> {
-    let bulk = &case.kind.spec.bulk;
+    let bulk = &bulk_of(case);
     let mut out = Vec::new();
     if case.kind.spec.singleton {
         return out;
@@ -208,6 +208,14 @@ async fn planned(stage: &Stage, action: ActionKind, count: usize) -> Check<(pipe
     Ok((planned, calls))
 }
 
+/// The calls on many objects of a kind; whole resources go by one call, whatever is done to them.
+fn bulk_of(case: &Case) -> Bulk {
+    let Some(apply) = &case.kind.apply else { return case.kind.spec.bulk.clone() };
+    let call = Some(BulkSpec { max: apply.max, ..BulkSpec::default() });
+    let delete = apply.delete.as_ref().and(call.clone());
+    Bulk { create: call.clone(), update: call, delete }
+}
+
 fn expected(bulk: Option<&BulkSpec>, many: usize) -> usize {
     bulk.map_or(many, |bulk| many.div_ceil(bulk.max.unwrap_or(100) as usize))
 }
@@ -215,7 +223,7 @@ fn expected(bulk: Option<&BulkSpec>, many: usize) -> usize {
 async fn plain(case: &Case) -> Check {
     let (mut stage, specs) = set(case).await?;
     let (before, many) = (stage.count(), specs.len());
-    let bulk = case.kind.spec.bulk.clone();
+    let bulk = bulk_of(case);
     declare(&mut stage, &specs);
     let (plan, calls) = planned(&stage, ActionKind::Create, many).await?;
     // What is sent along with objects goes alone.

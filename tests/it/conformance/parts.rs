@@ -140,6 +140,7 @@ fn stays(stage: &Stage, leaf: &Leaf, before: &Row, after: &Row) -> Check {
         if let Value::Object(map) = &mut value {
             map.retain(|name, value| !owned.contains(name) && !value.is_null());
         }
+        super::stage::without(&mut value, &owned);
         value
     };
     let (old, new) = (cut(before), cut(after));

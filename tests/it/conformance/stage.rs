@@ -392,6 +392,18 @@ impl Stage {
     }
 }
 
+/// Takes out what is at dotted paths, and what is null there.
+pub(super) fn without(value: &mut Value, paths: &[String]) {
+    for path in paths.iter().filter(|path| path.contains('.')) {
+        let (above, last) = path.rsplit_once('.').unwrap();
+        let place = value.pointer_mut(&format!("/{}", above.replace('.', "/")));
+        if let Some(Value::Object(map)) = place {
+            map.shift_remove(last);
+            map.retain(|_, value| !value.is_null());
+        }
+    }
+}
+
 /// Puts a value at a pointer, making the objects on the way.
 pub(super) fn set(target: &mut Value, pointer: &str, value: Value) {
     let mut place = target;

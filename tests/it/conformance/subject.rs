@@ -82,9 +82,11 @@ impl Case {
         let mut out = Vec::new();
         for variant in variants(&self.kind) {
             let free = |name: &&String| {
-                self.kind
-                    .field(name)
-                    .is_some_and(|field| applies(field, &variant.fixed) && !is_forced(field, &variant.fixed))
+                !variant.omit.contains(name)
+                    && self
+                        .kind
+                        .field(name)
+                        .is_some_and(|field| applies(field, &variant.fixed) && !is_forced(field, &variant.fixed))
             };
             let before = left.len();
             left.retain(|name| !free(name));

@@ -59,7 +59,10 @@ impl World<'_> {
             return None;
         }
         let mut out = Map::new();
-        for (name, member) in spec.fields.iter().filter(|(_, member)| !member.read_only) {
+        // Of members of which one is declared, this one.
+        let chosen = spec.one_of.get(number % spec.one_of.len().max(1));
+        let left = |name: &String| spec.one_of.contains(name) && chosen != Some(name);
+        for (name, member) in spec.fields.iter().filter(|(name, member)| !member.read_only && !left(name)) {
             out.extend(self.sample_up_to(member, name, tag, number).map(|value| (name.clone(), value)));
         }
         if spec.open || spec.fields.is_empty() {
@@ -158,7 +161,7 @@ fn text(spec: &FieldSpec, name: &str, tag: Tag, number: usize) -> Option<Value> 
                     Equality::Digits => candidates.push(digits.clone()),
                     Equality::Mac => candidates.push(mac(place, number)),
                     Equality::Ip => candidates.push(format!("192.0.2.{}", place * 10 + number + 1)),
-                    Equality::Case | Equality::Blanks | Equality::Html | Equality::Document => {}
+                    Equality::Case | Equality::Blanks | Equality::Html | Equality::Document | Equality::Scalars => {}
                 }
             }
             candidates.extend([

@@ -280,7 +280,8 @@ impl<'s> World<'s> {
     pub(super) fn full(&mut self, kind: &Arc<Kind>, tag: Tag, variant: &Variant, number: usize) -> Fields {
         let mut out = Fields::new();
         for (name, field) in &kind.spec.fields {
-            let told = field.not_sent && field.ty != FieldType::Sink;
+            let fixed = variant.fixed.contains_key(name);
+            let told = field.not_sent && field.ty != FieldType::Sink && !fixed;
             // What the server makes by itself is not declared, nor one attribute by two of its fields.
             let own = field.create_wire.as_deref() == Some("");
             let same = |other: &String| kind.field(other).is_some_and(|other| other.wire_name() == field.wire_name());
@@ -505,6 +506,21 @@ pub(super) fn variants(kind: &Kind) -> Vec<Variant> {
     }
     controllers.extend(kind.spec.fields.values().filter_map(|field| field.variants.as_ref()?.field.as_ref()));
     let mut out = vec![Variant::default()];
+    // Rollouts have tests of their own.
+    if let Some(rollout) = &kind.spec.rollout {
+        out[0].fixed.insert(rollout.policy.clone(), "none".into());
+    }
+    // Of fields that contradict each other, one side is declared.
+    let against = kind.spec.conflicts.iter().filter(|conflict| kind.field(&conflict.with).is_some());
+    let sides: Vec<[Vec<String>; 2]> =
+        against.map(|conflict| [conflict.fields.clone(), vec![conflict.with.clone()]]).collect();
+    if !sides.is_empty() {
+        let base = out.remove(0);
+        for side in [0, 1] {
+            let omit = sides.iter().flat_map(|sides| sides[side].clone()).collect();
+            out.push(Variant { omit, ..base.clone() });
+        }
+    }
     for name in controllers {
         let Some(field) = kind.field(name) else { continue };
         let values =
@@ -521,8 +537,10 @@ pub(super) fn variants(kind: &Kind) -> Vec<Variant> {
             .collect();
     }
     let score = |variant: &Variant| {
-        let free = |field: &&FieldSpec| applies(field, &variant.fixed) && !is_forced(field, &variant.fixed);
-        kind.spec.fields.values().filter(free).count()
+        let free = |(name, field): &(&String, &FieldSpec)| {
+            applies(field, &variant.fixed) && !is_forced(field, &variant.fixed) && !variant.omit.contains(name)
+        };
+        kind.spec.fields.iter().filter(free).count()
     };
     out.sort_by_key(|variant| std::cmp::Reverse(score(variant)));
     out

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use plumb::{
     diagnostic::Diagnostic,
-    http::{Call, Class, Client, ClientSpec, HttpError, Method, Pace, Processed, Repeat},
+    http::{Call, Class, Client, ClientSpec, HttpError, Leave, Method, Pace, Processed, Repeat},
 };
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpListener};
@@ -168,7 +168,7 @@ async fn no_attempt_outlives_the_deadline() {
     let server = Server::start(|_, _| reply(429, &[("retry-after", "5")], "")).await;
     let client = client(&server.url());
     let start = Instant::now();
-    let call = Call { deadline: Some(start + Duration::from_millis(150)), ..create() };
+    let call = Call { leave: Some(Leave::until(start + Duration::from_millis(150))), ..create() };
     let error = client.send(&call).await.unwrap_err();
     assert!(matches!(error, HttpError::Late { processed: Processed::No, .. }), "{error}");
     assert!(start.elapsed() < Duration::from_millis(400));

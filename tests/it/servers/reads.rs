@@ -341,6 +341,7 @@ async fn a_key_without_the_right_is_told() {
 async fn a_collection_that_is_not_found_is_not_an_empty_one() {
     insta::assert_snapshot!(told(|_, _| Reply::json(404, &json!({"error": "no route matches"}))).await, @r"
     PL0423 `GET /organizations` of connection `glue` was refused (404): no route matches.
+      hint: This server offers no Organization objects: it may be too old for them, or of another edition.
       hint: Nothing that depends on Organization objects of this connection is planned: a read that failed is not taken for absence.
     ");
 }

@@ -49,6 +49,8 @@ pub(crate) fn output<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<It
 pub(crate) fn plumb() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_plumb"));
     command.current_dir(repository("")).stdin(Stdio::null());
+    // What processes share is none of the user's.
+    command.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLUMB_")) {
         command.env_remove(name);
     }
@@ -61,7 +63,8 @@ pub(crate) struct Example {
     pub(crate) sandbox: Sandbox,
     /// What standard input has.
     pub(crate) stdin: String,
-    api: &'static str,
+    /// The API whose account is looked into.
+    pub(crate) api: &'static str,
     inputs: Vec<String>,
     flags: Vec<String>,
     secrets: BTreeMap<String, String>,
@@ -87,15 +90,25 @@ impl Example {
         variables: &[&str],
         options: SandboxOptions,
     ) -> Self {
+        Self::over(inputs, &[(connection, api)], variables, options).await
+    }
+
+    /// Prepares an example with several connections, each with its API.
+    pub(crate) async fn over(
+        inputs: &[&str],
+        connections: &[(&str, &'static str)],
+        variables: &[&str],
+        options: SandboxOptions,
+    ) -> Self {
         let inputs: Vec<String> = inputs.iter().map(|input| (*input).to_owned()).collect();
         let on_disk = inputs.iter().filter(|input| *input != "-").map(|path| repository(path).display().to_string());
         let loaded = pipeline::load(&Options { inputs: on_disk.collect(), ..Options::default() }).unwrap();
         let sandbox = Sandbox::start(&loaded.manifests.catalog, options).await.unwrap();
         let inventory = TempDir::new().unwrap();
-        let flags = vec![
-            format!("--connection={connection}={}", sandbox.url(api)),
-            format!("--inventory={}", inventory.path().join("inventory.db").display()),
-        ];
+        let connect = |(name, api): &(&str, &str)| format!("--connection={name}={}", sandbox.url(api));
+        let mut flags: Vec<String> = connections.iter().map(connect).collect();
+        flags.push(format!("--inventory={}", inventory.path().join("inventory.db").display()));
+        let api = connections[0].1;
         let secrets = variables.iter().map(|name| ((*name).to_owned(), format!("correct-horse-{name}"))).collect();
         Self { sandbox, stdin: String::new(), api, inputs, flags, secrets, inventory }
     }
@@ -182,13 +195,18 @@ impl Example {
 
     /// Insists that just this (sorted) changed behind plumb's back, and repairs it.
     pub(crate) fn repair(&self, drift: &[&str], objects: usize) {
+        self.repair_by(drift, drift, objects);
+    }
+
+    /// Insists that just this (sorted) changed behind plumb's back, and repairs it by these actions (sorted).
+    pub(crate) fn repair_by(&self, drift: &[&str], actions: &[&str], objects: usize) {
         let sorted = |document: &PlanDocument| {
             let mut lines = lines(document);
             lines.sort();
             lines
         };
         assert_eq!(sorted(&self.document(2, &["drift"])), drift);
-        assert_eq!(sorted(&self.apply()), drift);
+        assert_eq!(sorted(&self.apply()), actions);
         self.assert_clean(objects);
     }
 

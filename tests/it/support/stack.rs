@@ -64,6 +64,7 @@ impl Stack {
             pace: Pace {
                 first_delay: Duration::from_millis(2),
                 longest_delay: Duration::from_millis(20),
+                settle: Duration::from_millis(40),
                 ..Pace::default()
             },
             ..Options::default()

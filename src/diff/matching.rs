@@ -1,0 +1,185 @@
+//! Items of a list that is neither keyed nor a set → the live ones that they are: by what tells them apart, and in order.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::drifted;
+use crate::{
+    description::format::{FieldSpec, FieldType},
+    value::{is_empty, text},
+};
+
+/// For each item, the index of the live one that it is; nothing for one that is new. An item that is as it was is never
+/// taken for another.
+pub fn match_items(spec: &FieldSpec, wanted: &[Value], there: &[Value]) -> Vec<Option<usize>> {
+    let mut out = vec![None; wanted.len()];
+    let mut taken = vec![false; there.len()];
+    let items = spec.items.as_deref().cloned().unwrap_or_default();
+    let mut earlier: Vec<&Vec<String>> = Vec::new();
+    for names in &spec.match_by {
+        let mut groups: HashMap<String, (Vec<usize>, Vec<usize>)> = HashMap::new();
+        for (index, item) in wanted.iter().enumerate().filter(|(index, _)| out[*index].is_none()) {
+            if let Some(identity) = identity(names, item) {
+                groups.entry(identity).or_default().0.push(index);
+            }
+        }
+        for (index, item) in there.iter().enumerate().filter(|(index, _)| !taken[*index]) {
+            let Some(identity) = identity(names, item) else { continue };
+            if let Some((_, live)) = groups.get_mut(&identity) {
+                live.push(index);
+            }
+        }
+        for (mine, live) in groups.into_values() {
+            // One that names another than this live one by something stronger is not it.
+            let may_be = |mine: usize, live: usize| {
+                earlier
+                    .iter()
+                    .all(|names| identity(names, &wanted[mine]).is_none() || identity(names, &there[live]).is_none())
+            };
+            for exact in [true, false] {
+                for index in &mine {
+                    if out[*index].is_some() {
+                        continue;
+                    }
+                    let same = |live: &usize| !exact || !drifted(&items, &wanted[*index], &there[*live]);
+                    let found = live.iter().copied().find(|live| !taken[*live] && may_be(*index, *live) && same(live));
+                    if let Some(live) = found {
+                        out[*index] = Some(live);
+                        taken[live] = true;
+                    }
+                }
+            }
+        }
+        earlier.push(names);
+    }
+    out
+}
+
+/// Whether each item is the live one in its place, and there are no others.
+pub fn in_place(matched: &[Option<usize>], there: usize) -> bool {
+    matched.len() == there && matched.iter().enumerate().all(|(index, found)| *found == Some(index))
+}
+
+/// What the members say together; nothing where the first of them says nothing.
+fn identity(names: &[String], item: &Value) -> Option<String> {
+    let part = |name: &String| item.get(name).filter(|value| !is_empty(value));
+    part(names.first()?)?;
+    let words = |name: &String| part(name).map(|value| text(value).unwrap_or_else(|| value.to_string()));
+    Some(names.iter().map(|name| words(name).unwrap_or_default()).collect::<Vec<_>>().join("\u{1f}"))
+}
+
+/// Where a value stands for one that is stored, although nothing is stored there: the way to it, in words.
+pub fn unstored(spec: &FieldSpec, wanted: &Value, live: Option<&Value>) -> Option<String> {
+    if let Some(mask) = &spec.mask
+        && wanted.as_str() == Some(mask)
+    {
+        return (live.and_then(Value::as_str) != Some(mask)).then(String::new);
+    }
+    let below = |name: &str, way: String| if way.is_empty() { name.to_owned() } else { format!("{name}/{way}") };
+    match (spec.ty, wanted) {
+        (FieldType::Object, Value::Object(members)) => members.iter().find_map(|(name, value)| {
+            let member = spec.fields.get(name)?;
+            Some(below(name, unstored(member, value, live.and_then(|live| live.get(name)))?))
+        }),
+        (FieldType::List, Value::Array(entries)) => {
+            let items = spec.items.as_deref()?;
+            let there = live.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            if let Some(key) = &spec.keyed_by {
+                return entries.iter().find_map(|entry| {
+                    let found = there.iter().find(|live| live.get(key) == entry.get(key));
+                    let name = entry.get(key).and_then(text).unwrap_or_default();
+                    Some(below(&name, unstored(items, entry, found)?))
+                });
+            }
+            let matched = if spec.match_by.is_empty() {
+                (0..entries.len()).map(|index| (index < there.len()).then_some(index)).collect()
+            } else {
+                match_items(spec, entries, there)
+            };
+            entries.iter().zip(matched).enumerate().find_map(|(index, (entry, found))| {
+                Some(below(&index.to_string(), unstored(items, entry, found.and_then(|found| there.get(found)))?))
+            })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn components() -> FieldSpec {
+        let parameter = FieldSpec {
+            ty: FieldType::Object,
+            fields: [
+                ("name".to_owned(), FieldSpec::default()),
+                (
+                    "value".to_owned(),
+                    FieldSpec { ty: FieldType::Any, mask: Some("(sensitive)".into()), ..FieldSpec::default() },
+                ),
+            ]
+            .into_iter()
+            .collect(),
+            ..FieldSpec::default()
+        };
+        let parameters = FieldSpec {
+            ty: FieldType::List,
+            keyed_by: Some("name".into()),
+            items: Some(Box::new(parameter)),
+            ..FieldSpec::default()
+        };
+        let component = FieldSpec {
+            ty: FieldType::Object,
+            fields: [
+                ("id".to_owned(), FieldSpec { filled: true, ..FieldSpec::default() }),
+                ("type".to_owned(), FieldSpec::default()),
+                ("displayName".to_owned(), FieldSpec::default()),
+                ("parameters".to_owned(), parameters),
+            ]
+            .into_iter()
+            .collect(),
+            ..FieldSpec::default()
+        };
+        FieldSpec {
+            ty: FieldType::List,
+            items: Some(Box::new(component)),
+            match_by: vec![vec!["id".into()], vec!["type".into(), "displayName".into()]],
+            ..FieldSpec::default()
+        }
+    }
+
+    fn found(wanted: &Value, there: &Value) -> Vec<Option<usize>> {
+        match_items(&components(), wanted.as_array().unwrap(), there.as_array().unwrap())
+    }
+
+    #[test]
+    fn what_is_as_it_was_keeps_its_place_whatever_comes_before_it() {
+        let with = |value: &str| json!({"type": "filter", "parameters": [{"name": "match", "value": value}]});
+        let live = json!([
+            {"id": "01A", "type": "filter", "parameters": [{"name": "match", "value": "a"}]},
+            {"id": "01B", "type": "filter", "parameters": [{"name": "match", "value": "b"}]},
+        ]);
+        assert_eq!(found(&json!([with("new"), with("a"), with("b")]), &live), [None, Some(0), Some(1)]);
+        assert_eq!(found(&json!([with("b"), with("changed")]), &live), [Some(1), Some(0)]);
+    }
+
+    #[test]
+    fn an_id_that_is_given_is_the_one_that_counts() {
+        let live = json!([{"id": "one", "type": "batch"}, {"id": "two", "type": "batch"}]);
+        assert_eq!(found(&json!([{"id": "two", "type": "batch"}]), &live), [Some(1)]);
+        assert_eq!(found(&json!([{"id": "other", "type": "batch"}]), &live), [None]);
+        assert_eq!(found(&json!([{"id": "own", "type": "batch"}]), &json!([{"type": "batch"}])), [Some(0)]);
+    }
+
+    #[test]
+    fn what_stands_for_a_stored_value_needs_one() {
+        let masked = json!([{"type": "splunk", "parameters": [{"name": "token", "value": "(sensitive)"}]}]);
+        assert_eq!(unstored(&components(), &masked, Some(&masked)), None);
+        assert_eq!(unstored(&components(), &masked, None).as_deref(), Some("0/parameters/token/value"));
+        let other = json!([{"type": "batch", "parameters": [{"name": "token", "value": "(sensitive)"}]}]);
+        assert_eq!(unstored(&components(), &masked, Some(&other)).as_deref(), Some("0/parameters/token/value"));
+    }
+}
