@@ -202,8 +202,7 @@ fn client(
     spec.mask = Arc::new(move |text: &str| mask_vault.mask(text).into_owned());
     spec.budgets = budgets.clone();
     let (progress, name) = (options.progress.clone(), connection.name.clone());
-    spec.throttled =
-        Arc::new(move |seconds| progress.event(&ProgressEvent::Throttled { connection: &name, seconds }));
+    spec.throttled = Arc::new(move |seconds| progress.event(&ProgressEvent::Throttled { connection: &name, seconds }));
     spec.pace = paced(options.pace, &api, connection);
     let Some(transport) = transport(&api, connection, vault) else { return Ok(None) };
     spec.transport = transport;
