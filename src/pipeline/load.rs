@@ -55,7 +55,10 @@ fn location_failure(wrong: Diagnostic) -> Failure {
 pub fn load(options: &Options) -> Result<Loaded, Failure> {
     let inputs: Vec<Input> = options.inputs.iter().map(|input| Input::parse(input)).collect();
     let mut stdin = Cursor::new(options.stdin.clone().unwrap_or_default());
-    let mut snapshot = source::read_with(&inputs, &mut stdin);
+    let mut snapshot = match &options.snapshot {
+        Some(snapshot) => Snapshot::clone(snapshot),
+        None => source::read_with(&inputs, &mut stdin),
+    };
     for (path, text) in &options.beside {
         let source = SourceText { path: path.clone(), folder: PathBuf::new(), text: text.as_str().into() };
         snapshot.sources.add(source);
@@ -143,15 +146,13 @@ impl Loaded {
 
 /// The folder of a local inventory: the first `-f` folder, a file's folder, the current one otherwise.
 fn default_folder(options: &Options) -> PathBuf {
-    let first = options.inputs.first().map_or(".", String::as_str);
-    if first == "-" || first.contains("://") || first.starts_with("git@") {
+    let Input::Path(path) = Input::parse(options.inputs.first().map_or(".", String::as_str)) else {
         return PathBuf::from(".");
-    }
-    let path = Path::new(first);
+    };
     if path.is_dir() {
         return path.to_owned();
     }
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned)
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// Reads a file that is to be uploaded, and makes sure that it is the one which was planned.

@@ -51,6 +51,7 @@ use crate::{
     progress::{Progress, ProgressEvent, Silent},
     report,
     secret::{ResolvePolicy, Vault},
+    source::Snapshot,
     value,
 };
 
@@ -66,6 +67,8 @@ const GRACE: Duration = Duration::from_secs(15);
 pub struct Options {
     /// Paths to read manifests from, as given to `-f`.
     pub inputs: Vec<String>,
+    /// What was read already, in place of the inputs: a commit that an agent watches.
+    pub snapshot: Option<Arc<Snapshot>>,
     /// Text of standard input, where `-` is among the inputs.
     pub stdin: Option<String>,
     /// Texts that are read besides, by the path that they would have.
@@ -112,6 +115,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             inputs: vec![".".into()],
+            snapshot: None,
             stdin: None,
             beside: Vec::new(),
             inventory: None,
