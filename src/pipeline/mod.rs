@@ -32,7 +32,7 @@ pub use self::{
     connect::{Connected, connect},
     export::{Export, ExportOptions, export},
     health::{Checkup, Health, checkup},
-    load::{Loaded, load},
+    load::{Loaded, load, recorded},
     rebuild::{Rebuilt, rebuild},
     select::{LabelTest, Selection},
     unmanaged::{Stray, Unmanaged, unmanaged},
