@@ -51,6 +51,7 @@ use crate::failure::Failure;
 /// Runs the program: reads the arguments (the program's name first), does what they say on the process's own streams,
 /// and returns the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    crate::secret::guard();
     let mut console = Console::process();
     let cli = match parse(args, Environment::Process) {
         Ok(cli) => cli,
@@ -88,6 +89,7 @@ pub async fn run_on(args: impl IntoIterator<Item = OsString>, console: &mut Cons
 /// Runs a verb, and says what ended it early.
 async fn finish(cli: &Cli, console: &mut Console) -> Exit {
     let result = dispatch(cli, console).await;
+    console.budgets().release().await;
     let result = match console.trouble() {
         Some(trouble) => Err(trouble),
         None => result,
