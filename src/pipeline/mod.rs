@@ -275,7 +275,9 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let mut barred = hidden::losses(&connected, &plan, &mut diagnostics).await;
     barred.extend(frozen::changes(&connected, &plan, &mut diagnostics).await);
     barred.extend(owned_elsewhere(&plan, &connected, &inventory).await?);
-    barred.extend(cluster.map(|cluster| cluster.refused(&plan, &manifests)).unwrap_or_default());
+    if cluster.is_some() {
+        barred.extend(Cluster::refused(&plan, &manifests));
+    }
     let more = !barred.is_empty();
     barred.extend(too_new.iter().map(|(index, told)| (*index, told.clone())));
     if more {
@@ -294,11 +296,9 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let lockouts = plan::lockouts(&inputs, &plan.steps, &callers, &ends);
     // Where each object stands for itself, what would lock plumb out is left out of the plan, and told.
     let mut without = barred.clone();
-    if let Some(cluster) = cluster
-        && !lockouts.is_empty()
-    {
+    if cluster.is_some() && !lockouts.is_empty() {
         plan.diagnostics = lockouts;
-        without.extend(cluster.refused(&plan, &manifests));
+        without.extend(Cluster::refused(&plan, &manifests));
         plan = plan::plan(&Inputs { barred: &without, ..inputs });
     } else {
         plan.diagnostics.extend(lockouts);
