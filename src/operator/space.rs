@@ -289,7 +289,7 @@ impl Worker {
                     verdict.release = resource.is_going() && resource.is_held() && !self.is_used(resource, report);
                     verdict
                 }
-                None => continue,
+                None => verdict::stack(resource),
             };
             if let Some(address) = resource.key.address() {
                 self.note_trouble(&address, &verdict, report, memory, marks, held, next);

@@ -309,6 +309,14 @@ pub(super) fn core(resource: &Resource, report: &Report) -> Verdict {
     Verdict { status, happenings, release: false, trouble }
 }
 
+/// What to tell a `Stack` that names no source: in a cluster, the namespace is the stack.
+pub(super) fn stack(resource: &Resource) -> Verdict {
+    let mut status = Status { observed_generation: Some(resource.generation), ..resource.status.clone() };
+    let message = "It sets nothing here: the resources of the namespace are one stack.";
+    status.set("Ready", Truth::Unknown, "NoSource", message);
+    Verdict { status, happenings: Vec::new(), release: false, trouble: Trouble::None }
+}
+
 /// Whether an address is the object's own or that of an entry inside it.
 fn is_of(address: &str, other: &str) -> bool {
     other.strip_prefix(address).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))

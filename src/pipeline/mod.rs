@@ -540,6 +540,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
     let state = planned.inventory.state().clone();
     options.progress.event(&ProgressEvent::Finished);
     let mut diagnostics = planned.diagnostics;
+    let lasting = lasting(&planned.document, &report);
     let mut more = report.diagnostics;
     veil::diagnostics(&mut more, &vault);
     diagnostics.extend(more);
@@ -551,14 +552,6 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             action.id = Some(id.clone());
         }
     }
-    let lasts = |error: &String| report.lasting.iter().any(|refusal| error.contains(refusal));
-    let lasting = document
-        .actions
-        .iter()
-        .zip(&report.results)
-        .filter(|(_, result)| result.outcome == Outcome::Failed && result.error.as_ref().is_some_and(lasts))
-        .map(|(action, _)| action.address.clone())
-        .collect();
     document.requests.apply = planned.connected.sent().saturating_sub(before);
     veil::document(&mut document, &vault);
     let mut sources = planned.sources;
@@ -575,6 +568,16 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         lasting,
         state,
     })
+}
+
+/// Addresses of the actions that the API refused for good.
+fn lasting(document: &PlanDocument, report: &apply::Report) -> HashSet<String> {
+    let lasts = |error: &String| report.lasting.iter().any(|refusal| error.contains(refusal));
+    let results = document.actions.iter().zip(&report.results);
+    let refused = results
+        .filter(|(_, result)| result.outcome == Outcome::Failed && result.error.as_ref().is_some_and(lasts))
+        .map(|(action, _)| action.address.clone());
+    refused.collect()
 }
 
 /// Ends calls that still wait or repeat some time after the run was interrupted; never returns.

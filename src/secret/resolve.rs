@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fs, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     rc::Rc,
 };
 
@@ -369,7 +369,7 @@ impl Resolver<'_> {
     /// A path that the policy lets manifests read.
     fn permitted(&self, path: &Path) -> Result<(), Diagnostic> {
         let Some(folders) = &self.policy.folders else { return Ok(()) };
-        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let real = real(path);
         let below = |folder: &PathBuf| fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder));
         if folders.iter().any(below) {
             return Ok(());
@@ -557,6 +557,27 @@ fn read_text(path: &Path) -> Result<Zeroizing<String>, Diagnostic> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
+/// Where a path leads, links and `..` followed, also where its end is not there yet.
+fn real(path: &Path) -> PathBuf {
+    let parts: Vec<Component<'_>> = path.components().collect();
+    for length in (0..=parts.len()).rev() {
+        let (there, rest) = parts.split_at(length);
+        let there: PathBuf = if there.is_empty() { PathBuf::from(".") } else { there.iter().collect() };
+        if let Ok(mut real) = fs::canonicalize(there) {
+            for part in rest {
+                match part {
+                    Component::ParentDir => {
+                        real.pop();
+                    }
+                    part => real.push(part),
+                }
+            }
+            return real;
+        }
+    }
+    path.to_path_buf()
+}
+
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
@@ -734,5 +755,13 @@ spec:
             assert_eq!(codes(&said), ["PL0313"], "{program}: {said:?}");
             assert!(said[0].message.contains(reason), "{said:?}");
         }
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_yet_cannot_lead_out_of_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = fs::canonicalize(folder.path()).unwrap();
+        assert_eq!(real(&folder.path().join("new/file")), base.join("new/file"));
+        assert_eq!(real(&folder.path().join("new/../../x")), base.parent().unwrap().join("x"));
     }
 }
