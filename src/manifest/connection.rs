@@ -407,7 +407,9 @@ pub(super) fn fields() -> IndexMap<String, FieldSpec> {
     );
     let interval = FieldSpec {
         pattern: Some("([0-9]+(s|m|h|d))+".to_owned()),
-        ..text("How often the operator looks at the objects of this connection, such as `10m`; the command line ignores it.")
+        ..text(
+            "How often the operator looks at the objects of this connection, such as `10m`; the command line ignores it.",
+        )
     };
     let namespaces = FieldSpec {
         ty: FieldType::List,

@@ -74,8 +74,10 @@ impl Schedule {
     /// A namespace whose time has come, which then counts as running.
     pub(super) fn take(&mut self, now: Instant) -> Option<(String, Scope)> {
         let debounce = self.debounce;
-        let (name, space) =
-            self.spaces.iter_mut().find(|(_, space)| !space.running && next(space, debounce).is_some_and(|at| at <= now))?;
+        let (name, space) = self
+            .spaces
+            .iter_mut()
+            .find(|(_, space)| !space.running && next(space, debounce).is_some_and(|at| at <= now))?;
         space.running = true;
         let changed = space.changed.is_some_and(|change| settled(change, debounce) <= now);
         let retried = space.retry.is_some_and(|at| at <= now);
