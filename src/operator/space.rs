@@ -25,7 +25,7 @@ use crate::{failure::Failure, inventory::State, pipeline::Cluster, plan::Outcome
 /// Resources that are written to at the same time.
 const CONCURRENCY: usize = 16;
 /// The first wait after a failure, and the longest.
-const WAITS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
+const WAITS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(5));
 
 /// What every run needs.
 pub(super) struct Worker {
