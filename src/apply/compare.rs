@@ -97,7 +97,9 @@ impl Shared<'_> {
         let look = {
             let mut known = cell.lock().await;
             match &*known {
-                Some(look) if look.0.elapsed() < OLD.max(PAGE * u32::try_from(pages).unwrap_or(u32::MAX)) => look.clone(),
+                Some(look) if look.0.elapsed() < OLD.max(PAGE * u32::try_from(pages).unwrap_or(u32::MAX)) => {
+                    look.clone()
+                }
                 _ => {
                     let at = Instant::now();
                     let rows = match self.collection(remote, step, parent.as_deref()).await {
