@@ -8,7 +8,7 @@ use crate::{
     dialect::{self, Decoded, bulk_body, decode_row, update_body},
     diff::{Sides, diff},
     http::{Call, HttpError, Processed, Repeat},
-    live::{LiveObject, Remote, item_vars},
+    live::{LiveObject, Remote, item_vars, own_headers},
     plan::{Operation, Step, bulk_of, bulk_route, reads_before_update, update_route},
     value::Fields,
 };
@@ -230,6 +230,9 @@ impl Shared<'_> {
             None => self.known_attributes(step).map_err(Trouble::known)?,
         };
         let mut attributes = attributes;
+        for (name, value) in &spec.body {
+            attributes.entry(name.clone()).or_insert_with(|| value.clone());
+        }
         if let (Some(member), Some(id)) = (&spec.id_in_body, &step.action.id) {
             attributes.insert(member.clone(), id.clone().into());
         }
@@ -247,6 +250,7 @@ impl Shared<'_> {
         let mut call = Call::new(method(&route.method), route.path.clone()).repeat(Repeat::Always).body(body);
         call.query = spec.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         call.headers = headers;
+        call.headers.extend(own_headers(&spec.headers));
         let answer = match self.send_call(remote, call, &spec.success).await {
             Ok(answer) => answer,
             Err(error) => {

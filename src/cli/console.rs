@@ -22,6 +22,7 @@ use crate::{
     http::Budgets,
     plan::DiagnosticDocument,
     progress::{Progress, Silent},
+    secret::masked,
 };
 
 /// Columns where there is no terminal.
@@ -242,20 +243,22 @@ impl Console {
 
     /// Writes a failure and its hints.
     pub fn failure(&mut self, failure: &Failure) {
+        // What ended a run early may quote a server, past all that masks a report.
+        let hidden = |text: &String| masked(text).into_owned();
+        let (message, hints) = (hidden(&failure.message), failure.hints.iter().map(hidden).collect::<Vec<_>>());
         match self.log_format {
             LogFormat::Text => {
-                let mut text = format!("{ERROR}error{ERROR:#}: {}\n", failure.message);
-                if !failure.hints.is_empty() {
+                let mut text = format!("{ERROR}error{ERROR:#}: {message}\n");
+                if !hints.is_empty() {
                     text.push('\n');
                 }
-                for hint in &failure.hints {
+                for hint in &hints {
                     let _ = writeln!(text, "{HINT}hint{HINT:#}: {hint}");
                 }
                 self.talk.write(&text);
             }
             LogFormat::Json => {
-                let fields =
-                    json!({ "message": failure.message, "class": failure.class.word(), "hints": failure.hints });
+                let fields = json!({ "message": message, "class": failure.class.word(), "hints": hints });
                 self.log("ERROR", &fields);
             }
         }

@@ -50,6 +50,7 @@ use crate::failure::Failure;
 /// Runs the program: reads the arguments (the program's name first), does what they say on the process's own streams,
 /// and returns the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    crate::secret::guard();
     let mut console = Console::process();
     let cli = match parse(args, Environment::Process) {
         Ok(cli) => cli,

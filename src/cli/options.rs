@@ -9,6 +9,7 @@ use super::{
 use crate::{
     failure::Failure,
     pipeline::{self, Options},
+    secret::ResolvePolicy,
 };
 
 /// The options that the global flags give. Reads standard input where it is among the inputs.
@@ -20,7 +21,7 @@ pub(super) fn base(global: &Global, console: &mut Console) -> Result<Options, Fa
         connections: global.connections()?,
         allow_hosts: global.allow_host.clone(),
         allow_plaintext_secrets: global.allow_plaintext_secrets,
-        allow_exec: global.allow_exec,
+        secrets: ResolvePolicy { allow_exec: global.allow_exec, ..ResolvePolicy::default() },
         sandbox: global.sandbox,
         progress: console.progress(),
         stop: console.interrupt().flag(),

@@ -12,7 +12,6 @@ mod error;
 mod exchange;
 mod hosts;
 mod ledger;
-mod mask;
 mod quota;
 mod retry;
 mod send;
@@ -32,7 +31,6 @@ pub use self::{
     client::{Client, ServerDate},
     error::{Class, HttpError, Processed, Site},
     hosts::HostPolicy,
-    mask::Mask,
     quota::Quota,
     shares::{Board, Posted},
     spec::{Call, ClientSpec, Leave, Pace, Repeat, Terms, Throttled, Transport},

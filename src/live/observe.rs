@@ -444,7 +444,9 @@ impl<'a> Observer<'a> {
         record: Option<&Record>,
     ) -> Result<Option<usize>, Stop> {
         let object = &self.manifests.objects[index];
-        let id_of = |id: &str| slot_of(connection, kind, parent, id);
+        let above = object.parent.and_then(|parent| self.manifests.objects.get(parent));
+        let place = parent.map(|id| kind.among(above.map(|above| &*above.kind.name).unwrap_or_default(), id));
+        let id_of = |id: &str| slot_of(connection, kind, place.as_deref(), id);
         if let Some(record) = record {
             if record.connection != object.connection {
                 return Err(Stop::Fail(vec![
@@ -513,7 +515,7 @@ impl<'a> Observer<'a> {
             self.out.found[index] = there.map(|_| Found::Key);
             return Ok(there);
         }
-        let candidates = self.candidates(object, kind, connection, canonical, specs, parent);
+        let candidates = self.candidates(object, kind, connection, canonical, specs, place.as_deref());
         let free: Vec<usize> = self.narrow_extra(kind, canonical, candidates);
         if !free.is_empty() {
             let ids =

@@ -35,6 +35,7 @@ pub(super) fn read<'t>(
 ) -> (Connection, Defaults) {
     let mut connection = Connection {
         name: name.to_owned(),
+        namespace: None,
         api: String::new(),
         url: None,
         auth: None,

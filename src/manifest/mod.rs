@@ -15,6 +15,7 @@ mod model;
 mod node;
 mod object;
 mod parse;
+mod place;
 mod reference;
 mod scalar;
 mod sensitive;

@@ -195,14 +195,13 @@ fn client(
         let url = url::Url::parse(url).ok()?;
         url.host_str().map(str::to_owned)
     }));
-    let mask_vault = vault.clone();
     let mut spec = ClientSpec::new(connection.name.clone(), api.clone(), url);
     spec.auth = auth;
     spec.limits = connection.limits;
     // What a manifest describes is not to be trusted with where a credential goes.
     let described = crate::apis::builtin().api(&api.name).is_some_and(|builtin| Arc::ptr_eq(builtin, &api));
     spec.allowed_hosts = HostPolicy { described, ..HostPolicy::new(hosts) };
-    spec.mask = Arc::new(move |text: &str| mask_vault.mask(text).into_owned());
+    spec.secrets = vault.secrets().clone();
     // Simulated APIs of this process are nobody else's.
     if sandbox.is_none() {
         spec.budgets = options.budgets.clone();

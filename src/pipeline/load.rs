@@ -15,7 +15,7 @@ use crate::{
     failure::Failure,
     inventory::{HashKey, Inventory, Location},
     manifest::{self, LoadOptions, Manifests},
-    secret::{self, ClusterSecrets, ResolvePolicy, Vault},
+    secret::{self, Cluster, ResolvePolicy, Vault},
     source::{self, Input, Snapshot},
 };
 
@@ -123,20 +123,21 @@ impl Loaded {
     }
 
     /// Finds the texts of sensitive values and the hashes of files.
-    pub(super) fn resolve_secrets(&mut self, vault: &Vault, options: &Options) -> Vec<Diagnostic> {
-        let policy = match &options.cluster {
+    pub(super) async fn resolve_secrets(&mut self, vault: &Vault, options: &Options) -> Vec<Diagnostic> {
+        let mut policy = match &options.cluster {
             Some(cluster) => ResolvePolicy {
                 allow_exec: false,
-                cluster: Some(ClusterSecrets(cluster.secrets.clone())),
+                cluster: Cluster::Held(cluster.secrets.clone()),
                 ..cluster.policy.clone()
             },
-            None => ResolvePolicy { allow_exec: options.allow_exec, ..ResolvePolicy::default() },
+            None => options.secrets.clone(),
         };
+        policy.stand_in |= options.sandbox;
         // Simulated APIs take any credential: whoever tries plumb out needs none.
         let environment = |name: &str| {
             std::env::var(name).ok().or_else(|| options.sandbox.then(|| format!("sandbox value of {name}")))
         };
-        secret::resolve_with(&mut self.manifests, vault, &policy, &self.snapshot.sources, &environment)
+        secret::resolve(&mut self.manifests, vault, &policy, &self.snapshot.sources, &environment).await
     }
 }
 

@@ -16,6 +16,7 @@ mod rebuild;
 mod receivers;
 mod select;
 mod unmanaged;
+mod veil;
 mod views;
 
 use std::{
@@ -49,7 +50,7 @@ use crate::{
     plan::{self, Inputs, Mode, Outcome, Plan, PlanDocument, PlanNotes},
     progress::{Progress, ProgressEvent, Silent},
     report,
-    secret::Vault,
+    secret::{ResolvePolicy, Vault},
     value,
 };
 
@@ -77,8 +78,8 @@ pub struct Options {
     pub allow_hosts: Vec<String>,
     /// `{value: …}` is accepted for sensitive fields.
     pub allow_plaintext_secrets: bool,
-    /// `valueFrom: {exec: …}` may run commands.
-    pub allow_exec: bool,
+    /// What sensitive values may be read from.
+    pub secrets: ResolvePolicy,
     /// Run against simulated APIs in this process.
     pub sandbox: bool,
     /// Which objects to look at.
@@ -117,7 +118,7 @@ impl Default for Options {
             connections: Vec::new(),
             allow_hosts: Vec::new(),
             allow_plaintext_secrets: false,
-            allow_exec: false,
+            secrets: ResolvePolicy::default(),
             sandbox: false,
             selection: Selection::default(),
             prune: false,
@@ -195,13 +196,13 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let hashes_kept = options.keep_key || inventory.key_file().is_none_or(|file| file.exists());
     let key = Loaded::hash_key(&inventory, options)?;
     let vault = Arc::new(Vault::new(key));
-    let mut diagnostics = loaded.resolve_secrets(&vault, options);
+    let mut diagnostics = loaded.resolve_secrets(&vault, options).await;
     let (graph, wrong) = crate::graph::build(&loaded.manifests, &loaded.snapshot.sources);
     diagnostics.extend(wrong);
     let state = inventory.state().clone();
     settle(&state, &loaded, options).await;
     let connected = connect(&loaded, &state, &vault, options, &mut diagnostics).await?;
-    let Loaded { snapshot, manifests, scratch } = loaded;
+    let Loaded { mut snapshot, manifests, scratch } = loaded;
     let prune = match &options.cluster {
         Some(cluster) => cluster.prune_entries,
         None => options.prune || manifests.stack.prune,
@@ -306,21 +307,17 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     all.append(&mut diagnostics);
     all.extend(observed.diagnostics.iter().cloned());
     all.extend(plan.diagnostics.iter().cloned());
-    mask(&mut all, &vault);
+    veil::diagnostics(&mut all, &vault);
+    veil::sources(&mut snapshot.sources, &all, &vault);
     let observe = connected.sent();
-    let document = plan.document(
+    let mut document = plan.document(
         &manifests.stack.name,
         &observed_at,
         snapshot.revision.clone(),
         observe,
         report::to_documents(&all, &snapshot.sources),
     );
-    let mut document = document;
-    for change in document.actions.iter_mut().flat_map(|action| &mut action.changes) {
-        for side in [&mut change.before, &mut change.after].into_iter().flatten() {
-            mask_leaves(side, &vault);
-        }
-    }
+    veil::document(&mut document, &vault);
     let notes = notes(&plan, &connected.remotes);
     options.progress.event(&ProgressEvent::Finished);
     Ok(Planned {
@@ -362,15 +359,6 @@ async fn settle(state: &State, loaded: &Loaded, options: &Options) {
     }
 }
 
-fn mask(diagnostics: &mut [Diagnostic], vault: &Vault) {
-    for diagnostic in diagnostics {
-        diagnostic.message = vault.mask(&diagnostic.message).into_owned();
-        for hint in &mut diagnostic.hints {
-            *hint = vault.mask(hint).into_owned();
-        }
-    }
-}
-
 /// Objects that a plan would adopt although another stack of the inventory owns them, by index.
 async fn owned_elsewhere(
     plan: &Plan,
@@ -400,20 +388,6 @@ async fn owned_elsewhere(
         }
     }
     Ok(out)
-}
-
-/// Masks what a text in a plan may quote of a secret, wherever it stands.
-fn mask_leaves(value: &mut serde_json::Value, vault: &Vault) {
-    match value {
-        serde_json::Value::String(text) => {
-            if let std::borrow::Cow::Owned(masked) = vault.mask(text) {
-                *text = masked;
-            }
-        }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| mask_leaves(item, vault)),
-        serde_json::Value::Object(map) => map.values_mut().for_each(|item| mask_leaves(item, vault)),
-        _ => {}
-    }
 }
 
 fn notes(plan: &Plan, remotes: &HashMap<String, Remote>) -> PlanNotes {
@@ -563,7 +537,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
     options.progress.event(&ProgressEvent::Finished);
     let mut diagnostics = planned.diagnostics;
     let mut more = report.diagnostics;
-    mask(&mut more, &vault);
+    veil::diagnostics(&mut more, &vault);
     diagnostics.extend(more);
     let mut document = planned.document;
     for (action, result) in document.actions.iter_mut().zip(&report.results) {
@@ -582,13 +556,16 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         .map(|(action, _)| action.address.clone())
         .collect();
     document.requests.apply = planned.connected.sent().saturating_sub(before);
-    document.diagnostics = report::to_documents(&diagnostics, &planned.sources);
+    veil::document(&mut document, &vault);
+    let mut sources = planned.sources;
+    veil::sources(&mut sources, &diagnostics, &vault);
+    document.diagnostics = report::to_documents(&diagnostics, &sources);
     let failed = report.results.iter().any(|result| matches!(result.outcome, Outcome::Failed | Outcome::Skipped));
     Ok(Applied {
         document,
         notes: planned.notes,
         diagnostics,
-        sources: planned.sources,
+        sources,
         interrupted: report.interrupted,
         failed,
         lasting,

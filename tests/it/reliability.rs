@@ -28,6 +28,7 @@ use plumb::{
 use tempfile::TempDir;
 
 use self::worlds::World;
+use crate::support::leaks;
 
 /// A number from the environment.
 pub(crate) fn size(name: &str, usual: usize) -> usize {
@@ -61,7 +62,7 @@ impl Scene {
         std::fs::create_dir_all(scene.folder.path().join(".runtime")).unwrap();
         scene.write("connection.yaml", &world.connection());
         scene.write("key", "sandbox-key-of-the-stack");
-        scene.write("secret", "a-secret-of-the-stack");
+        scene.write("secret", "correct-horse-of-the-stack");
         scene
     }
 
@@ -126,6 +127,8 @@ impl Ran {
 
     fn of(child: Child) -> Self {
         let output = child.wait_with_output().unwrap();
+        leaks::assert_none("standard output", &output.stdout);
+        leaks::assert_none("standard error", &output.stderr);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
     }
