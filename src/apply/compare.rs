@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What was observed longer ago than this is looked at again.
-const OLD: Duration = Duration::from_secs(5);
+const OLD: Duration = Duration::from_secs(10);
 /// A list of many pages counts as new for so long for each.
 const PAGE: Duration = Duration::from_secs(1);
 /// Objects of one collection from which on it is listed instead of each being read.
