@@ -1,4 +1,4 @@
-//! `plumb crds`: the custom resource definitions of the described kinds.
+//! `plumb crds`: the `CustomResourceDefinitions` of the described kinds.
 
 use std::path::PathBuf;
 

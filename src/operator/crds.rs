@@ -1,4 +1,4 @@
-//! All custom resource definitions: those of the APIs by their descriptions, plumb's own by their types.
+//! All `CustomResourceDefinitions`: those of the APIs by their descriptions, plumb's own by their types.
 
 use std::fmt::Write as _;
 
@@ -83,7 +83,7 @@ pub fn page(crds: &[Crd]) -> String {
             let mut parts = field.path.rsplitn(3, '.');
             let end = parts.next().map_or(0, str::len) + parts.next().map_or(0, |part| part.len() + 1);
             let end = field.path.len().saturating_sub(end);
-            lines.entry((field.path.get(end..).unwrap_or_default(), field.reason)).or_default().push(&field.path);
+            lines.entry((&field.path[end..], field.reason)).or_default().push(&field.path);
         }
         for ((end, reason), paths) in lines {
             let path = match paths.as_slice() {

@@ -55,7 +55,7 @@ pub(super) struct Right(Arc<Mutex<Option<Instant>>>);
 impl Right {
     /// A right that never ends: there is only one replica.
     pub(super) fn unlimited() -> Self {
-        Self(Arc::new(Mutex::new(Some(Instant::now() + Duration::from_hours(24 * 365 * 30)))))
+        Self(Arc::new(Mutex::new(Some(Instant::now() + Duration::from_hours(262_800)))))
     }
 
     /// Until when calls may be under way; in the past where the right is lost.

@@ -185,11 +185,11 @@ pub(super) fn going(resource: &Resource, address: &str, report: &Report, patienc
         |note: String| Happening { warning: true, reason: "Retained", action: "Delete", note: clipped(&note, 1000) };
     if let Some(failure) = &report.failure {
         let message = format!("The live object is not deleted yet: {failure}");
-        return held_up(status, resource, "DeletionFailed", &message, happenings);
+        return held_up(status, resource, "DeletionFailed", message, happenings);
     }
     if report.declared.contains_key(address) || unsettled {
         let message = "What an earlier run began is looked at first.".to_owned();
-        return held_up(status, resource, "Deleting", &message, happenings);
+        return held_up(status, resource, "Deleting", message, happenings);
     }
     if !report.state.objects.contains_key(address) {
         return release(happenings, None, status);
@@ -204,7 +204,7 @@ pub(super) fn going(resource: &Resource, address: &str, report: &Report, patienc
             let note = format!("The live object stays, and its resource goes: {}", told.message);
             return release(happenings, Some(kept(note)), status);
         }
-        return held_up(status, resource, "DeletionBlocked", &told.message, happenings);
+        return held_up(status, resource, "DeletionBlocked", told.message.clone(), happenings);
     }
     let failed = own.iter().find(|action| matches!(action.outcome, Some(Outcome::Failed | Outcome::Skipped)));
     if let Some(action) = failed {
@@ -220,7 +220,7 @@ pub(super) fn going(resource: &Resource, address: &str, report: &Report, patienc
             status,
             resource,
             "DeletionFailed",
-            &format!("The live object is not deleted yet: {error}"),
+            format!("The live object is not deleted yet: {error}"),
             happenings,
         );
     }
@@ -241,24 +241,25 @@ pub(super) fn going(resource: &Resource, address: &str, report: &Report, patienc
         status.last_handled_reconcile_at = None;
         return release(happenings, Some(kept(format!("{message} It stays, and its resource goes."))), status);
     }
-    held_up(status, resource, "DeletionBlocked", &message, happenings)
+    held_up(status, resource, "DeletionBlocked", message, happenings)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "all callers make the text for it")]
 fn held_up(
     mut status: Status,
     resource: &Resource,
     reason: &'static str,
-    message: &str,
+    message: String,
     mut happenings: Vec<Happening>,
 ) -> Verdict {
     if reason != "Deleting"
-        && resource.status.condition("Ready").is_none_or(|known| known.message != clipped(message, 1024))
+        && resource.status.condition("Ready").is_none_or(|known| known.message != clipped(&message, 1024))
     {
-        let note = clipped(message, 1000);
+        let note = clipped(&message, 1000);
         happenings.push(Happening { warning: true, reason, action: "Delete", note });
     }
-    status.set("Ready", Truth::False, reason, message);
-    status.set("Reconciling", Truth::True, reason, message);
+    status.set("Ready", Truth::False, reason, &message);
+    status.set("Reconciling", Truth::True, reason, &message);
     status.unset("Stalled");
     Verdict { status, happenings, release: false, trouble: Trouble::Passing }
 }

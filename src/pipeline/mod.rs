@@ -275,9 +275,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let mut barred = hidden::losses(&connected, &plan, &mut diagnostics).await;
     barred.extend(frozen::changes(&connected, &plan, &mut diagnostics).await);
     barred.extend(owned_elsewhere(&plan, &connected, &inventory).await?);
-    if cluster.is_some() {
-        barred.extend(Cluster::refused(&plan, &manifests));
-    }
+    barred.extend(cluster.map(|_| Cluster::refused(&plan, &manifests)).unwrap_or_default());
     let more = !barred.is_empty();
     barred.extend(too_new.iter().map(|(index, told)| (*index, told.clone())));
     if more {
@@ -540,18 +538,19 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
     let state = planned.inventory.state().clone();
     options.progress.event(&ProgressEvent::Finished);
     let mut diagnostics = planned.diagnostics;
-    let lasting = lasting(&planned.document, &report);
     let mut more = report.diagnostics;
     veil::diagnostics(&mut more, &vault);
     diagnostics.extend(more);
     let mut document = planned.document;
-    for (action, result) in document.actions.iter_mut().zip(&report.results) {
-        action.outcome = Some(result.outcome);
-        action.error = result.error.as_ref().map(|error| vault.mask(error).into_owned());
-        if let Some(id) = &result.id {
-            action.id = Some(id.clone());
-        }
-    }
+    tell_outcomes(&mut document, &report.results, &vault);
+    let lasts = |error: &String| report.lasting.iter().any(|refusal| error.contains(refusal));
+    let lasting = document
+        .actions
+        .iter()
+        .zip(&report.results)
+        .filter(|(_, result)| result.outcome == Outcome::Failed && result.error.as_ref().is_some_and(lasts))
+        .map(|(action, _)| action.address.clone())
+        .collect();
     document.requests.apply = planned.connected.sent().saturating_sub(before);
     veil::document(&mut document, &vault);
     let mut sources = planned.sources;
@@ -570,14 +569,15 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
     })
 }
 
-/// Addresses of the actions that the API refused for good.
-fn lasting(document: &PlanDocument, report: &apply::Report) -> HashSet<String> {
-    let lasts = |error: &String| report.lasting.iter().any(|refusal| error.contains(refusal));
-    let results = document.actions.iter().zip(&report.results);
-    let refused = results
-        .filter(|(_, result)| result.outcome == Outcome::Failed && result.error.as_ref().is_some_and(lasts))
-        .map(|(action, _)| action.address.clone());
-    refused.collect()
+/// Adds to each action what became of it.
+fn tell_outcomes(document: &mut PlanDocument, results: &[apply::StepResult], vault: &Vault) {
+    for (action, result) in document.actions.iter_mut().zip(results) {
+        action.outcome = Some(result.outcome);
+        action.error = result.error.as_ref().map(|error| vault.mask(error).into_owned());
+        if let Some(id) = &result.id {
+            action.id = Some(id.clone());
+        }
+    }
 }
 
 /// Ends calls that still wait or repeat some time after the run was interrupted; never returns.

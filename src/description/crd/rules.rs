@@ -10,7 +10,8 @@ use crate::description::{
     words::condition_words,
 };
 
-fn rule(rule: &str, message: &str) -> Value {
+#[expect(clippy::needless_pass_by_value, reason = "all callers make the texts for it")]
+fn rule(rule: String, message: String) -> Value {
     json!({"rule": rule, "message": message})
 }
 
@@ -82,35 +83,35 @@ fn literals(values: &[Value]) -> Option<String> {
 pub(super) fn one_of(names: &[&str; 2]) -> Value {
     let [first, second] = names;
     rule(
-        &format!("{} != {}", has("self", first), has("self", second)),
-        &format!("It takes either `{first}` or `{second}`."),
+        format!("{} != {}", has("self", first), has("self", second)),
+        format!("It takes either `{first}` or `{second}`."),
     )
 }
 
 /// It stays as it was made.
 pub(super) fn immutable(path: &str) -> Value {
     let name = path.rsplit('.').next().unwrap_or(path);
-    rule("self == oldSelf", &format!("`{name}` cannot be changed once the object exists."))
+    rule("self == oldSelf".to_owned(), format!("`{name}` cannot be changed once the object exists."))
 }
 
 /// An IP address.
 pub(super) fn ip() -> Value {
-    rule("isIP(self)", "It has to be an IPv4 or IPv6 address.")
+    rule("isIP(self)".to_owned(), "It has to be an IPv4 or IPv6 address.".to_owned())
 }
 
 /// An absolute URL.
 pub(super) fn url() -> Value {
     rule(
-        "isURL(self) && url(self).getHost() != ''",
-        "It has to be an absolute URL such as `https://host.example/path`.",
+        "isURL(self) && url(self).getHost() != ''".to_owned(),
+        "It has to be an absolute URL such as `https://host.example/path`.".to_owned(),
     )
 }
 
 /// A name that is taken.
 pub(super) fn reserved(pattern: &str) -> Value {
     rule(
-        &format!("!self.matches({})", quoted(&format!("^(?:{pattern})$"))),
-        &format!("What matches `{pattern}` is reserved."),
+        format!("!self.matches({})", quoted(&format!("^(?:{pattern})$"))),
+        format!("What matches `{pattern}` is reserved."),
     )
 }
 
@@ -173,8 +174,8 @@ fn exists_only(name: &str, condition: &Condition, fields: &IndexMap<String, Fiel
         format!("!{}", has("self", other))
     };
     Some(rule(
-        &format!("!{} || {known} || {open}", has("self", name)),
-        &format!("`{name}` exists only where {}.", condition_words(condition)),
+        format!("!{} || {known} || {open}", has("self", name)),
+        format!("`{name}` exists only where {}.", condition_words(condition)),
     ))
 }
 
@@ -223,13 +224,13 @@ fn variants_of(name: &str, field: &FieldSpec, variants: &Variants, fields: &Inde
                 .collect();
             (!foreign.is_empty()).then(|| {
                 rule(
-                    &format!(
+                    format!(
                         "!{} || !{decides} || {word} != {} || ({})",
                         has("self", name),
                         quoted(value),
                         foreign.join(" && ")
                     ),
-                    &format!("`{name}` has a member that `{value}` does not have."),
+                    format!("`{name}` has a member that `{value}` does not have."),
                 )
             })
         })
@@ -249,7 +250,7 @@ pub(super) fn of_kind(api: &Api, kind: &Kind) -> Vec<Value> {
             let values = literals(&conflict.condition.one_of).filter(|_| !conflict.condition.one_of.is_empty())?;
             let absent: Vec<String> = conflict.fields.iter().map(|name| format!("!{}", has("self", name))).collect();
             Some(rule(
-                &format!(
+                format!(
                     "({}) || !{} || !self.{}.exists(entry, {} && entry.{} in {values})",
                     absent.join(" && "),
                     has("self", &conflict.with),
@@ -257,7 +258,7 @@ pub(super) fn of_kind(api: &Api, kind: &Kind) -> Vec<Value> {
                     has("entry", member),
                     escaped(member),
                 ),
-                conflict.message.trim(),
+                conflict.message.trim().to_owned(),
             ))
         })
         .collect()
