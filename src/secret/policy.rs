@@ -2,11 +2,17 @@
 //! them reach for what its user can; the agent and the operator begin with nothing, and add what their own
 //! configuration lists.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use zeroize::Zeroizing;
 
 use super::held::Secrets;
+use crate::diagnostic::Diagnostic;
 
 /// How long a program may take.
 const EXEC_TIME: Duration = Duration::from_secs(30);
@@ -112,6 +118,18 @@ impl ResolvePolicy {
     /// Whether a variable may be read.
     pub(super) fn lets_variable(&self, name: &str) -> bool {
         self.variables.as_ref().is_none_or(|allowed| allowed.iter().any(|word| fits(word, name)))
+    }
+
+    /// A path that the policy lets manifests read.
+    pub(super) fn permit(&self, path: &Path) -> Result<(), Diagnostic> {
+        let Some(folders) = &self.folders else { return Ok(()) };
+        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let below = |folder: &PathBuf| fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder));
+        if folders.iter().any(below) {
+            return Ok(());
+        }
+        Err(Diagnostic::error("PL0310", format!("The file `{}` may not be read here", path.display()))
+            .hint("The configuration of the agent or the operator lists the folders that manifests may read."))
     }
 
     /// Whether a Kubernetes Secret may be read.
