@@ -4,6 +4,7 @@
 use std::{
     fmt::{self, Write as _},
     io::{self, BufRead, IsTerminal, Read, Write},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
+    http::Budgets,
     plan::DiagnosticDocument,
     progress::{Progress, Silent},
     secret::masked,
@@ -44,6 +46,7 @@ pub struct Console {
     quiet: bool,
     log_format: LogFormat,
     interrupt: Interrupt,
+    budgets: Budgets,
 }
 
 /// A writer, and whether it takes colour.
@@ -104,6 +107,7 @@ impl Console {
             quiet: false,
             log_format: LogFormat::Text,
             interrupt: Interrupt::default(),
+            budgets: Budgets::shared(budgets()),
         }
     }
 
@@ -123,6 +127,7 @@ impl Console {
             quiet: false,
             log_format: LogFormat::Text,
             interrupt: Interrupt::default(),
+            budgets: Budgets::default(),
         }
     }
 
@@ -170,6 +175,11 @@ impl Console {
     /// Whether somebody is there to answer a question.
     pub fn is_interactive(&self) -> bool {
         self.interactive
+    }
+
+    /// The budgets of credentials, which all runs of the process share.
+    pub(super) fn budgets(&self) -> Budgets {
+        self.budgets.clone()
     }
 
     /// What the person interrupts a run by.
@@ -327,6 +337,16 @@ impl Console {
         let trouble = self.out.trouble.as_ref()?;
         Some(Failure::config(format!("The result cannot be written: {trouble}.")))
     }
+}
+
+/// The folder in which this user's processes share the budgets of credentials: one that goes with the session, or else
+/// the one for caches.
+fn budgets() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let session = folder("XDG_RUNTIME_DIR").filter(|path| path.is_dir());
+    let cache = || folder("XDG_CACHE_HOME").or_else(|| folder("LOCALAPPDATA"));
+    let home = || folder("HOME").map(|home| home.join(".cache"));
+    Some(session.or_else(cache).or_else(home)?.join("plumb").join("budgets"))
 }
 
 #[cfg(test)]

@@ -106,7 +106,12 @@ impl Client {
         })?;
         let model = Model::new(&spec.api.spec.limits, &spec.limits);
         let origin = base.url().origin().ascii_serialization();
-        let budget = spec.budgets.of(ResolvedAuth::fingerprint(spec.auth.as_ref(), &origin), model, &spec.pace);
+        let budget = spec.budgets.of(
+            ResolvedAuth::fingerprint(spec.auth.as_ref(), &origin),
+            model,
+            &spec.pace,
+            spec.board.as_ref(),
+        );
         let secrets = spec.secrets.clone();
         for secret in spec.auth.as_ref().map(ResolvedAuth::secrets).unwrap_or_default() {
             secrets.learn(secret.expose_secret());

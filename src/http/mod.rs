@@ -32,6 +32,6 @@ pub use self::{
     error::{Class, HttpError, Processed, Site},
     hosts::HostPolicy,
     quota::Quota,
-    shares::Board,
+    shares::{Board, Posted},
     spec::{Call, ClientSpec, Leave, Pace, Repeat, Terms, Throttled, Transport},
 };

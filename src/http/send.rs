@@ -169,7 +169,7 @@ impl<'a> Sending<'a> {
             }
             sleep_until(end).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Waits for something, unless the run is interrupted or the call's deadline comes.

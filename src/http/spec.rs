@@ -10,7 +10,12 @@ use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::{auth::ResolvedAuth, budget::Budgets, hosts::HostPolicy};
+use super::{
+    auth::ResolvedAuth,
+    budget::{Budgets, Naming},
+    hosts::HostPolicy,
+    shares::Board,
+};
 use crate::{description::Api, manifest::ConnectionLimits, secret::Mask};
 
 /// Everything that a client needs to know.
@@ -36,6 +41,8 @@ pub struct ClientSpec {
     pub transport: Transport,
     /// Budgets of credentials that other clients of this process use too.
     pub budgets: Budgets,
+    /// Where machines share the budget, and how its name is made there.
+    pub board: Option<(Arc<dyn Board>, Naming)>,
     /// Told of waits for the budget, in seconds.
     pub throttled: Throttled,
 }
@@ -57,6 +64,7 @@ impl ClientSpec {
             pace: Pace::default(),
             transport: Transport::default(),
             budgets: Budgets::default(),
+            board: None,
             throttled: Arc::new(|_| ()),
         }
     }

@@ -32,7 +32,7 @@ pub use self::{
     connect::{Connected, connect},
     export::{Export, ExportOptions, export},
     health::{Checkup, Health, checkup},
-    load::{Loaded, load},
+    load::{Loaded, load, recorded},
     rebuild::{Rebuilt, rebuild},
     select::{LabelTest, Selection},
     unmanaged::{Stray, Unmanaged, unmanaged},
@@ -51,6 +51,7 @@ use crate::{
     progress::{Progress, ProgressEvent, Silent},
     report,
     secret::{ResolvePolicy, Vault},
+    source::Snapshot,
     value,
 };
 
@@ -66,6 +67,8 @@ const GRACE: Duration = Duration::from_secs(15);
 pub struct Options {
     /// Paths to read manifests from, as given to `-f`.
     pub inputs: Vec<String>,
+    /// What was read already, in place of the inputs: a commit that an agent watches.
+    pub snapshot: Option<Arc<Snapshot>>,
     /// Text of standard input, where `-` is among the inputs.
     pub stdin: Option<String>,
     /// Texts that are read besides, by the path that they would have.
@@ -100,8 +103,8 @@ pub struct Options {
     pub progress: Arc<dyn Progress>,
     /// Set by Ctrl-C.
     pub stop: Arc<AtomicBool>,
-    /// Folder in which the processes of this machine share the budgets of credentials.
-    pub budgets: Option<std::path::PathBuf>,
+    /// The budgets of credentials, over all runs of this process.
+    pub budgets: crate::http::Budgets,
     /// Time-outs and repeats of calls.
     pub pace: crate::http::Pace,
     /// What a run in a cluster knows besides.
@@ -112,6 +115,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             inputs: vec![".".into()],
+            snapshot: None,
             stdin: None,
             beside: Vec::new(),
             inventory: None,
@@ -129,7 +133,7 @@ impl Default for Options {
             keep_key: false,
             progress: Arc::new(Silent),
             stop: Arc::new(AtomicBool::new(false)),
-            budgets: None,
+            budgets: crate::http::Budgets::default(),
             pace: crate::http::Pace::default(),
             cluster: None,
         }
@@ -161,6 +165,8 @@ pub struct Planned {
     vault: Arc<Vault>,
     state: State,
     roots: Vec<String>,
+    /// When what is live was read; none once a person took their time over the plan.
+    observed_from: Option<std::time::Instant>,
     /// Where each connection leads that is known to be the stack's account.
     accounts: HashMap<String, String>,
     _scratch: std::sync::OnceLock<load::Scratch>,
@@ -234,6 +240,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         &tell,
     );
     let mut observed = Box::pin(observer.run()).await;
+    let observed_from = std::time::Instant::now();
     // What a connection that cannot be used has was not looked at, whatever the inventory knows of it.
     for connection in manifests.connections.values() {
         if !connected.remotes.contains_key(&connection.name)
@@ -333,6 +340,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         vault,
         state,
         accounts,
+        observed_from: Some(observed_from),
         _scratch: scratch,
     })
 }
@@ -344,7 +352,7 @@ async fn settle(state: &State, loaded: &Loaded, options: &Options) {
         let left = intent.deadline.parse::<jiff::Timestamp>().ok()?.duration_since(now);
         // Another machine's clock may be ahead: no wait is longer than a call of this connection's may take.
         let settle = connect::settles(loaded, &intent.connection, options.pace);
-        Some(left.unsigned_abs().min(apply::renewal(settle) + settle)).filter(|_| left.is_positive())
+        Some(left.unsigned_abs().min(apply::RENEWAL + settle)).filter(|_| left.is_positive())
     });
     if let Some(left) = left.max() {
         tracing::info!("an earlier run was cut short: waiting until its calls have come to an end");
@@ -396,6 +404,11 @@ fn notes(plan: &Plan, remotes: &HashMap<String, Remote>) -> PlanNotes {
 }
 
 impl Planned {
+    /// Notes that a person read the plan: what is live is looked at again before it is changed.
+    pub fn was_read(&mut self) {
+        self.observed_from = None;
+    }
+
     /// Whether anything would be refused for safety.
     pub fn refusal(&self) -> Option<&Diagnostic> {
         self.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Refusal)
@@ -498,10 +511,16 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         Some(cluster) => cluster.until.clone(),
         None => Arc::new(|| None),
     };
+    let mut live: HashMap<(String, String), usize> = HashMap::new();
+    for object in &planned.observed.objects {
+        *live.entry((object.kind.api.clone(), object.kind.name.clone())).or_default() += 1;
+    }
     let report = {
         let context = Context {
             remotes: &planned.connected.remotes,
             inventory: &planned.inventory,
+            observed: planned.observed_from,
+            live: &live,
             open: &open,
             seal: &seal,
             read: &load::read_file,

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use self::proxy::{Manner, Proxy};
 use crate::support::{
-    cluster::{Cluster, TOKEN},
+    secret_server::{Cluster, TOKEN},
     everything::Everything,
     example::repository,
     leaks::{self, MARK},

@@ -161,7 +161,12 @@ fn text(spec: &FieldSpec, name: &str, tag: Tag, number: usize) -> Option<Value> 
                     Equality::Digits => candidates.push(digits.clone()),
                     Equality::Mac => candidates.push(mac(place, number)),
                     Equality::Ip => candidates.push(format!("192.0.2.{}", place * 10 + number + 1)),
-                    Equality::Case | Equality::Blanks | Equality::Html | Equality::Document | Equality::Scalars => {}
+                    Equality::Case
+                    | Equality::Blanks
+                    | Equality::Html
+                    | Equality::Document
+                    | Equality::Duration
+                    | Equality::Scalars => {}
                 }
             }
             candidates.extend([

@@ -11,7 +11,7 @@ use plumb::{
 use serde_json::json;
 
 use crate::support::{
-    cluster::Cluster,
+    secret_server::Cluster,
     example::{plumb, repository},
     leaks,
     stack::Stack,

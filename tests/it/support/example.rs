@@ -45,9 +45,10 @@ pub(crate) fn output<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<It
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The program with none of this process's `PLUMB_…` variables, in the folder that paths of the repository start from.
+/// The program (another build where `RELIABILITY_BIN` names one, so that long tests outlast a new one) with none of this process's `PLUMB_…` variables, in the folder that paths of the repository start from.
 pub(crate) fn plumb() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_plumb"));
+    let built = env!("CARGO_BIN_EXE_plumb");
+    let mut command = Command::new(std::env::var_os("RELIABILITY_BIN").unwrap_or_else(|| built.into()));
     command.current_dir(repository("")).stdin(Stdio::null());
     // What processes share is none of the user's.
     command.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"));
