@@ -12,8 +12,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType, date_time_ymd,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -51,6 +50,7 @@ fn free_ports<const N: usize>() -> [u16; N] {
     std::array::from_fn(|index| listeners[index].local_addr().unwrap().port())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "each is made for one certificate")]
 fn certificate(folder: &Path, name: &str, params: CertificateParams, issuer: &Issuer<'_, KeyPair>) {
     let key = KeyPair::generate().unwrap();
     let made = params.signed_by(&key, issuer).unwrap();
@@ -90,10 +90,8 @@ impl Cluster {
         fs::write(at.join("ca.pem"), ca_certificate.pem()).unwrap();
         let issuer = Issuer::new(ca, ca_key);
         let mut server = params(ExtendedKeyUsagePurpose::ServerAuth);
-        server.subject_alt_names = vec![
-            SanType::IpAddress("127.0.0.1".parse().unwrap()),
-            SanType::DnsName("localhost".try_into().unwrap()),
-        ];
+        server.subject_alt_names =
+            vec![SanType::IpAddress("127.0.0.1".parse().unwrap()), SanType::DnsName("localhost".try_into().unwrap())];
         certificate(at, "server", server, &issuer);
         let mut admin = params(ExtendedKeyUsagePurpose::ClientAuth);
         admin.distinguished_name.push(DnType::CommonName, "admin");
@@ -125,7 +123,7 @@ impl Cluster {
         while !cluster.kubectl(&["get", "--raw", "/readyz"]).0 {
             let log = fs::read_to_string(cluster.folder.path().join("api.log")).unwrap_or_default();
             let end: Vec<&str> = log.lines().rev().take(5).collect();
-            assert!(began.elapsed() < Duration::from_secs(180), "the API server is not ready: {end:#?}");
+            assert!(began.elapsed() < Duration::from_mins(3), "the API server is not ready: {end:#?}");
             std::thread::sleep(Duration::from_millis(250));
         }
         cluster.control.lock().unwrap().write_all(b"manage\n").unwrap();
@@ -212,6 +210,7 @@ impl Cluster {
     }
 
     /// Waits until something is there.
+    #[expect(clippy::unused_self, reason = "it is the cluster that is waited for")]
     pub(crate) fn until<T>(&self, what: &str, most: Duration, mut check: impl FnMut() -> Option<T>) -> T {
         let began = Instant::now();
         loop {

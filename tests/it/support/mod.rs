@@ -6,7 +6,7 @@ pub(crate) mod example;
 pub(crate) mod faulty_s3;
 pub(crate) mod leaks;
 pub(crate) mod operator;
-pub(crate) mod secret_server;
 pub(crate) mod s3;
+pub(crate) mod secret_server;
 pub(crate) mod stack;
 pub(crate) mod wild;

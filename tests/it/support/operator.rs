@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::{cluster::Cluster, example::plumb};
 
 /// How long a test waits for something that the operator does.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A namespace with an operator.
 pub(crate) struct Operated {
@@ -171,9 +171,10 @@ impl Operated {
         self.cluster.until(&format!("an Event {reason} about {about}"), PATIENCE, || {
             let (_, text) = self.cluster.kubectl(&["get", "events.events.k8s.io", "-n", &self.namespace, "-o", "json"]);
             let list: Value = serde_json::from_str(&text).ok()?;
-            let found = list["items"].as_array()?.iter().find(|event| {
-                event["reason"] == reason && event["regarding"]["name"] == about
-            })?;
+            let found = list["items"]
+                .as_array()?
+                .iter()
+                .find(|event| event["reason"] == reason && event["regarding"]["name"] == about)?;
             Some(found.clone())
         })
     }
