@@ -139,7 +139,7 @@ pub async fn run(settings: Settings, stop: Arc<AtomicBool>) -> Result<(), Failur
         policy: ResolvePolicy {
             variables: Some(settings.variables.clone()),
             folders: Some(settings.folders.clone()),
-            ..ResolvePolicy::default()
+            ..ResolvePolicy::closed()
         },
         key: settings.key.clone(),
         interval: settings.interval,

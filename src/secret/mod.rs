@@ -7,9 +7,11 @@ mod mask;
 mod policy;
 mod process;
 mod resolve;
+mod sealed;
 pub mod sink;
 mod sops;
 mod spell;
+mod text;
 mod upload;
 mod vault;
 

@@ -2,11 +2,17 @@
 //! them reach for what its user can; the agent and the operator begin with nothing, and add what their own
 //! configuration lists.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt, fs,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use zeroize::Zeroizing;
 
 use super::held::Secrets;
+use crate::diagnostic::Diagnostic;
 
 /// How long a program may take.
 const EXEC_TIME: Duration = Duration::from_secs(30);
@@ -114,6 +120,18 @@ impl ResolvePolicy {
         self.variables.as_ref().is_none_or(|allowed| allowed.iter().any(|word| fits(word, name)))
     }
 
+    /// A path that the policy lets manifests read.
+    pub(super) fn permit(&self, path: &Path) -> Result<(), Diagnostic> {
+        let Some(folders) = &self.folders else { return Ok(()) };
+        let real = real(path);
+        let below = |folder: &PathBuf| fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder));
+        if folders.iter().any(below) {
+            return Ok(());
+        }
+        Err(Diagnostic::error("PL0310", format!("The file `{}` may not be read here", path.display()))
+            .hint("The configuration of the agent or the operator lists the folders that manifests may read."))
+    }
+
     /// Whether a Kubernetes Secret may be read.
     pub(super) fn lets_secret(&self, namespace: &str, name: &str) -> bool {
         let fit =
@@ -127,6 +145,27 @@ fn fits(word: &str, name: &str) -> bool {
         Some(prefix) => name.starts_with(prefix),
         None => word == name,
     }
+}
+
+/// Where a path leads, links and `..` followed, also where its end is not there yet.
+fn real(path: &Path) -> PathBuf {
+    let parts: Vec<Component<'_>> = path.components().collect();
+    for length in (0..=parts.len()).rev() {
+        let (there, rest) = parts.split_at(length);
+        let there: PathBuf = if there.is_empty() { PathBuf::from(".") } else { there.iter().collect() };
+        if let Ok(mut real) = fs::canonicalize(there) {
+            for part in rest {
+                match part {
+                    Component::ParentDir => {
+                        real.pop();
+                    }
+                    part => real.push(part),
+                }
+            }
+            return real;
+        }
+    }
+    path.to_path_buf()
 }
 
 #[cfg(test)]
@@ -146,5 +185,13 @@ mod tests {
         assert!(some.lets_secret("team-a", "any") && some.lets_secret("team-b", "shared-1"));
         assert!(!some.lets_secret("team-ab", "any") && !some.lets_secret("team-b", "own"));
         assert!(ResolvePolicy::default().lets_secret("kube-system", "any"));
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_yet_cannot_lead_out_of_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = fs::canonicalize(folder.path()).unwrap();
+        assert_eq!(real(&folder.path().join("new/file")), base.join("new/file"));
+        assert_eq!(real(&folder.path().join("new/../../x")), base.parent().unwrap().join("x"));
     }
 }

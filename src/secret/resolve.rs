@@ -3,9 +3,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    fs, io,
-    path::{Component, Path, PathBuf},
-    rc::Rc,
+    path::{Path, PathBuf},
 };
 
 use indexmap::IndexMap;
@@ -16,8 +14,9 @@ use super::{
     cluster::{self, Asked, Secrets},
     exec,
     mask::MIN_MASKED,
-    policy::{AgeKeys, Cluster, ResolvePolicy},
-    sops::{self, Identities, Key, Opened},
+    policy::{Cluster, ResolvePolicy},
+    sealed::SealedFiles,
+    text::{read_text, reason},
     upload,
     vault::Vault,
 };
@@ -28,9 +27,6 @@ use crate::{
     manifest::{self, Auth, DocumentRef, Manifests, Plaintexts, Transport},
     value,
 };
-
-/// Bytes that a file with a secret may have at most.
-const MAX_SECRET: u64 = 1024 * 1024;
 
 /// Replaces every sensitive value and file of connections and objects; what is left unresolved is reported.
 ///
@@ -76,8 +72,7 @@ fn resolve_on(
         secrets,
         plaintexts,
         known: HashMap::new(),
-        files: HashMap::new(),
-        identities: None,
+        sealed: SealedFiles::default(),
         findings: IndexMap::new(),
     };
     each_value(manifests, &mut |value, owner, pointer| resolver.value(value, owner, pointer));
@@ -222,9 +217,7 @@ struct Resolver<'r> {
     plaintexts: Plaintexts,
     /// What sources gave; each is asked once.
     known: HashMap<String, Option<Value>>,
-    /// Files that SOPS encrypted.
-    files: HashMap<PathBuf, Result<Rc<Opened>, Diagnostic>>,
-    identities: Option<Result<Rc<Identities>, Diagnostic>>,
+    sealed: SealedFiles,
     findings: IndexMap<String, Finding>,
 }
 
@@ -288,7 +281,7 @@ impl Resolver<'_> {
             ("env", Value::String(variable)) => self.variable(variable),
             ("file", Value::String(path)) => self.secret_file(&folder.join(path)),
             ("exec", Value::Array(argv)) => self.program(argv, &folder),
-            ("sops", place) => self.sops(place, &folder),
+            ("sops", place) => self.sealed.value(place, &folder, self.policy, self.environment),
             ("secretKeyRef", place) => self.secret_key(place, owner),
             ("value", Value::Number(number)) => number
                 .as_u64()
@@ -366,114 +359,14 @@ impl Resolver<'_> {
         }
     }
 
-    /// A path that the policy lets manifests read.
-    fn permitted(&self, path: &Path) -> Result<(), Diagnostic> {
-        let Some(folders) = &self.policy.folders else { return Ok(()) };
-        let real = real(path);
-        let below = |folder: &PathBuf| fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder));
-        if folders.iter().any(below) {
-            return Ok(());
-        }
-        Err(Diagnostic::error("PL0310", format!("The file `{}` may not be read here", path.display()))
-            .hint("The configuration of the agent or the operator lists the folders that manifests may read."))
-    }
-
     fn secret_file(&self, path: &Path) -> Result<Zeroizing<String>, Diagnostic> {
-        self.permitted(path)?;
+        self.policy.permit(path)?;
         let text = read_text(path)?;
         let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
         if text.is_empty() {
             return Err(Diagnostic::error("PL0309", format!("The file `{}` is empty", path.display())));
         }
         Ok(Zeroizing::new(text.to_owned()))
-    }
-
-    /// A value of a file that SOPS encrypted: `FILE`, `FILE#KEY`, or a map of the two.
-    fn sops(&mut self, place: &Value, folder: &Path) -> Result<Zeroizing<String>, Diagnostic> {
-        let (file, key) = if let Value::String(text) = place {
-            match text.split_once('#') {
-                Some((file, key)) => (file, Some(Key::parse(key))),
-                None => (text.as_str(), None),
-            }
-        } else {
-            let key = match place.get("key") {
-                Some(Value::Array(steps)) => Some(Key::Path(steps.iter().filter_map(value::text).collect())),
-                Some(key) => value::text(key).map(|key| Key::parse(&key)),
-                None => None,
-            };
-            (place.get("file").and_then(Value::as_str).unwrap_or_default(), key)
-        };
-        let path = folder.join(file);
-        let wrong = |error: &sops::SopsError| {
-            let told = Diagnostic::error("PL0317", format!("The file `{}` {error}", path.display()));
-            match error.hint() {
-                Some(hint) => told.hint(hint),
-                None => told,
-            }
-        };
-        if !self.files.contains_key(&path) {
-            let opened = self.permitted(&path).and_then(|()| read_text(&path)).and_then(|text| {
-                let identities = self.identities()?;
-                sops::open(&text, &identities).map(Rc::new).map_err(|error| wrong(&error))
-            });
-            self.files.insert(path.clone(), opened);
-        }
-        let opened = match self.files.get(&path) {
-            Some(Ok(opened)) => opened.clone(),
-            Some(Err(told)) => return Err(told.clone()),
-            None => return Err(wrong(&sops::SopsError::Plain)),
-        };
-        match opened.get(key.as_ref()) {
-            Ok(text) if !text.is_empty() => Ok(text),
-            Ok(_) => {
-                Err(Diagnostic::error("PL0317", format!("The file `{}` has an empty value there", path.display())))
-            }
-            Err(error) => Err(wrong(&error)),
-        }
-    }
-
-    /// The age keys that the policy gives, read once.
-    fn identities(&mut self) -> Result<Rc<Identities>, Diagnostic> {
-        if let Some(known) = &self.identities {
-            return known.clone();
-        }
-        let read = self.read_identities().map(Rc::new);
-        self.identities = Some(read.clone());
-        read
-    }
-
-    fn read_identities(&self) -> Result<Identities, Diagnostic> {
-        let mut identities = Identities::default();
-        let bad = |place: &str, why: String| {
-            Diagnostic::error("PL0318", format!("The age keys of {place} cannot be used ({why})"))
-        };
-        let mut files = Vec::new();
-        match &self.policy.age_keys {
-            AgeKeys::Listed { files: listed, texts } => {
-                files.extend(listed.iter().map(|path| (path.clone(), true)));
-                for text in texts {
-                    identities.add(text).map_err(|why| bad("the configuration", why))?;
-                }
-            }
-            AgeKeys::Usual => {
-                let set =
-                    |name: &str| (self.environment)(name).filter(|text| !text.trim().is_empty()).map(Zeroizing::new);
-                if let Some(text) = set("SOPS_AGE_KEY") {
-                    identities.add(&text).map_err(|why| bad("`SOPS_AGE_KEY`", why))?;
-                }
-                files.extend(set("SOPS_AGE_KEY_FILE").map(|path| (PathBuf::from(path.as_str()), true)));
-                files.extend(sops::usual_places(self.environment).into_iter().map(|path| (path, false)));
-            }
-        }
-        for (path, needed) in files {
-            if !needed && !path.exists() {
-                continue;
-            }
-            let place = format!("`{}`", path.display());
-            let text = read_text(&path).map_err(|told| bad(&place, told.message.to_lowercase()))?;
-            identities.add(&text).map_err(|why| bad(&place, why))?;
-        }
-        Ok(identities)
     }
 
     fn program(&self, argv: &[Value], folder: &Path) -> Result<Zeroizing<String>, Diagnostic> {
@@ -502,7 +395,7 @@ impl Resolver<'_> {
             }
             return known;
         }
-        let described = self.permitted(&path).and_then(|()| {
+        let described = self.policy.permit(&path).and_then(|()| {
             upload::describe(&path).map_err(|error| {
                 let message = format!("The file `{}` cannot be read ({})", path.display(), reason(&error));
                 Diagnostic::error("PL0314", message).hint("The path starts from the folder of the manifest.")
@@ -525,7 +418,7 @@ impl Resolver<'_> {
     fn sink(&mut self, path: &str, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
         let path = self.folder(owner.document).join(path);
         let folder = path.parent().unwrap_or(&path);
-        match self.permitted(folder) {
+        match self.policy.permit(folder) {
             Ok(()) => Some(json!({ "$sink": { "file": path.to_string_lossy() } })),
             Err(diagnostic) => {
                 let message = format!("The file `{}` may not be written here", path.display());
@@ -538,56 +431,9 @@ impl Resolver<'_> {
     }
 }
 
-/// The text of a file, which is of a modest size.
-fn read_text(path: &Path) -> Result<Zeroizing<String>, Diagnostic> {
-    let shown = path.display();
-    let read = fs::metadata(path).and_then(|metadata| {
-        if metadata.len() > MAX_SECRET {
-            return Err(io::Error::other("it is larger than 1 MiB"));
-        }
-        fs::read(path).map(Zeroizing::new)
-    });
-    let bytes = read.map_err(|error| {
-        Diagnostic::error("PL0309", format!("The file `{shown}` cannot be read ({})", reason(&error)))
-            .hint("The path starts from the folder of the manifest.")
-    })?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Diagnostic::error("PL0309", format!("The file `{shown}` is not UTF-8 text")))?;
-    Ok(Zeroizing::new(text.to_owned()))
-}
-
-/// Where a path leads, links and `..` followed, also where its end is not there yet.
-fn real(path: &Path) -> PathBuf {
-    let parts: Vec<Component<'_>> = path.components().collect();
-    for length in (0..=parts.len()).rev() {
-        let (there, rest) = parts.split_at(length);
-        let there: PathBuf = if there.is_empty() { PathBuf::from(".") } else { there.iter().collect() };
-        if let Ok(mut real) = fs::canonicalize(there) {
-            for part in rest {
-                match part {
-                    Component::ParentDir => {
-                        real.pop();
-                    }
-                    part => real.push(part),
-                }
-            }
-            return real;
-        }
-    }
-    path.to_path_buf()
-}
-
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::PermissionDenied => "you may not read it".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{fs, time::Duration};
 
     use super::*;
     use crate::{
@@ -754,13 +600,5 @@ spec:
             assert_eq!(codes(&said), ["PL0313"], "{program}: {said:?}");
             assert!(said[0].message.contains(reason), "{said:?}");
         }
-    }
-
-    #[test]
-    fn a_path_that_is_not_there_yet_cannot_lead_out_of_its_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let base = fs::canonicalize(folder.path()).unwrap();
-        assert_eq!(real(&folder.path().join("new/file")), base.join("new/file"));
-        assert_eq!(real(&folder.path().join("new/../../x")), base.parent().unwrap().join("x"));
     }
 }
