@@ -529,12 +529,14 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         None => Arc::new(|| None),
     };
     let report = {
+        let sources = planned.sources.clone();
+        let read = move |path: &str, sha256: &str| load::read_file(&sources, path, sha256);
         let context = Context {
             remotes: &planned.connected.remotes,
             inventory: &planned.inventory,
             open: &open,
             seal: &seal,
-            read: &load::read_file,
+            read: &read,
             stop: &options.stop,
             tell: &tell,
             rolling: &rolling,

@@ -23,7 +23,7 @@ use crate::{
     description::format::FieldSpec,
     diagnostic::{Diagnostic, Sources},
     manifest::{self, Auth, DocumentRef, Manifests, Plaintexts, Transport},
-    value,
+    source, value,
 };
 
 /// Bytes that a file with a secret may have at most.
@@ -234,6 +234,18 @@ impl Resolver<'_> {
         self.sources.get(document.source).map(|source| source.folder.clone()).unwrap_or_default()
     }
 
+    /// The path that a document of a folder names. What is of a commit stays within it, absolute or not, unless the
+    /// configuration lists folders of the machine.
+    fn place(&self, folder: &Path, path: &str) -> PathBuf {
+        let joined = folder.join(path);
+        match self.sources.tree(folder) {
+            Some(tree) if !joined.starts_with(tree.root()) && self.policy.folders.is_none() => {
+                tree.root().join("..").join(path.trim_start_matches('/'))
+            }
+            _ => joined,
+        }
+    }
+
     fn source(&mut self, source: &Value, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
         let (word, detail) = source.as_object()?.iter().next()?;
         let folder = self.folder(owner.document);
@@ -254,7 +266,7 @@ impl Resolver<'_> {
         }
         let answer = match (word.as_str(), detail) {
             ("env", Value::String(variable)) => self.variable(variable),
-            ("file", Value::String(path)) => self.secret_file(&folder.join(path)),
+            ("file", Value::String(path)) => self.secret_file(&self.place(&folder, path)),
             ("exec", Value::Array(argv)) => self.program(argv, &folder),
             ("secretKeyRef", Value::Object(place)) if self.policy.cluster.is_some() => self.secret_key(place, owner),
             ("value", Value::Number(number)) => number
@@ -331,6 +343,9 @@ impl Resolver<'_> {
 
     /// A path that the policy lets manifests read.
     fn permitted(&self, path: &Path) -> Result<(), Diagnostic> {
+        if self.sources.tree(path).is_some() {
+            return Ok(());
+        }
         let Some(folders) = &self.policy.folders else { return Ok(()) };
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let below = |folder: &PathBuf| fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder));
@@ -344,12 +359,7 @@ impl Resolver<'_> {
     fn secret_file(&self, path: &Path) -> Result<Zeroizing<String>, Diagnostic> {
         self.permitted(path)?;
         let shown = path.display();
-        let read = fs::metadata(path).and_then(|metadata| {
-            if metadata.len() > MAX_SECRET {
-                return Err(io::Error::other("it is larger than 1 MiB"));
-            }
-            fs::read(path).map(Zeroizing::new)
-        });
+        let read = source::read_file(self.sources, path, MAX_SECRET).map(Zeroizing::new);
         let bytes = read.map_err(|error| {
             Diagnostic::error("PL0309", format!("The file `{shown}` cannot be read ({})", reason(&error)))
                 .hint("The path starts from the folder of the manifest.")
@@ -372,6 +382,10 @@ impl Resolver<'_> {
             return Err(Diagnostic::error("PL0313", format!("The program `{program}` may not be run"))
                 .hint("`--allow-exec` lets manifests run programs; look at what they run first."));
         }
+        if self.sources.tree(folder).is_some() {
+            return Err(Diagnostic::error("PL0313", format!("The program `{program}` is not run for a Git source"))
+                .hint("Clone the repository and pass the folder, or take the secret from a variable."));
+        }
         match exec::run(program, arguments, folder, self.policy.exec_time) {
             Ok(text) if !text.is_empty() => Ok(text),
             Ok(_) => Err(Diagnostic::error("PL0313", format!("The program `{program}` printed nothing"))),
@@ -381,7 +395,7 @@ impl Resolver<'_> {
     }
 
     fn file(&mut self, path: &str, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
-        let path = self.folder(owner.document).join(path);
+        let path = self.place(&self.folder(owner.document), path);
         let name = format!("upload {}", path.display());
         if let Some(known) = self.known.get(&name).cloned() {
             if let Some(finding) = self.findings.get_mut(&name) {
@@ -390,7 +404,7 @@ impl Resolver<'_> {
             return known;
         }
         let described = self.permitted(&path).and_then(|()| {
-            upload::describe(&path).map_err(|error| {
+            upload::describe(self.sources, &path).map_err(|error| {
                 let message = format!("The file `{}` cannot be read ({})", path.display(), reason(&error));
                 Diagnostic::error("PL0314", message).hint("The path starts from the folder of the manifest.")
             })
@@ -410,8 +424,14 @@ impl Resolver<'_> {
 impl Resolver<'_> {
     /// Where a sink writes: the path from the folder of the manifest.
     fn sink(&mut self, path: &str, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
-        let path = self.folder(owner.document).join(path);
+        let path = self.place(&self.folder(owner.document), path);
         let folder = path.parent().unwrap_or(&path);
+        if self.sources.tree(&path).is_some() {
+            let message = format!("The file `{}` cannot be written: it would be in a Git repository", path.display());
+            let told = Diagnostic::error("PL0310", message).hint("Clone the repository and pass the folder.");
+            self.report(&format!("sink {}", path.display()), told, owner, pointer);
+            return None;
+        }
         match self.permitted(folder) {
             Ok(()) => Some(json!({ "$sink": { "file": path.to_string_lossy() } })),
             Err(diagnostic) => {

@@ -2,6 +2,7 @@
 
 pub(crate) mod example;
 pub(crate) mod faulty_s3;
+pub(crate) mod git;
 pub(crate) mod s3;
 pub(crate) mod stack;
 pub(crate) mod wild;
