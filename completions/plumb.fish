@@ -491,7 +491,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand crds" -s h -l help -d 'Print
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l port -d 'Port on 127.0.0.1; 0 takes a free one [default: 8700]' -r
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l latency -d 'Milliseconds that every answer takes' -r
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l rate -d 'Requests allowed in a number of seconds (one unless given); more are answered with 429' -r
-complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l faults -d 'What goes wrong: KIND[@METHOD[:PATH]]=N%|Nx, where KIND is a status, `reset`, `lost`, `truncate` or `slow`' -r
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l faults -d 'What goes wrong: KIND[@METHOD[:PATH]]=N%|Nx, where KIND is a status (`429/2s` with a `Retry-After`), `reset`, `lost`, `truncate` or `slow`' -r
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l seed -d 'File of objects that are there from the start' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l api -d 'Serve only this API; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -s o -l output -d 'This verb has one form of output' -r

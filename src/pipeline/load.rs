@@ -13,9 +13,9 @@ use crate::{
     apis,
     diagnostic::{Diagnostic, SourceText, Sources},
     failure::Failure,
-    inventory::{HashKey, Inventory, Location},
+    inventory::{HashKey, Inventory, Location, State},
     manifest::{self, LoadOptions, Manifests},
-    secret::{self, ClusterSecrets, ResolvePolicy, Vault},
+    secret::{self, Cluster, ResolvePolicy, Vault},
     source::{self, Input, Snapshot},
 };
 
@@ -60,7 +60,9 @@ pub fn load(options: &Options) -> Result<Loaded, Failure> {
         None => source::read_with(&inputs, &mut stdin),
     };
     for (path, text) in &options.beside {
-        let source = SourceText { path: path.clone(), folder: PathBuf::new(), text: text.as_str().into() };
+        // Files that resources of a cluster name are below the first folder that is allowed.
+        let folder = options.cluster.as_ref().and_then(|cluster| cluster.policy.folders.as_ref()?.first().cloned());
+        let source = SourceText { path: path.clone(), folder: folder.unwrap_or_default(), text: text.as_str().into() };
         snapshot.sources.add(source);
         snapshot.empty = false;
     }
@@ -73,6 +75,14 @@ pub fn load(options: &Options) -> Result<Loaded, Failure> {
         manifests.stack.name.clone_from(&cluster.stack);
     }
     Ok(Loaded { snapshot, manifests, scratch: OnceLock::new() })
+}
+
+/// What the inventory of a stack has, read without a lock.
+pub async fn recorded(options: &Options) -> Result<State, Failure> {
+    let loaded = load(options)?;
+    let inventory = loaded.open_inventory(options).await?;
+    let state = inventory.state().clone();
+    Ok(state)
 }
 
 impl Loaded {
@@ -126,20 +136,21 @@ impl Loaded {
     }
 
     /// Finds the texts of sensitive values and the hashes of files.
-    pub(super) fn resolve_secrets(&mut self, vault: &Vault, options: &Options) -> Vec<Diagnostic> {
-        let policy = match &options.cluster {
+    pub(super) async fn resolve_secrets(&mut self, vault: &Vault, options: &Options) -> Vec<Diagnostic> {
+        let mut policy = match &options.cluster {
             Some(cluster) => ResolvePolicy {
                 allow_exec: false,
-                cluster: Some(ClusterSecrets(cluster.secrets.clone())),
+                cluster: Cluster::Held(cluster.secrets.clone()),
                 ..cluster.policy.clone()
             },
-            None => ResolvePolicy { allow_exec: options.allow_exec, ..ResolvePolicy::default() },
+            None => options.secrets.clone(),
         };
+        policy.stand_in |= options.sandbox;
         // Simulated APIs take any credential: whoever tries plumb out needs none.
         let environment = |name: &str| {
             std::env::var(name).ok().or_else(|| options.sandbox.then(|| format!("sandbox value of {name}")))
         };
-        secret::resolve_with(&mut self.manifests, vault, &policy, &self.snapshot.sources, &environment)
+        secret::resolve(&mut self.manifests, vault, &policy, &self.snapshot.sources, &environment).await
     }
 }
 
