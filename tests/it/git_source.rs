@@ -8,6 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::{
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
 use plumb::source::{
     Snapshot,
     git::{
@@ -299,25 +303,22 @@ fn a_credential_goes_to_no_other_host() {
     assert!(plain.message.contains("unencrypted"), "{plain:?}");
 }
 
-#[test]
-fn a_repository_within_the_host_may_have_moved() {
-    let Some(world) = World::new() else { return };
-    world.forge.repository("r", &[("a.yaml", "a: 1")]);
-    let (apache, plain, _) = world.forge.https();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let door = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-    let port = door.local_addr().unwrap().port();
+/// A door before Apache that answers some calls itself. Gives its port.
+fn door(
+    runtime: &tokio::runtime::Runtime,
+    plain: u16,
+    own: impl Fn(&str, &HeaderMap) -> Option<Response> + Clone + Send + Sync + 'static,
+) -> u16 {
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let port = listener.local_addr().unwrap().port();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    // `/old` is renamed to `/r.git`, which Apache serves behind this door.
     let router = axum::Router::new().fallback(move |request: axum::extract::Request| {
-        let client = client.clone();
+        let (client, own) = (client.clone(), own.clone());
         async move {
             let (parts, body) = request.into_parts();
             let target = parts.uri.path_and_query().unwrap().to_string();
-            if let Some(rest) = target.strip_prefix("/old/") {
-                return axum::response::IntoResponse::into_response(axum::response::Redirect::permanent(&format!(
-                    "/r.git/{rest}"
-                )));
+            if let Some(answer) = own(&target, &parts.headers) {
+                return answer;
             }
             let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
             let mut call = client.request(parts.method, format!("http://127.0.0.1:{plain}{target}")).body(body);
@@ -326,10 +327,72 @@ fn a_repository_within_the_host_may_have_moved() {
             }
             let answer = call.send().await.unwrap();
             let kind = answer.headers()["content-type"].clone();
-            axum::response::IntoResponse::into_response(([("content-type", kind)], answer.bytes().await.unwrap()))
+            ([("content-type", kind)], answer.bytes().await.unwrap()).into_response()
         }
     });
-    runtime.spawn(async move { axum::serve(door, router).await });
+    runtime.spawn(async move { axum::serve(listener, router).await });
+    port
+}
+
+#[test]
+fn a_server_that_wants_a_bearer_token_gets_it_so() {
+    let Some(world) = World::new() else { return };
+    world.forge.repository("r", &[("a.yaml", "a: 1")]);
+    let (apache, plain, _) = world.forge.https();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let port = door(&runtime, plain, |_, headers| {
+        let good = headers.get("authorization").is_some_and(|value| value == "Bearer swordfish-swordfish");
+        (!good)
+            .then(|| (axum::http::StatusCode::UNAUTHORIZED, [("www-authenticate", "Bearer realm=x")]).into_response())
+    });
+    let url = format!("http://127.0.0.1:{port}/r.git");
+    let access = |token: &str| Access { login: Login::Token(token.into()), ..Access::default() };
+    assert!(now(&world.open(&url, &access("swordfish-swordfish")), "").is_ok());
+    assert_eq!(now(&world.open(&url, &access("another-token")), "").unwrap_err().trouble, Trouble::Denied);
+    drop(apache);
+}
+
+#[test]
+fn the_keys_of_an_agent_are_used() {
+    let Some(world) = World::new() else { return };
+    let forge = &world.forge;
+    fs::create_dir_all(forge.path("work")).unwrap();
+    fs::create_dir_all(forge.path("home/.ssh")).unwrap();
+    forge.repository("r", &[("a.yaml", "{}")]);
+    let server = forge.ssh();
+    fs::write(forge.path("home/.ssh/known_hosts"), forge.known_host(server.port)).unwrap();
+    let socket = forge.path("agent").display().to_string();
+    let mut agent = std::process::Command::new("ssh-agent").args(["-D", "-a", &socket]).spawn().unwrap();
+    while !Path::new(&socket).exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let key = forge.path("ssh/client");
+    let added = std::process::Command::new("ssh-add").env("SSH_AUTH_SOCK", &socket).arg(&key).output().unwrap();
+    let url = format!("ssh://{}@127.0.0.1:{}{}", user(), server.port, forge.path("r.git").display());
+    let home = forge.path("home").display().to_string();
+    let with = plumb(forge, &["validate", "-f", &url], &[("HOME", &home), ("SSH_AUTH_SOCK", &socket)]);
+    let without = plumb(forge, &["validate", "-f", &url], &[("HOME", &home)]);
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    assert!(added.status.success());
+    assert_eq!(with.0, 0, "{with:?}");
+    assert!(without.0 == 1 && without.2.contains("does not accept a key"), "{without:?}");
+    // A key beside the known hosts is found by its usual name.
+    fs::copy(&key, forge.path("home/.ssh/id_ed25519")).unwrap();
+    assert_eq!(plumb(forge, &["validate", "-f", &url], &[("HOME", &home)]).0, 0);
+}
+
+#[test]
+fn a_repository_within_the_host_may_have_moved() {
+    let Some(world) = World::new() else { return };
+    world.forge.repository("r", &[("a.yaml", "a: 1")]);
+    let (apache, plain, _) = world.forge.https();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    // `/old` is renamed to `/r.git`.
+    let port = door(&runtime, plain, |target, _| {
+        let rest = target.strip_prefix("/old/")?;
+        Some(axum::response::Redirect::permanent(&format!("/r.git/{rest}")).into_response())
+    });
     let repository = world.open(&format!("http://127.0.0.1:{port}/old"), &Access::default());
     let revision = now(&repository, "").unwrap();
     assert_eq!(paths(&repository.snapshot(&revision, &[]).unwrap()), ["a.yaml"]);
@@ -606,6 +669,7 @@ async fn every_verb_takes_a_git_url() {
     for (url, variables) in &sources {
         let (code, out, err) = plumb(forge, &["plan", "-f", url, "--connection", &connection, "-o", "json"], variables);
         assert_eq!(code, 0, "{url}: {out} {err}");
+        assert!(!format!("{out}{err}").contains("hunter2"), "{out} {err}");
         let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(plan["source"]["revision"], commit.as_str(), "{out}");
         assert_eq!(plan["summary"]["create"], 1, "{out}");

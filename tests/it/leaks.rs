@@ -13,10 +13,10 @@ use tempfile::TempDir;
 
 use self::proxy::{Manner, Proxy};
 use crate::support::{
-    secret_server::{Cluster, TOKEN},
     everything::Everything,
     example::repository,
     leaks::{self, MARK},
+    secret_server::{Cluster, TOKEN},
 };
 
 /// What stands for a folder outside of the stack's.

@@ -45,8 +45,10 @@ fn a_release_has_everything_and_its_image_starts() {
     .into();
     assert_eq!(found, expected);
     run(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(&dist));
-    let bill: Value = serde_json::from_slice(&fs::read(dist.join(format!("plumb-{version}-sbom.cdx.json"))).unwrap()).unwrap();
-    let parts: Vec<&str> = bill["components"].as_array().unwrap().iter().map(|part| part["name"].as_str().unwrap()).collect();
+    let bill: Value =
+        serde_json::from_slice(&fs::read(dist.join(format!("plumb-{version}-sbom.cdx.json"))).unwrap()).unwrap();
+    let parts: Vec<&str> =
+        bill["components"].as_array().unwrap().iter().map(|part| part["name"].as_str().unwrap()).collect();
     assert!(parts.contains(&"tokio") && !parts.contains(&"insta"), "what is built and not what tests");
     let packed = run(Command::new(&helm).args(["show", "chart"]).arg(dist.join(format!("plumb-{version}.tgz"))));
     assert!(packed.contains(&format!("appVersion: {version}")), "{packed}");
@@ -67,9 +69,14 @@ fn a_release_has_everything_and_its_image_starts() {
     assert!(root.join("etc/ssl/certs/ca-certificates.crt").is_file());
     // Only root may change the root of a process.
     if run(Command::new("id").arg("-u")).trim() == "0" {
-        let said = run(Command::new("chroot").arg("--userspec=65532:65532").arg(&root).args(["/usr/bin/plumb", "--version"]));
+        let said =
+            run(Command::new("chroot").arg("--userspec=65532:65532").arg(&root).args(["/usr/bin/plumb", "--version"]));
         assert_eq!(said.trim(), format!("plumb {version}"));
-        let crds = run(Command::new("chroot").arg("--userspec=65532:65532").arg(&root).args(["/usr/bin/plumb", "crds", "rest"]));
+        let crds = run(Command::new("chroot").arg("--userspec=65532:65532").arg(&root).args([
+            "/usr/bin/plumb",
+            "crds",
+            "rest",
+        ]));
         assert!(crds.contains("resources.rest.plumb.dev"));
     }
     // Another version than Cargo.toml's is refused.

@@ -3,7 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    path::PathBuf,
+    path::Path,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -107,12 +107,11 @@ impl Libgit2 {
         let location = &self.location;
         match location.scheme {
             Scheme::Http | Scheme::Https => {
-                let client = match self.client.get() {
-                    Some(client) => client.clone(),
-                    None => {
-                        let client = gateway::client(&self.access)?;
-                        self.client.get_or_init(|| client).clone()
-                    }
+                let client = if let Some(client) = self.client.get() {
+                    client.clone()
+                } else {
+                    let client = gateway::client(&self.access)?;
+                    self.client.get_or_init(|| client).clone()
                 };
                 let route = self.gateway.route(location, &self.access, client)?;
                 let url = route.url.clone();
@@ -338,7 +337,7 @@ impl Libgit2 {
                         return Ok(agent);
                     }
                 }
-                Some(SshKey::File(path)) => return self.key_file(path.clone(), passphrase.as_deref()),
+                Some(SshKey::File(path)) => return self.key_file(path, passphrase.as_deref()),
                 Some(SshKey::Text(text)) => {
                     let text = text.expose_secret();
                     return Cred::ssh_key_from_memory(self.user(), None, text, passphrase.as_deref());
@@ -348,12 +347,12 @@ impl Libgit2 {
         Err(git2::Error::new(ErrorCode::Auth, git2::ErrorClass::Ssh, "no ssh key is left to try"))
     }
 
-    fn key_file(&self, path: PathBuf, passphrase: Option<&str>) -> Result<Cred, git2::Error> {
-        if let Err(error) = std::fs::File::open(&path) {
+    fn key_file(&self, path: &Path, passphrase: Option<&str>) -> Result<Cred, git2::Error> {
+        if let Err(error) = std::fs::File::open(path) {
             let message = format!("the ssh key `{}` cannot be read: {error}", path.display());
             return Err(git2::Error::new(ErrorCode::Auth, git2::ErrorClass::Ssh, message));
         }
-        Cred::ssh_key(self.user(), None, &path, passphrase)
+        Cred::ssh_key(self.user(), None, path, passphrase)
     }
 }
 

@@ -56,11 +56,16 @@ pub struct Counters {
     pub bytes: u64,
 }
 
+/// The names of a remote, or why they could not be had.
+type Listing = Result<Arc<Vec<Head>>, GitError>;
+/// What tells repositories apart: URL and credential.
+type Key = (String, [u8; 32]);
+
 /// What the last connections told.
 #[derive(Default)]
 struct State {
-    /// The names of the remote as they were at a moment, or why they could not be had.
-    listing: Option<(Instant, Result<Arc<Vec<Head>>, GitError>)>,
+    /// The names of the remote as they were at a moment.
+    listing: Option<(Instant, Listing)>,
     /// Commits that could not be fetched, when, and why.
     failed: HashMap<Oid, (Instant, GitError)>,
 }
@@ -150,7 +155,7 @@ impl Repository {
         if let Err(error) = &answer {
             tracing::debug!(url = %self.url, %error, "a Git remote could not be read");
         }
-        state.failed.retain(|_, (failed, _)| failed.elapsed() < Duration::from_secs(3600));
+        state.failed.retain(|_, (failed, _)| failed.elapsed() < Duration::from_hours(1));
         match (answer, listed) {
             (Ok(()), Some(heads)) => state.listing = Some((at, Ok(heads))),
             (Err(error), Some(heads)) => {
@@ -286,7 +291,7 @@ fn complete(cache: &git2::Repository, id: Oid) -> bool {
 pub struct Repositories {
     root: PathBuf,
     gateway: Arc<Gateway>,
-    known: Mutex<HashMap<(String, [u8; 32]), Arc<Repository>>>,
+    known: Mutex<HashMap<Key, Arc<Repository>>>,
 }
 
 impl Repositories {

@@ -48,7 +48,9 @@ fn the_chart_is_clean_and_draws_what_its_values_say() {
 #[test]
 fn values_that_mean_nothing_are_refused() {
     let Some(helm) = tool("helm") else { return };
-    for wrong in ["replicaCount=x", "operator.interval=soon", "apis.nobody=true", "image.pullPolicy=Sometimes", "typo=1"] {
+    for wrong in
+        ["replicaCount=x", "operator.interval=soon", "apis.nobody=true", "image.pullPolicy=Sometimes", "typo=1"]
+    {
         let refused = Command::new(&helm)
             .args(["template", "plumb", "charts/plumb", "--set", wrong])
             .current_dir(repository(""))
@@ -85,7 +87,8 @@ fn the_page_of_the_chart_lists_every_value() {
         }
         let described = parents.iter().any(|(_, parent)| parent.starts_with('\u{1}'));
         if !described {
-            let value = if value.trim().is_empty() { "see `values.yaml`".to_owned() } else { format!("`{}`", value.trim()) };
+            let value =
+                if value.trim().is_empty() { "see `values.yaml`".to_owned() } else { format!("`{}`", value.trim()) };
             out.push_str(&format!("| `{path}` | {value} | {} |\n", words.replace('|', "\\|")));
         }
         if value.trim().is_empty() {
@@ -138,7 +141,10 @@ async fn the_operator_works_under_the_roles_of_the_chart_and_may_do_nothing_else
     let may = |verb: &str, what: &str, namespace: &str| {
         operated.cluster.kubectl(&["auth", "can-i", verb, what, "-n", namespace, "--as", &account]).0
     };
-    assert!(may("get", "secrets", &operated.namespace) && may("patch", "resources.rest.plumb.dev/status", &operated.namespace));
+    assert!(
+        may("get", "secrets", &operated.namespace)
+            && may("patch", "resources.rest.plumb.dev/status", &operated.namespace)
+    );
     for (verb, what) in [
         ("create", "secrets"),
         ("update", "secrets"),
@@ -177,7 +183,12 @@ async fn the_chart_installs_definitions_and_keeps_them() {
     assert!(notes.contains("kubectl get plumb"), "{notes}");
     let names = |cluster: &Cluster| -> BTreeSet<String> {
         let list: Value = serde_json::from_str(&cluster.run(&["get", "crd", "-o", "json"])).unwrap();
-        list["items"].as_array().unwrap().iter().map(|crd| crd["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+        list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|crd| crd["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect()
     };
     let installed = names(cluster);
     let expected: BTreeSet<String> =

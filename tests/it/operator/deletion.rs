@@ -80,5 +80,7 @@ async fn a_connection_stays_until_the_last_object_is_gone() {
     let before = objects(&operated, "Resource");
     operated.kubectl(&["delete", "restres/one", "restres/two", "restorg/acme", "--timeout=60s"]);
     assert_eq!(objects(&operated, "Resource"), before - 2);
-    operated.cluster.until("the connection goes", PATIENCE, || operated.get("connection/platform").is_none().then_some(()));
+    operated
+        .cluster
+        .until("the connection goes", PATIENCE, || operated.get("connection/platform").is_none().then_some(()));
 }

@@ -12,9 +12,7 @@ use crate::support::{
 
 /// Applies a folder of examples as it is, and waits until everything is ready.
 async fn ready(api: &'static str, connection: &str, folder: &str, variables: &[&str]) {
-    let Some(mut operated) =
-        Operated::prepare_with(api, apis::builtin(), SandboxOptions::default()).await
-    else {
+    let Some(mut operated) = Operated::prepare_with(api, apis::builtin(), SandboxOptions::default()).await else {
         return;
     };
     // Files are named from the folder of the manifests; what is written goes elsewhere.

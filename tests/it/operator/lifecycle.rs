@@ -10,7 +10,11 @@ const ORGANIZATION: &str = "apiVersion: itglue.plumb.dev/v1alpha1\nkind: Organiz
 
 fn attribute(operated: &Operated, kind: &str, id: &str, name: &str) -> serde_json::Value {
     let shown = operated.sandbox.shown("itglue", kind, id).unwrap();
-    [&shown, &shown["attributes"], &shown["data"]["attributes"]].into_iter().find_map(|at| at.get(name)).unwrap().clone()
+    [&shown, &shown["attributes"], &shown["data"]["attributes"]]
+        .into_iter()
+        .find_map(|at| at.get(name))
+        .unwrap()
+        .clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +165,15 @@ async fn what_the_api_refuses_for_good_is_not_sent_again_until_it_changes() {
     operated.kubectl(&["patch", "itgorg/happy-frog", "--type=merge", "-p", r#"{"spec":{"quickNotes":"c"}}"#]);
     std::thread::sleep(Duration::from_secs(1));
     operated.wait("itgorg/happy-frog", "Ready", "True");
-    assert_eq!(operated.sandbox.objects("itglue", "Organization").iter().filter(|row| row.to_string().contains("Happy Frog")).count(), 1);
+    assert_eq!(
+        operated
+            .sandbox
+            .objects("itglue", "Organization")
+            .iter()
+            .filter(|row| row.to_string().contains("Happy Frog"))
+            .count(),
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

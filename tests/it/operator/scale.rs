@@ -41,7 +41,15 @@ async fn a_thousand_resources_cost_the_list_calls_of_one() {
     }
     eprintln!("first reconcile: {calls:?}");
     let creates: usize = calls.iter().filter(|(call, _)| call.starts_with("POST")).map(|(_, count)| count).sum();
-    assert_eq!(operated.sandbox.objects("itglue", "Organization").iter().filter(|row| row.to_string().contains("Org 0")).count(), OBJECTS);
+    assert_eq!(
+        operated
+            .sandbox
+            .objects("itglue", "Organization")
+            .iter()
+            .filter(|row| row.to_string().contains("Org 0"))
+            .count(),
+        OBJECTS
+    );
     assert!(creates <= OBJECTS, "{creates} creates");
 
     let versions = |items: &[Value]| -> Vec<String> {

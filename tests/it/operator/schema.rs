@@ -12,8 +12,8 @@ use crate::support::{
 
 /// Codes of mistakes that a structural schema can see.
 const SEEN: [&str; 15] = [
-    "PL0102", "PL0104", "PL0105", "PL0106", "PL0107", "PL0108", "PL0109", "PL0112", "PL0113", "PL0114", "PL0115", "PL0116",
-    "PL0118", "PL0121", "PL0141",
+    "PL0102", "PL0104", "PL0105", "PL0106", "PL0107", "PL0108", "PL0109", "PL0112", "PL0113", "PL0114", "PL0115",
+    "PL0116", "PL0118", "PL0121", "PL0141",
 ];
 
 /// Cases that Kubernetes lets through although their mistake is of such a kind, each with the reason.
@@ -26,7 +26,8 @@ async fn kubernetes_refuses_what_validate_refuses_where_the_schema_can_say_it() 
     let namespace = cluster.namespace("schema");
     let mut refused = 0;
     let mut passed: BTreeMap<String, String> = BTreeMap::new();
-    let mut cases: Vec<_> = fs::read_dir(repository("tests/cases/bad")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<_> =
+        fs::read_dir(repository("tests/cases/bad")).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     for case in cases.iter().filter(|path| path.extension().is_some_and(|ending| ending == "yaml")) {
         let name = case.file_stem().unwrap().to_string_lossy().into_owned();
@@ -39,13 +40,23 @@ async fn kubernetes_refuses_what_validate_refuses_where_the_schema_can_say_it() 
         }
         let path = case.display().to_string();
         let (good, said) = cluster.kubectl(&[
-            "apply", "-n", &namespace, "--server-side", "--dry-run=server", "--validate=strict", "-f", &path,
+            "apply",
+            "-n",
+            &namespace,
+            "--server-side",
+            "--dry-run=server",
+            "--validate=strict",
+            "-f",
+            &path,
         ]);
         if good {
             passed.insert(name, codes.join(" "));
         } else {
             refused += 1;
-            assert!(!said.contains("no matches for kind") || said.contains("Invalid") || said.contains("strict"), "{name}: {said}");
+            assert!(
+                !said.contains("no matches for kind") || said.contains("Invalid") || said.contains("strict"),
+                "{name}: {said}"
+            );
         }
     }
     for (name, why) in LET_THROUGH {

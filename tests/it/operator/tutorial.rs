@@ -61,5 +61,8 @@ async fn the_tutorial_does_what_it_says() {
         }
     }
     assert_eq!(served, 2);
-    assert_eq!(operated.sandbox.objects("rest", "Resource").iter().filter(|row| row.to_string().contains("Website")).count(), 0);
+    assert_eq!(
+        operated.sandbox.objects("rest", "Resource").iter().filter(|row| row.to_string().contains("Website")).count(),
+        0
+    );
 }

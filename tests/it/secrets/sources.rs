@@ -11,9 +11,9 @@ use plumb::{
 use serde_json::json;
 
 use crate::support::{
-    secret_server::Cluster,
     example::{plumb, repository},
     leaks,
+    secret_server::Cluster,
     stack::Stack,
 };
 

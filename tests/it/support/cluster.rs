@@ -12,8 +12,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType, date_time_ymd,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -90,10 +89,8 @@ impl Cluster {
         fs::write(at.join("ca.pem"), ca_certificate.pem()).unwrap();
         let issuer = Issuer::new(ca, ca_key);
         let mut server = params(ExtendedKeyUsagePurpose::ServerAuth);
-        server.subject_alt_names = vec![
-            SanType::IpAddress("127.0.0.1".parse().unwrap()),
-            SanType::DnsName("localhost".try_into().unwrap()),
-        ];
+        server.subject_alt_names =
+            vec![SanType::IpAddress("127.0.0.1".parse().unwrap()), SanType::DnsName("localhost".try_into().unwrap())];
         certificate(at, "server", server, &issuer);
         let mut admin = params(ExtendedKeyUsagePurpose::ClientAuth);
         admin.distinguished_name.push(DnType::CommonName, "admin");

@@ -7,7 +7,7 @@ pub(crate) mod faulty_s3;
 pub(crate) mod git;
 pub(crate) mod leaks;
 pub(crate) mod operator;
-pub(crate) mod secret_server;
 pub(crate) mod s3;
+pub(crate) mod secret_server;
 pub(crate) mod stack;
 pub(crate) mod wild;

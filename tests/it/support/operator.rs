@@ -171,9 +171,10 @@ impl Operated {
         self.cluster.until(&format!("an Event {reason} about {about}"), PATIENCE, || {
             let (_, text) = self.cluster.kubectl(&["get", "events.events.k8s.io", "-n", &self.namespace, "-o", "json"]);
             let list: Value = serde_json::from_str(&text).ok()?;
-            let found = list["items"].as_array()?.iter().find(|event| {
-                event["reason"] == reason && event["regarding"]["name"] == about
-            })?;
+            let found = list["items"]
+                .as_array()?
+                .iter()
+                .find(|event| event["reason"] == reason && event["regarding"]["name"] == about)?;
             Some(found.clone())
         })
     }
