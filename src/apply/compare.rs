@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What was observed longer ago than this is looked at again.
-const OLD: Duration = Duration::from_secs(5);
+const OLD: Duration = Duration::from_secs(10);
 /// A list of many pages counts as new for so long for each.
 const PAGE: Duration = Duration::from_secs(1);
 /// Objects of one collection from which on it is listed instead of each being read.
@@ -97,7 +97,9 @@ impl Shared<'_> {
         let look = {
             let mut known = cell.lock().await;
             match &*known {
-                Some(look) if look.0.elapsed() < OLD.max(PAGE * u32::try_from(pages).unwrap_or(u32::MAX)) => look.clone(),
+                Some(look) if look.0.elapsed() < OLD.max(PAGE * u32::try_from(pages).unwrap_or(u32::MAX)) => {
+                    look.clone()
+                }
                 _ => {
                     let at = Instant::now();
                     let rows = match self.collection(remote, step, parent.as_deref()).await {

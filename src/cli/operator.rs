@@ -6,7 +6,11 @@ use clap::{Args, ValueHint, builder::FalseyValueParser};
 use zeroize::Zeroizing;
 
 use super::{args::Global, console::Console, exit::Exit};
-use crate::{failure::Failure, manifest::span, operator::{self, Settings}};
+use crate::{
+    failure::Failure,
+    manifest::span,
+    operator::{self, Settings},
+};
 
 /// Keep live objects true to custom resources of a Kubernetes cluster
 #[derive(Debug, Clone, Args)]
@@ -68,14 +72,17 @@ pub struct OperatorArgs {
 }
 
 fn parse_span(text: &str) -> Result<Duration, String> {
-    span(text).filter(|span| !span.is_zero()).ok_or_else(|| format!("`{text}` is no span of time such as `30s`, `10m` or `1h30m`"))
+    span(text)
+        .filter(|span| !span.is_zero())
+        .ok_or_else(|| format!("`{text}` is no span of time such as `30s`, `10m` or `1h30m`"))
 }
 
 /// Runs the operator.
 pub(super) async fn run(global: &Global, args: &OperatorArgs, console: &Console) -> Result<Exit, Failure> {
     let Some(inventory) = global.inventory.clone() else {
-        return Err(Failure::user("The operator needs `--inventory`, the place of its record.")
-            .hint("`{namespace}` in it stands for the namespace of the resources, such as `/var/lib/plumb/{namespace}.db`."));
+        return Err(Failure::user("The operator needs `--inventory`, the place of its record.").hint(
+            "`{namespace}` in it stands for the namespace of the resources, such as `/var/lib/plumb/{namespace}.db`.",
+        ));
     };
     let lease = match args.lease.as_deref().filter(|_| !args.no_election) {
         None => None,

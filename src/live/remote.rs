@@ -622,6 +622,11 @@ fn next_link(header: &str) -> Option<String> {
     })
 }
 
+/// The headers that a description gives to one call.
+pub fn own_headers(headers: &IndexMap<String, String>) -> Vec<(String, String)> {
+    headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -643,9 +648,4 @@ mod tests {
         assert_eq!(next_link(header).as_deref(), Some("https://x/a?page=3"));
         assert_eq!(next_link(r#"<https://x/a>; rel="last""#), None);
     }
-}
-
-/// The headers that a description gives to one call.
-pub fn own_headers(headers: &IndexMap<String, String>) -> Vec<(String, String)> {
-    headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }

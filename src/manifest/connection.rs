@@ -407,7 +407,9 @@ pub(super) fn fields() -> IndexMap<String, FieldSpec> {
     );
     let interval = FieldSpec {
         pattern: Some("([0-9]+(s|m|h|d))+".to_owned()),
-        ..text("How often the operator looks at the objects of this connection, such as `10m`; the command line ignores it.")
+        ..text(
+            "How often the operator looks at the objects of this connection, such as `10m`; the command line ignores it.",
+        )
     };
     let namespaces = FieldSpec {
         ty: FieldType::List,
@@ -419,7 +421,7 @@ pub(super) fn fields() -> IndexMap<String, FieldSpec> {
         })),
         ..text("Namespaces of Kubernetes that it serves besides its own; the command line ignores it.")
     };
-    [
+    vec![
         ("api", needed(text("A built-in API, or the name of an `Api` manifest."))),
         ("url", text("Base URL, where it is not the API's own.")),
         ("auth", auth()),

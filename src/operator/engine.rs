@@ -139,11 +139,8 @@ async fn run(options: &Options) -> Report {
     };
     for (index, object) in planned.manifests.objects.iter().enumerate().filter(|(_, object)| object.parent.is_none()) {
         let known = matches!(planned.observed.standing.get(index), Some(Standing::Known(_)));
-        let declared = Declared {
-            connection: object.connection.clone(),
-            reconcile: object.annotations.reconcile,
-            known,
-        };
+        let declared =
+            Declared { connection: object.connection.clone(), reconcile: object.annotations.reconcile, known };
         report.declared.insert(object.address.to_string(), declared);
     }
     if planned.is_idle() {

@@ -8,11 +8,7 @@ use super::{
     secrets::{Name, referenced},
     world::{Resource, World},
 };
-use crate::{
-    inventory::State,
-    manifest::DeletionPolicy,
-    plan::Going,
-};
+use crate::{inventory::State, manifest::DeletionPolicy, plan::Going};
 
 /// What a run is about.
 #[derive(Debug, Default)]
@@ -49,12 +45,12 @@ pub(super) fn gather(world: &World, namespace: &str, state: &State) -> Gathered 
     let resources = world.space(namespace);
     let shared = shared(world, namespace, &resources);
     let mut out = Gathered::default();
-    let begun: BTreeSet<&str> =
-        state.intents.values().filter_map(|intent| intent.address.split('#').next()).collect();
+    let begun: BTreeSet<&str> = state.intents.values().filter_map(|intent| intent.address.split('#').next()).collect();
     for resource in resources.iter().chain(&shared) {
         let address = resource.key.address();
         // A create that was begun and whose end is not known: it is looked for first, and deleted then.
-        let unsettled = address.as_deref().is_some_and(|address| begun.contains(address) && !state.objects.contains_key(address));
+        let unsettled =
+            address.as_deref().is_some_and(|address| begun.contains(address) && !state.objects.contains_key(address));
         if let Some(address) = address.as_ref().filter(|_| resource.is_going() && !unsettled) {
             out.going.insert(address.clone(), going(resource));
             continue;
@@ -70,7 +66,8 @@ pub(super) fn gather(world: &World, namespace: &str, state: &State) -> Gathered 
         out.secrets.extend(names.iter().cloned());
         if resource.key.is_core("Connection") {
             out.credentials.extend(names.iter().cloned());
-            let interval = resource.manifest.pointer("/spec/interval").and_then(Value::as_str).and_then(crate::manifest::span);
+            let interval =
+                resource.manifest.pointer("/spec/interval").and_then(Value::as_str).and_then(crate::manifest::span);
             let info = ConnectionInfo { interval, mark: resource.mark(), secrets: names };
             out.connections.insert(resource.key.name.clone(), info);
         } else if let Some(address) = address {
@@ -84,7 +81,8 @@ pub(super) fn gather(world: &World, namespace: &str, state: &State) -> Gathered 
 
 /// Connections of other namespaces that serve this one: those that a resource names, or whose API has none here.
 fn shared(world: &World, namespace: &str, own: &[Resource]) -> Vec<Resource> {
-    let api_of = |resource: &Resource| resource.manifest.pointer("/spec/api").and_then(Value::as_str).map(str::to_owned);
+    let api_of =
+        |resource: &Resource| resource.manifest.pointer("/spec/api").and_then(Value::as_str).map(str::to_owned);
     let connections: Vec<&Resource> = own.iter().filter(|resource| resource.key.is_core("Connection")).collect();
     let names: BTreeSet<&str> = connections.iter().map(|resource| resource.key.name.as_str()).collect();
     let apis: BTreeSet<String> = connections.iter().filter_map(|resource| api_of(resource)).collect();
@@ -104,8 +102,8 @@ fn shared(world: &World, namespace: &str, own: &[Resource]) -> Vec<Resource> {
         if !serves.is_some_and(|list| list.iter().any(|item| item.as_str() == Some(namespace))) {
             continue;
         }
-        let wanted = named.contains(connection.key.name.as_str())
-            || api_of(&connection).is_some_and(|api| !apis.contains(&api));
+        let wanted =
+            named.contains(connection.key.name.as_str()) || api_of(&connection).is_some_and(|api| !apis.contains(&api));
         if wanted {
             // Of two with one name the first namespace's counts, in every run.
             let slot = found.entry(connection.key.name.clone()).or_insert_with(|| connection.clone());
@@ -121,9 +119,8 @@ fn shared(world: &World, namespace: &str, own: &[Resource]) -> Vec<Resource> {
 fn going(resource: &Resource) -> Going {
     let deletion_policy = match resource.annotation("deletion-policy") {
         Some("delete") => Some(DeletionPolicy::Delete),
-        Some("retain") => Some(DeletionPolicy::Retain),
         Some("archive") => Some(DeletionPolicy::Archive),
-        // What cannot be understood deletes nothing.
+        // `retain`; and what cannot be understood deletes nothing.
         Some(_) => Some(DeletionPolicy::Retain),
         None => None,
     };
@@ -150,7 +147,8 @@ mod tests {
     use super::*;
 
     fn put(world: &World, namespace: &str, kind: &str, name: &str, value: &Value) {
-        let (group, plural) = if kind == "Connection" { ("plumb.dev", "connections") } else { ("itglue.plumb.dev", "x") };
+        let (group, plural) =
+            if kind == "Connection" { ("plumb.dev", "connections") } else { ("itglue.plumb.dev", "x") };
         let mut value = value.clone();
         value["kind"] = kind.into();
         value["apiVersion"] = format!("{group}/v1alpha1").into();

@@ -200,9 +200,8 @@ async fn work(
             start(worker.clone(), namespace, scope, give_done.clone());
         }
         let next = schedule.next().filter(|_| running < CONCURRENCY && ending.is_none());
-        let wait = next.map_or(Duration::from_millis(200), |at| {
-            at.saturating_duration_since(now).min(Duration::from_millis(200))
-        });
+        let wait = next
+            .map_or(Duration::from_millis(200), |at| at.saturating_duration_since(now).min(Duration::from_millis(200)));
         tokio::select! {
             Some(happened) = news.recv() => take_news(happened, schedule, worker),
             Some(next) = done.recv() => {
@@ -217,12 +216,7 @@ async fn work(
     }
 }
 
-fn start(
-    worker: Arc<Worker>,
-    namespace: String,
-    scope: Scope,
-    done: tokio::sync::mpsc::UnboundedSender<Next>,
-) {
+fn start(worker: Arc<Worker>, namespace: String, scope: Scope, done: tokio::sync::mpsc::UnboundedSender<Next>) {
     tokio::spawn(async move {
         let next = worker.run(&namespace, scope).await;
         // The loop that waits for it may have come to its end.
@@ -248,5 +242,10 @@ fn finish(next: &Next, schedule: &mut Schedule) {
         schedule.sweep(&next.namespace, connection, now + *span);
     }
     let swept: BTreeSet<String> = next.sweeps.keys().cloned().collect();
-    tracing::debug!("namespace `{}`: {} writes, {} requests, {swept:?} again", next.namespace, next.written, next.requests);
+    tracing::debug!(
+        "namespace `{}`: {} writes, {} requests, {swept:?} again",
+        next.namespace,
+        next.written,
+        next.requests
+    );
 }

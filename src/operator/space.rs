@@ -20,18 +20,12 @@ use super::{
     verdict::{self, Trouble, Verdict},
     world::{Resource, World},
 };
-use crate::{
-    failure::Failure,
-    inventory::State,
-    pipeline::Cluster,
-    plan::Outcome,
-    secret::ResolvePolicy,
-};
+use crate::{failure::Failure, inventory::State, pipeline::Cluster, plan::Outcome, secret::ResolvePolicy};
 
 /// Resources that are written to at the same time.
 const CONCURRENCY: usize = 16;
 /// The first wait after a failure, and the longest.
-const WAITS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
+const WAITS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(5));
 
 /// What every run needs.
 pub(super) struct Worker {
@@ -107,7 +101,8 @@ impl Worker {
         let mut memory = self.remembered(namespace);
         let state = match memory.state.take() {
             Some(state) => state,
-            None => match self.frame.state(namespace, self.cluster(namespace, &Gathered::default(), &Scope::All)).await {
+            None => match self.frame.state(namespace, self.cluster(namespace, &Gathered::default(), &Scope::All)).await
+            {
                 Ok(state) => state,
                 Err(failure) => {
                     self.all_fail(namespace, &failure, &mut next).await;
@@ -236,12 +231,8 @@ impl Worker {
 
     /// What the success of each object depends on.
     fn marks(&self, gathered: &Gathered, memory: &Memory) -> HashMap<String, u64> {
-        let described: Vec<u64> = gathered
-            .resources
-            .iter()
-            .filter(|resource| resource.key.is_core("Api"))
-            .map(Resource::mark)
-            .collect();
+        let described: Vec<u64> =
+            gathered.resources.iter().filter(|resource| resource.key.is_core("Api")).map(Resource::mark).collect();
         let mut out = HashMap::new();
         for resource in &gathered.resources {
             let Some(address) = resource.key.address() else { continue };
@@ -337,9 +328,10 @@ impl Worker {
         }
         let failures = memory.troubles.get(address).map_or(0, |hold| hold.failures) + 1;
         let wait = back_off(failures, WAITS.0, WAITS.1.min(self.interval.max(WAITS.0)));
-        let barred = report.actions.iter().any(|action| {
-            action.outcome == Some(Outcome::Failed) && action.address.split('#').next() == Some(address)
-        });
+        let barred = report
+            .actions
+            .iter()
+            .any(|action| action.outcome == Some(Outcome::Failed) && action.address.split('#').next() == Some(address));
         let until = match verdict.trouble {
             Trouble::Lasting => None,
             _ => Some(Instant::now() + wait),

@@ -69,8 +69,7 @@ impl Teller {
             finalizers.push(FINALIZER);
         }
         let body = json!({"metadata": {"finalizers": finalizers, "resourceVersion": resource.version}});
-        let patched =
-            self.api(resource).patch(&resource.key.name, &PatchParams::default(), &Patch::Merge(&body)).await;
+        let patched = self.api(resource).patch(&resource.key.name, &PatchParams::default(), &Patch::Merge(&body)).await;
         match patched {
             Ok(written) => {
                 if hold {

@@ -78,7 +78,8 @@ pub(super) fn object(resource: &Resource, address: &str, report: &Report) -> Ver
         .told
         .iter()
         .filter(|told| {
-            told.address.as_deref() == Some(address) || (told.address.is_none() && told.source.as_deref() == Some(&resource.key.path()))
+            told.address.as_deref() == Some(address)
+                || (told.address.is_none() && told.source.as_deref() == Some(&resource.key.path()))
         })
         .collect();
     if said.iter().any(|told| told.code == HELD) {
@@ -136,8 +137,10 @@ pub(super) fn object(resource: &Resource, address: &str, report: &Report) -> Ver
                 format!("{changes} changes would be made; it is only observed.")
             };
             let action = if gone { ActionKind::Create } else { ActionKind::Update };
-            let all: Vec<crate::plan::Change> =
-                watched.iter().flat_map(|watched| prefixed(&watched.changes, &prefix(address, &watched.address))).collect();
+            let all: Vec<crate::plan::Change> = watched
+                .iter()
+                .flat_map(|watched| prefixed(&watched.changes, &prefix(address, &watched.address)))
+                .collect();
             status.plan(LastPlan::new(action, Reason::Drift, None, &all, ""));
             status.set("Ready", Truth::True, "Observed", &message);
             status.set("Synced", Truth::False, "OutOfSync", &message);
@@ -178,7 +181,8 @@ pub(super) fn going(resource: &Resource, address: &str, report: &Report, patienc
         happenings.extend(happening);
         Verdict { status, happenings, release: true, trouble: Trouble::None }
     };
-    let kept = |note: String| Happening { warning: true, reason: "Retained", action: "Delete", note: clipped(&note, 1000) };
+    let kept =
+        |note: String| Happening { warning: true, reason: "Retained", action: "Delete", note: clipped(&note, 1000) };
     if let Some(failure) = &report.failure {
         let message = format!("The live object is not deleted yet: {failure}");
         return held_up(status, resource, "DeletionFailed", message, happenings);
@@ -192,7 +196,8 @@ pub(super) fn going(resource: &Resource, address: &str, report: &Report, patienc
     }
     if let Some(told) = told {
         if told.code == STAYS {
-            let stays = Happening { warning: false, reason: "Retained", action: "Delete", note: clipped(&told.message, 1000) };
+            let stays =
+                Happening { warning: false, reason: "Retained", action: "Delete", note: clipped(&told.message, 1000) };
             return release(happenings, Some(stays), status);
         }
         if KEPT.contains(&told.code.as_str()) || waited >= patience {
@@ -208,8 +213,16 @@ pub(super) fn going(resource: &Resource, address: &str, report: &Report, patienc
             let note = format!("The live object stays, and its resource goes: {error}");
             return release(happenings, Some(kept(note)), status);
         }
-        happenings.retain(|happening| !happening.warning || resource.status.condition("Ready").is_none_or(|known| !known.message.contains(&error)));
-        return held_up(status, resource, "DeletionFailed", format!("The live object is not deleted yet: {error}"), happenings);
+        happenings.retain(|happening| {
+            !happening.warning || resource.status.condition("Ready").is_none_or(|known| !known.message.contains(&error))
+        });
+        return held_up(
+            status,
+            resource,
+            "DeletionFailed",
+            format!("The live object is not deleted yet: {error}"),
+            happenings,
+        );
     }
     if own.iter().any(|action| action.address == address && action.outcome == Some(Outcome::Done)) {
         // Archived, or deleted later by the API.
@@ -231,6 +244,7 @@ pub(super) fn going(resource: &Resource, address: &str, report: &Report, patienc
     held_up(status, resource, "DeletionBlocked", message, happenings)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "all callers make the text for it")]
 fn held_up(
     mut status: Status,
     resource: &Resource,
@@ -238,7 +252,9 @@ fn held_up(
     message: String,
     mut happenings: Vec<Happening>,
 ) -> Verdict {
-    if reason != "Deleting" && resource.status.condition("Ready").is_none_or(|known| known.message != clipped(&message, 1024)) {
+    if reason != "Deleting"
+        && resource.status.condition("Ready").is_none_or(|known| known.message != clipped(&message, 1024))
+    {
         let note = clipped(&message, 1000);
         happenings.push(Happening { warning: true, reason, action: "Delete", note });
     }
@@ -280,7 +296,9 @@ pub(super) fn core(resource: &Resource, report: &Report) -> Verdict {
             }
             cause.trouble
         }
-        None if report.failure.is_some() => return Verdict { status: resource.status.clone(), happenings, release: false, trouble: Trouble::Passing },
+        None if report.failure.is_some() => {
+            return Verdict { status: resource.status.clone(), happenings, release: false, trouble: Trouble::Passing };
+        }
         None => {
             let message = if is_connection { "It can be used." } else { "The description can be used." };
             status.set("Ready", Truth::True, "Valid", message);
@@ -303,7 +321,10 @@ fn prefix(address: &str, of: &str) -> String {
 }
 
 fn prefixed(changes: &[crate::plan::Change], prefix: &str) -> Vec<crate::plan::Change> {
-    changes.iter().map(|change| crate::plan::Change { path: format!("{prefix}{}", change.path), ..change.clone() }).collect()
+    changes
+        .iter()
+        .map(|change| crate::plan::Change { path: format!("{prefix}{}", change.path), ..change.clone() })
+        .collect()
 }
 
 fn last_plan(own: &[&Action], address: &str) -> Option<LastPlan> {
@@ -329,7 +350,11 @@ fn last_plan(own: &[&Action], address: &str) -> Option<LastPlan> {
 /// The Event of an action that was carried out.
 fn happening(action: &Action, address: &str) -> Option<Happening> {
     let entry = prefix(address, &action.address);
-    let what = if entry.is_empty() { "the live object".to_owned() } else { format!("its entry `{}`", entry.trim_start_matches('/')) };
+    let what = if entry.is_empty() {
+        "the live object".to_owned()
+    } else {
+        format!("its entry `{}`", entry.trim_start_matches('/'))
+    };
     let paths: Vec<String> = action.changes.iter().take(10).map(|change| format!("`{}`", change.path)).collect();
     let at = if paths.is_empty() { String::new() } else { format!(" ({})", paths.join(", ")) };
     let id = action.id.as_ref().map(|id| format!(" `{id}`")).unwrap_or_default();
@@ -376,9 +401,15 @@ fn wrong(said: &[&Told]) -> Option<Cause> {
         .map(|told| told.message.as_str())
         .collect();
     let (reason, trouble) = match told.code.as_str() {
-        code if code.starts_with("PL030") && matches!(code, "PL0301" | "PL0302" | "PL0303") => ("NoConnection", Trouble::Lasting),
-        "PL0308" | "PL0309" | "PL0310" | "PL0311" | "PL0313" | "PL0314" | "PL0330" => ("SecretUnavailable", Trouble::Lasting),
-        code if code.starts_with("PL01") || code.starts_with("PL03") || code.starts_with("PL09") => ("InvalidSpec", Trouble::Lasting),
+        code if code.starts_with("PL030") && matches!(code, "PL0301" | "PL0302" | "PL0303") => {
+            ("NoConnection", Trouble::Lasting)
+        }
+        "PL0308" | "PL0309" | "PL0310" | "PL0311" | "PL0313" | "PL0314" | "PL0330" => {
+            ("SecretUnavailable", Trouble::Lasting)
+        }
+        code if code.starts_with("PL01") || code.starts_with("PL03") || code.starts_with("PL09") => {
+            ("InvalidSpec", Trouble::Lasting)
+        }
         "PL0203" => ("InvalidSpec", Trouble::Lasting),
         code if code.starts_with("PL02") => ("ReferenceNotFound", Trouble::Passing),
         "PL0422" => ("CredentialRefused", Trouble::Lasting),
@@ -430,11 +461,11 @@ fn unseen(address: &str, report: &Report) -> Option<Cause> {
         return Some(Cause { reason, message, trouble: Trouble::Lasting });
     }
     let mention = format!("`{about}`");
-    let why = report
-        .told
-        .iter()
-        .filter(|told| told.severity == Severity::Error && told.address.is_none())
-        .find(|told| told.message.contains(&mention) || told.source.as_deref().is_some_and(|source| source.ends_with(&format!("/{about}"))));
+    let why =
+        report.told.iter().filter(|told| told.severity == Severity::Error && told.address.is_none()).find(|told| {
+            told.message.contains(&mention)
+                || told.source.as_deref().is_some_and(|source| source.ends_with(&format!("/{about}")))
+        });
     let (reason, trouble) = match why.map(|told| told.code.as_str()) {
         Some("PL0422") => ("CredentialRefused", Trouble::Lasting),
         Some(code) if code.starts_with("PL03") || code.starts_with("PL01") => ("ConnectionNotReady", Trouble::Lasting),

@@ -191,7 +191,8 @@ async fn discover(client: &Client) -> Result<Vec<ApiResource>, kube::Error> {
             Err(error) => return Err(error),
         };
         for resource in resources.resources {
-            if resource.namespaced && !resource.name.contains('/') && resource.verbs.iter().any(|verb| verb == "watch") {
+            if resource.namespaced && !resource.name.contains('/') && resource.verbs.iter().any(|verb| verb == "watch")
+            {
                 kinds.push(ApiResource {
                     group: group.name.clone(),
                     version: VERSION.to_owned(),

@@ -160,7 +160,7 @@ fn default_folder(options: &Options) -> PathBuf {
         return PathBuf::from(".");
     };
     if path.is_dir() {
-        return path.to_owned();
+        return path.clone();
     }
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }

@@ -48,10 +48,10 @@ impl Vault {
         let hash = self.hash(text);
         let placeholder = value::secret(&hash);
         let mut texts = self.texts.write().unwrap_or_else(PoisonError::into_inner);
-        if !texts.contains_key(&hash) {
+        texts.entry(hash).or_insert_with(|| {
             self.secrets.learn(text);
-            texts.insert(hash, Zeroizing::new(text.to_owned()));
-        }
+            Zeroizing::new(text.to_owned())
+        });
         placeholder
     }
 

@@ -76,7 +76,7 @@ impl Rule {
         rules.extend(regex("unencrypted_regex")?.map(Self::AllBut));
         rules.extend(regex("encrypted_regex")?.map(Self::Only));
         let by_comment = ["unencrypted_comment_regex", "encrypted_comment_regex"];
-        rules.extend(by_comment.into_iter().filter_map(|name| given(name)).map(|_| Self::AsTheyLook));
+        rules.extend(by_comment.into_iter().filter_map(given).map(|_| Self::AsTheyLook));
         match (rules.pop(), rules.is_empty()) {
             (Some(rule), true) => Ok(rule),
             (None, _) => Ok(Self::AllBut(Test::Suffix("_unencrypted".to_owned()))),

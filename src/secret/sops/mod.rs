@@ -104,7 +104,7 @@ pub(super) fn open(text: &str, identities: &Identities) -> Result<Opened, SopsEr
     }
     let computed = walk.mac.take().map(|mac| hex(mac.finish().as_ref()).to_uppercase()).unwrap_or_default();
     let told = metadata.mac.as_deref().filter(|mac| !mac.is_empty()).ok_or(SopsError::NoMac)?;
-    let told = key.decrypt(told, &metadata.last_modified).map_err(|_| SopsError::Mac)?;
+    let told = key.decrypt(told, &metadata.last_modified).map_err(|()| SopsError::Mac)?;
     if !told.text.eq_ignore_ascii_case(&computed) {
         return Err(SopsError::Mac);
     }
@@ -144,7 +144,7 @@ impl Walk<'_> {
             }
             // Elements of lists have the list's path.
             let place = Zeroizing::new(path.iter().fold(String::new(), |all, one| all + one + ":"));
-            let plain = self.key.decrypt(text, &place).map_err(|_| SopsError::Value(path.join(".")))?;
+            let plain = self.key.decrypt(text, &place).map_err(|()| SopsError::Value(path.join(".")))?;
             *leaf = Leaf::decrypted(plain);
         }
         if let Some(mac) = &mut self.mac
@@ -202,7 +202,7 @@ impl Key {
     /// Reads a key: `a.b.0`, `/a/b/0`, or `["a"]["b"][0]` as the `sops` program takes it.
     pub(super) fn parse(text: &str) -> Self {
         if let Some(rest) = text.strip_prefix('/') {
-            return Self::Path(rest.split('/').map(|step| crate::address::unescape(step)).collect());
+            return Self::Path(rest.split('/').map(crate::address::unescape).collect());
         }
         if text.starts_with('[')
             && let Ok(serde_json::Value::Array(steps)) =

@@ -133,17 +133,17 @@ impl State {
         let login = path.contains("/auth/");
         let echo = self.everything(&parts.headers, &body, &path);
         let response = match manner {
-            Manner::Refuses if !login && (parts.method != Method::GET || number % 7 == 0) => {
+            Manner::Refuses if !login && (parts.method != Method::GET || number.is_multiple_of(7)) => {
                 refusal([422, 400, 409, 403][number % 4], number, &echo)
             }
-            Manner::Denies => refusal(if number % 2 == 0 { 401 } else { 403 }, number, &echo),
-            Manner::LeadsAway if !login && number % 2 == 0 => {
+            Manner::Denies => refusal(if number.is_multiple_of(2) { 401 } else { 403 }, number, &echo),
+            Manner::LeadsAway if !login && number.is_multiple_of(2) => {
                 let status = [301, 302, 303, 307, 308][number / 2 % 5];
                 let place =
                     format!("{}{path}?key={}", self.elsewhere, percent(&self.secrets[number % self.secrets.len()]));
                 (StatusCode::from_u16(status).unwrap(), [(header::LOCATION, place)], echo.clone()).into_response()
             }
-            Manner::Garbles if !login && number % 3 == 0 => format!("{{\"data\": [ {echo}").into_response(),
+            Manner::Garbles if !login && number.is_multiple_of(3) => format!("{{\"data\": [ {echo}").into_response(),
             Manner::Garbles if !login && number % 3 == 1 => {
                 format!("\"{}\"", echo.replace(['"', '\\'], "")).into_response()
             }
@@ -231,7 +231,9 @@ impl State {
                 ("url", percent(secret)),
                 ("form", url::form_urlencoded::byte_serialize(secret.as_bytes()).collect()),
             ]);
-            spellings.iter().for_each(|(name, text)| out.push_str(&format!("{name} {text} ")));
+            for (name, text) in &spellings {
+                out.push_str(&format!("{name} {text} "));
+            }
         }
         out
     }

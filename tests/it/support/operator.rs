@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::{cluster::Cluster, example::plumb};
 
 /// How long a test waits for something that the operator does.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A namespace with an operator.
 pub(crate) struct Operated {
