@@ -247,7 +247,7 @@ fn a_server_that_hangs_in_the_middle_of_a_pack_is_given_up() {
     let good = now(&world.file("r"), "").unwrap();
     let noise: String = (0..60_000).map(|_| char::from(b'a' + fastrand::u8(..26))).collect();
     forge.push("r", &[("noise.txt", &noise)]);
-    let limits = Limits { idle: Duration::from_millis(700), ..Limits::default() };
+    let limits = Limits { idle: Duration::from_secs(2), ..Limits::default() };
     let (apache, plain, _) = forge.https();
     let ssh = forge.ssh();
     let (http_port, http_seen) = stalling(plain, 8_000);
@@ -263,7 +263,7 @@ fn a_server_that_hangs_in_the_middle_of_a_pack_is_given_up() {
         state.take(now(&repository, "?ref=main"));
         let error = state.wrong().unwrap();
         assert_eq!(error.trouble, Trouble::TimedOut, "{error:?}");
-        assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
         assert!(seen.load(std::sync::atomic::Ordering::SeqCst) > 7_000, "it hung before the pack");
         assert_eq!(state.good(), Some(&good));
         // Nobody who asked after the same moment waits again.

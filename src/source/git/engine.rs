@@ -205,7 +205,7 @@ impl Libgit2 {
         let url = self.location.url();
         let text = said(error);
         match self.location.scheme {
-            Scheme::File if error.code() == ErrorCode::NotFound => {
+            Scheme::File if error.code() == ErrorCode::NotFound || !Path::new(&self.location.repository).exists() => {
                 GitError::new(Trouble::NoRepository, format!("There is no repository at `{url}`."))
                     .hint("Check the path; it starts from the root of the file system.")
             }
