@@ -514,8 +514,6 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         *live.entry((object.kind.api.clone(), object.kind.name.clone())).or_default() += 1;
     }
     let report = {
-        let sources = planned.sources.clone();
-        let read = move |path: &str, sha256: &str| load::read_file(&sources, path, sha256);
         let context = Context {
             remotes: &planned.connected.remotes,
             inventory: &planned.inventory,
@@ -523,7 +521,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             live: &live,
             open: &open,
             seal: &seal,
-            read: &read,
+            read: &load::reader(&planned.sources),
             stop: &options.stop,
             tell: &tell,
             rolling: &rolling,

@@ -239,7 +239,7 @@ impl Served {
         let head = format!("POST /hooks/ci HTTP/1.1\r\nHost: {host}\r\nX-Signature: 00\r\n{length}\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut chunk = b"10000\r\n".to_vec();
-        chunk.extend([b'x'; 65536]);
+        chunk.extend(vec![b'x'; 65536]);
         chunk.extend(b"\r\n");
         for _ in 0..96 {
             if stream.write_all(&chunk).await.is_err() {

@@ -283,7 +283,7 @@ pub(crate) fn stalling(to: u16, after: u64) -> (u16, Arc<AtomicU64>) {
                         return;
                     }
                     if count.fetch_add(length as u64, Ordering::SeqCst) + length as u64 > after {
-                        thread::sleep(Duration::from_secs(60));
+                        thread::sleep(Duration::from_mins(1));
                         return;
                     }
                     if near.write_all(&buffer[..length]).is_err() {
