@@ -24,7 +24,7 @@ function __fish_plumb_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c plumb -n "__fish_plumb_needs_command" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_needs_command" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_needs_command" -s o -l output -d 'How to print the result; the verb\'s help lists its formats' -r
 complete -c plumb -n "__fish_plumb_needs_command" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -66,7 +66,7 @@ complete -c plumb -n "__fish_plumb_needs_command" -f -a "man" -d 'Print a manual
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c plumb -n "__fish_plumb_using_subcommand validate" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c plumb -n "__fish_plumb_using_subcommand validate" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand validate" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand validate" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -90,7 +90,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand plan" -l target -d 'Plan onl
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l max-deletes -d 'Allow this many deletions, or this share of each kind, instead of 10 and 30 %' -r
-complete -c plumb -n "__fish_plumb_using_subcommand plan" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -119,7 +119,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand diff" -l target -d 'Plan onl
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l max-deletes -d 'Allow this many deletions, or this share of each kind, instead of 10 and 30 %' -r
-complete -c plumb -n "__fish_plumb_using_subcommand diff" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -147,7 +147,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand apply" -l target -d 'Plan on
 complete -c plumb -n "__fish_plumb_using_subcommand apply" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand apply" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
 complete -c plumb -n "__fish_plumb_using_subcommand apply" -l max-deletes -d 'Allow this many deletions, or this share of each kind, instead of 10 and 30 %' -r
-complete -c plumb -n "__fish_plumb_using_subcommand apply" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand apply" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand apply" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -175,7 +175,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l target -d 'Plan 
 complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand destroy" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
 complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l max-deletes -d 'Allow this many deletions, or this share of each kind, instead of 10 and 30 %' -r
-complete -c plumb -n "__fish_plumb_using_subcommand destroy" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand destroy" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand destroy" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -199,7 +199,7 @@ html\t'One self-contained page'"
 complete -c plumb -n "__fish_plumb_using_subcommand drift" -l target -d 'Plan only this object and what it depends on; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand drift" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand drift" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
-complete -c plumb -n "__fish_plumb_using_subcommand drift" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand drift" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand drift" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -221,7 +221,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand export" -l from -d 'Read the
 complete -c plumb -n "__fish_plumb_using_subcommand export" -l api -d 'Read an account of this API, with a connection made for it where the manifests have none' -r
 complete -c plumb -n "__fish_plumb_using_subcommand export" -l omit -d 'Leave a field out, or the entries of a field; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand export" -s o -l output -d 'This verb has one form of output' -r
-complete -c plumb -n "__fish_plumb_using_subcommand export" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand export" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand export" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -240,7 +240,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand export" -l allow-plaintext-s
 complete -c plumb -n "__fish_plumb_using_subcommand export" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
 complete -c plumb -n "__fish_plumb_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand import" -s o -l output -d 'This verb has one form of output' -r
-complete -c plumb -n "__fish_plumb_using_subcommand import" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand import" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -257,7 +257,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand import" -l allow-exec -d 'Ru
 complete -c plumb -n "__fish_plumb_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -273,7 +273,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -l allow-plaintex
 complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
 complete -c plumb -n "__fish_plumb_using_subcommand unmanaged" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand forget" -s o -l output -d 'This verb has one form of output' -r
-complete -c plumb -n "__fish_plumb_using_subcommand forget" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand forget" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand forget" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -290,7 +290,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand forget" -l allow-exec -d 'Ru
 complete -c plumb -n "__fish_plumb_using_subcommand forget" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -312,7 +312,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_se
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and not __fish_seen_subcommand_from list show rebuild unlock help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -329,7 +329,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_s
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -346,7 +346,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_s
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -364,7 +364,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_s
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from rebuild" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from unlock" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -390,7 +390,7 @@ svg\t'A picture'"
 complete -c plumb -n "__fish_plumb_using_subcommand graph" -l target -d 'Plan only this object and what it depends on; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand graph" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand graph" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
-complete -c plumb -n "__fish_plumb_using_subcommand graph" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand graph" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand graph" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -407,7 +407,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand graph" -l allow-exec -d 'Run
 complete -c plumb -n "__fish_plumb_using_subcommand graph" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand doctor" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c plumb -n "__fish_plumb_using_subcommand doctor" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand doctor" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -424,7 +424,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand doctor" -l allow-exec -d 'Ru
 complete -c plumb -n "__fish_plumb_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand explain" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c plumb -n "__fish_plumb_using_subcommand explain" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand explain" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand explain" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -440,7 +440,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand explain" -l allow-plaintext-
 complete -c plumb -n "__fish_plumb_using_subcommand explain" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
 complete -c plumb -n "__fish_plumb_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand schema" -s o -l output -d 'This verb has one form of output' -r
-complete -c plumb -n "__fish_plumb_using_subcommand schema" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand schema" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand schema" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -457,7 +457,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand schema" -l allow-exec -d 'Ru
 complete -c plumb -n "__fish_plumb_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand apis" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c plumb -n "__fish_plumb_using_subcommand apis" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand apis" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand apis" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -483,7 +483,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand operator" -l lease -d 'Lease
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -l identity -d 'What this replica is called [default: the host\'s name]' -r
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -l listen -d 'Where probes and metrics are served' -r
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -s o -l output -d 'This verb has one form of output' -r
-complete -c plumb -n "__fish_plumb_using_subcommand operator" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand operator" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -502,7 +502,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand operator" -l allow-exec -d '
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand crds" -l to -d 'Folder to write a file each to' -r -f -a "(__fish_complete_directories)"
 complete -c plumb -n "__fish_plumb_using_subcommand crds" -s o -l output -d 'This verb has one form of output' -r
-complete -c plumb -n "__fish_plumb_using_subcommand crds" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand crds" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand crds" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -524,7 +524,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l faults -d 'What 
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l seed -d 'File of objects that are there from the start' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l api -d 'Serve only this API; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -s o -l output -d 'This verb has one form of output' -r
-complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -540,7 +540,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l allow-plaintext-
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
 complete -c plumb -n "__fish_plumb_using_subcommand sandbox" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand demo" -s o -l output -d 'This verb has one form of output' -r
-complete -c plumb -n "__fish_plumb_using_subcommand demo" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand demo" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand demo" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -557,7 +557,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand demo" -l allow-plaintext-sec
 complete -c plumb -n "__fish_plumb_using_subcommand demo" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
 complete -c plumb -n "__fish_plumb_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand completions" -s o -l output -d 'This verb has one form of output' -r
-complete -c plumb -n "__fish_plumb_using_subcommand completions" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand completions" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand completions" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -574,7 +574,7 @@ complete -c plumb -n "__fish_plumb_using_subcommand completions" -l allow-exec -
 complete -c plumb -n "__fish_plumb_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand man" -l to -d 'Write the pages of every verb to this folder' -r -f -a "(__fish_complete_directories)"
 complete -c plumb -n "__fish_plumb_using_subcommand man" -s o -l output -d 'This verb has one form of output' -r
-complete -c plumb -n "__fish_plumb_using_subcommand man" -s f -l file -d 'File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand man" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand man" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"

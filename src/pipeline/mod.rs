@@ -521,7 +521,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             live: &live,
             open: &open,
             seal: &seal,
-            read: &load::read_file,
+            read: &load::reader(&planned.sources),
             stop: &options.stop,
             tell: &tell,
             rolling: &rolling,

@@ -6,6 +6,7 @@ mod held;
 mod mask;
 mod policy;
 mod process;
+mod reach;
 mod resolve;
 mod sealed;
 pub mod sink;

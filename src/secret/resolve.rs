@@ -15,8 +15,9 @@ use super::{
     exec,
     mask::MIN_MASKED,
     policy::{Cluster, ResolvePolicy},
+    reach::Reach,
     sealed::SealedFiles,
-    text::{read_text, reason},
+    text::reason,
     upload,
     vault::Vault,
 };
@@ -257,6 +258,16 @@ impl Resolver<'_> {
         self.sources.get(document.source).map(|source| source.folder.clone()).unwrap_or_default()
     }
 
+    /// What paths of manifests lead to.
+    fn reach(&self) -> Reach<'_> {
+        Reach { policy: self.policy, sources: self.sources }
+    }
+
+    /// The path that a document of a folder names.
+    fn place(&self, folder: &Path, path: &str) -> PathBuf {
+        self.reach().place(folder, path)
+    }
+
     fn source(&mut self, source: &Value, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
         let (word, detail) = source.as_object()?.iter().next()?;
         let folder = self.folder(owner.document);
@@ -279,9 +290,12 @@ impl Resolver<'_> {
         }
         let answer = match (word.as_str(), detail) {
             ("env", Value::String(variable)) => self.variable(variable),
-            ("file", Value::String(path)) => self.secret_file(&folder.join(path)),
+            ("file", Value::String(path)) => self.secret_file(&self.place(&folder, path)),
             ("exec", Value::Array(argv)) => self.program(argv, &folder),
-            ("sops", place) => self.sealed.value(place, &folder, self.policy, self.environment),
+            ("sops", place) => {
+                let reach = Reach { policy: self.policy, sources: self.sources };
+                self.sealed.value(place, &folder, reach, self.environment)
+            }
             ("secretKeyRef", place) => self.secret_key(place, owner),
             ("value", Value::Number(number)) => number
                 .as_u64()
@@ -360,8 +374,7 @@ impl Resolver<'_> {
     }
 
     fn secret_file(&self, path: &Path) -> Result<Zeroizing<String>, Diagnostic> {
-        self.policy.permit(path)?;
-        let text = read_text(path)?;
+        let text = self.reach().read(path)?;
         let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
         if text.is_empty() {
             return Err(Diagnostic::error("PL0309", format!("The file `{}` is empty", path.display())));
@@ -378,6 +391,10 @@ impl Resolver<'_> {
             return Err(Diagnostic::error("PL0313", format!("The program `{program}` may not be run"))
                 .hint("`--allow-exec` lets manifests run programs; look at what they run first."));
         }
+        if self.sources.tree(folder).is_some() {
+            return Err(Diagnostic::error("PL0313", format!("The program `{program}` is not run for a Git source"))
+                .hint("Clone the repository and pass the folder, or take the secret from a variable."));
+        }
         match exec::run(program, arguments, folder, self.policy.exec_time) {
             Ok(text) if !text.is_empty() => Ok(text),
             Ok(_) => Err(Diagnostic::error("PL0313", format!("The program `{program}` printed nothing"))),
@@ -387,7 +404,7 @@ impl Resolver<'_> {
     }
 
     fn file(&mut self, path: &str, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
-        let path = self.folder(owner.document).join(path);
+        let path = self.place(&self.folder(owner.document), path);
         let name = format!("upload {}", path.display());
         if let Some(known) = self.known.get(&name).cloned() {
             if let Some(finding) = self.findings.get_mut(&name) {
@@ -395,8 +412,8 @@ impl Resolver<'_> {
             }
             return known;
         }
-        let described = self.policy.permit(&path).and_then(|()| {
-            upload::describe(&path).map_err(|error| {
+        let described = self.reach().permit(&path).and_then(|()| {
+            upload::describe(self.sources, &path).map_err(|error| {
                 let message = format!("The file `{}` cannot be read ({})", path.display(), reason(&error));
                 Diagnostic::error("PL0314", message).hint("The path starts from the folder of the manifest.")
             })
@@ -416,9 +433,15 @@ impl Resolver<'_> {
 impl Resolver<'_> {
     /// Where a sink writes: the path from the folder of the manifest.
     fn sink(&mut self, path: &str, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
-        let path = self.folder(owner.document).join(path);
+        let path = self.place(&self.folder(owner.document), path);
         let folder = path.parent().unwrap_or(&path);
-        match self.policy.permit(folder) {
+        if self.sources.tree(&path).is_some() {
+            let message = format!("The file `{}` cannot be written: it would be in a Git repository", path.display());
+            let told = Diagnostic::error("PL0310", message).hint("Clone the repository and pass the folder.");
+            self.report(&format!("sink {}", path.display()), told, owner, pointer);
+            return None;
+        }
+        match self.reach().permit(folder) {
             Ok(()) => Some(json!({ "$sink": { "file": path.to_string_lossy() } })),
             Err(diagnostic) => {
                 let message = format!("The file `{}` may not be written here", path.display());

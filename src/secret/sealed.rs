@@ -10,7 +10,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{
-    policy::{AgeKeys, ResolvePolicy},
+    policy::AgeKeys,
+    reach::Reach,
     sops::{self, Identities, Key, Opened},
     text::read_text,
 };
@@ -29,7 +30,7 @@ impl SealedFiles {
         &mut self,
         place: &Value,
         folder: &Path,
-        policy: &ResolvePolicy,
+        reach: Reach<'_>,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Zeroizing<String>, Diagnostic> {
         let (file, key) = if let Value::String(text) = place {
@@ -45,7 +46,7 @@ impl SealedFiles {
             };
             (place.get("file").and_then(Value::as_str).unwrap_or_default(), key)
         };
-        let path = folder.join(file);
+        let path = reach.place(folder, file);
         let wrong = |error: &sops::SopsError| {
             let told = Diagnostic::error("PL0317", format!("The file `{}` {error}", path.display()));
             match error.hint() {
@@ -54,8 +55,8 @@ impl SealedFiles {
             }
         };
         if !self.files.contains_key(&path) {
-            let opened = policy.permit(&path).and_then(|()| read_text(&path)).and_then(|text| {
-                let identities = self.identities(policy, environment)?;
+            let opened = reach.read(&path).and_then(|text| {
+                let identities = self.identities(reach, environment)?;
                 sops::open(&text, &identities).map(Rc::new).map_err(|error| wrong(&error))
             });
             self.files.insert(path.clone(), opened);
@@ -77,28 +78,25 @@ impl SealedFiles {
     /// The age keys that the policy gives, read once.
     fn identities(
         &mut self,
-        policy: &ResolvePolicy,
+        reach: Reach<'_>,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Rc<Identities>, Diagnostic> {
         if let Some(known) = &self.identities {
             return known.clone();
         }
-        let read = read_identities(policy, environment).map(Rc::new);
+        let read = read_identities(reach, environment).map(Rc::new);
         self.identities = Some(read.clone());
         read
     }
 }
 
-fn read_identities(
-    policy: &ResolvePolicy,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Identities, Diagnostic> {
+fn read_identities(reach: Reach<'_>, environment: &dyn Fn(&str) -> Option<String>) -> Result<Identities, Diagnostic> {
     let mut identities = Identities::default();
     let bad = |place: &str, why: String| {
         Diagnostic::error("PL0318", format!("The age keys of {place} cannot be used ({why})"))
     };
     let mut files = Vec::new();
-    match &policy.age_keys {
+    match &reach.policy.age_keys {
         AgeKeys::Listed { files: listed, texts } => {
             files.extend(listed.iter().map(|path| (path.clone(), true)));
             for text in texts {
@@ -119,7 +117,7 @@ fn read_identities(
             continue;
         }
         let place = format!("`{}`", path.display());
-        let text = read_text(&path).map_err(|told| bad(&place, told.message.to_lowercase()))?;
+        let text = read_text(reach.sources, &path).map_err(|told| bad(&place, told.message.to_lowercase()))?;
         identities.add(&text).map_err(|why| bad(&place, why))?;
     }
     Ok(identities)

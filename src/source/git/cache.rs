@@ -89,11 +89,23 @@ impl Cache {
 
     fn init(&self) -> Result<Repository, git2::Error> {
         let folder = self.repository_folder();
-        // No template: a template could bring hooks.
+        // Made beside and moved there whole, since others may look for it at the same time.
+        let passing = self.passing();
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false).no_reinit(true);
-        Repository::init_opts(&folder, &options)?;
+        Repository::init_opts(&passing, &options)?;
+        // Samples, which nobody needs: no hook is ever run.
+        let _ = fs::remove_dir_all(passing.join("hooks"));
+        if fs::rename(&passing, &folder).is_err() {
+            // Somebody else was faster, or opening it says what is wrong.
+            let _ = fs::remove_dir_all(&passing);
+        }
         bare(&folder)
+    }
+
+    /// A name for what is on its way in or out.
+    fn passing(&self) -> PathBuf {
+        self.folder.join(format!("passing-{:016x}", fastrand::u64(..)))
     }
 
     /// Makes the cache anew where it has grown by many fetches and nobody reads from it.
@@ -109,11 +121,14 @@ impl Cache {
     pub(super) fn clear(&self) -> Result<bool, GitError> {
         let lock = self.lock_file("read.lock")?;
         match lock.try_lock() {
-            Ok(()) => match fs::remove_dir_all(self.repository_folder()) {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-                Err(error) => Err(unusable(&self.folder, &error)),
-            },
+            Ok(()) => {
+                let passing = self.passing();
+                match fs::rename(self.repository_folder(), &passing).and_then(|()| fs::remove_dir_all(&passing)) {
+                    Ok(()) => Ok(true),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+                    Err(error) => Err(unusable(&self.folder, &error)),
+                }
+            }
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(unusable(&self.folder, &error)),
         }

@@ -3,6 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    path::Path,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -106,9 +107,11 @@ impl Libgit2 {
         let location = &self.location;
         match location.scheme {
             Scheme::Http | Scheme::Https => {
-                let client = match self.client.get() {
-                    Some(client) => client.clone(),
-                    None => self.client.get_or_init(|| gateway::client(&self.access).unwrap_or_default()).clone(),
+                let client = if let Some(client) = self.client.get() {
+                    client.clone()
+                } else {
+                    let client = gateway::client(&self.access)?;
+                    self.client.get_or_init(|| client).clone()
                 };
                 let route = self.gateway.route(location, &self.access, client)?;
                 let url = route.url.clone();
@@ -202,7 +205,7 @@ impl Libgit2 {
         let url = self.location.url();
         let text = said(error);
         match self.location.scheme {
-            Scheme::File if error.code() == ErrorCode::NotFound => {
+            Scheme::File if error.code() == ErrorCode::NotFound || !Path::new(&self.location.repository).exists() => {
                 GitError::new(Trouble::NoRepository, format!("There is no repository at `{url}`."))
                     .hint("Check the path; it starts from the root of the file system.")
             }
@@ -344,7 +347,7 @@ impl Libgit2 {
         Err(git2::Error::new(ErrorCode::Auth, git2::ErrorClass::Ssh, "no ssh key is left to try"))
     }
 
-    fn key_file(&self, path: &std::path::Path, passphrase: Option<&str>) -> Result<Cred, git2::Error> {
+    fn key_file(&self, path: &Path, passphrase: Option<&str>) -> Result<Cred, git2::Error> {
         if let Err(error) = std::fs::File::open(path) {
             let message = format!("the ssh key `{}` cannot be read: {error}", path.display());
             return Err(git2::Error::new(ErrorCode::Auth, git2::ErrorClass::Ssh, message));

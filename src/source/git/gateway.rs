@@ -74,8 +74,11 @@ impl Gateway {
         client: reqwest::Client,
     ) -> Result<Route, GitError> {
         let server = location.url();
-        let base = Url::parse(&server)
+        let mut base = Url::parse(&server)
             .map_err(|error| GitError::new(Trouble::Setting, format!("`{server}` is no valid URL ({error}).")))?;
+        if base.set_username("").is_err() {
+            return Err(GitError::new(Trouble::Setting, format!("`{server}` is no URL of a server.")));
+        }
         let upstream = Arc::new(Upstream {
             client,
             server,

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use super::{GitError, Reference, Trouble};
+
+/// What cannot stand in a URL as it is.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#').add(b'"').add(b'<').add(b'>').add(b'`');
 
 /// How a repository is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -150,12 +153,13 @@ impl Location {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         let user = self.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
         let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let escaped = utf8_percent_encode(&self.repository, ESCAPED);
         match self.scheme {
             Scheme::Https => format!("https://{user}{host}{port}{}", self.repository),
             Scheme::Http => format!("http://{user}{host}{port}{}", self.repository),
-            Scheme::File => format!("file://{}", self.repository),
-            Scheme::Ssh if self.repository.starts_with('/') => format!("ssh://{user}{host}{port}{}", self.repository),
-            Scheme::Ssh => format!("{user}{host}:{}", self.repository),
+            Scheme::File => format!("file://{escaped}"),
+            Scheme::Ssh if self.repository.starts_with('/') => format!("ssh://{user}{host}{port}{escaped}"),
+            Scheme::Ssh => format!("{user}{host}:{escaped}"),
         }
     }
 
@@ -264,6 +268,11 @@ mod tests {
         let location = read("file:///srv/git/repo.git//x?path=z&path=y");
         assert_eq!((location.repository.as_str(), location.paths.len()), ("/srv/git/repo.git", 3));
         assert_eq!(read("git::file:///srv/repo").url(), "file:///srv/repo");
+        let blank = read("file:///srv/my%20repo%25//a");
+        assert_eq!(
+            (blank.repository.as_str(), read(&blank.url())),
+            ("/srv/my repo%", blank.clone().with_paths([""; 0]).unwrap())
+        );
         assert_eq!(read("https://host.example/repo//").paths, Vec::<String>::new());
     }
 

@@ -57,13 +57,15 @@ pub struct Counters {
 }
 
 /// The names of a remote, or why they could not be had.
-type Heads = Result<Arc<Vec<Head>>, GitError>;
+type Listing = Result<Arc<Vec<Head>>, GitError>;
+/// What tells repositories apart: URL and credential.
+type Key = (String, [u8; 32]);
 
 /// What the last connections told.
 #[derive(Default)]
 struct State {
-    /// The names of the remote as they were at a moment, or why they could not be had.
-    listing: Option<(Instant, Heads)>,
+    /// The names of the remote as they were at a moment.
+    listing: Option<(Instant, Listing)>,
     /// Commits that could not be fetched, when, and why.
     failed: HashMap<Oid, (Instant, GitError)>,
 }
@@ -285,14 +287,11 @@ fn complete(cache: &git2::Repository, id: Oid) -> bool {
     commit.is_ok_and(|commit| cache.find_tree(commit.tree_id()).is_ok())
 }
 
-/// Repositories by URL and the hash of what they are reached with.
-type Known = HashMap<(String, [u8; 32]), Arc<Repository>>;
-
 /// All repositories of a process, each shared by those who use the same URL and credential.
 pub struct Repositories {
     root: PathBuf,
     gateway: Arc<Gateway>,
-    known: Mutex<Known>,
+    known: Mutex<HashMap<Key, Arc<Repository>>>,
 }
 
 impl Repositories {

@@ -37,8 +37,9 @@ impl Tunnel {
         let task = gateway.handle.spawn(async move {
             let Ok(listener) = TcpListener::from_std(listener) else { return };
             let until = tokio::time::Instant::from_std(Instant::now() + limits.total);
-            while let Ok((near, _)) = listener.accept().await {
-                if let Err(error) = carry(near, &host, port, limits, until).await {
+            while let Ok((mut near, _)) = listener.accept().await {
+                // What went wrong is kept before the engine sees its connection end.
+                if let Err(error) = carry(&mut near, &host, port, limits, until).await {
                     kept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 }
             }
@@ -59,7 +60,7 @@ impl Drop for Tunnel {
 }
 
 async fn carry(
-    mut near: TcpStream,
+    near: &mut TcpStream,
     host: &str,
     port: u16,
     limits: Limits,
