@@ -64,6 +64,7 @@ impl Shared<'_> {
             id: found.id.clone(),
             fields: found.fields.clone(),
             stamp: found.stamp.clone(),
+            made: None,
             raw: None,
             parent: self.parent_id(step),
             synced: false,

@@ -625,6 +625,9 @@ pub struct IdSpec {
     /// Path of what tells an object from another that had the same id before it, such as `metadata.id` where the id is
     /// a name.
     pub stamp: Option<String>,
+    /// Path of when an object was made, as RFC 3339 or in seconds since 1970: an object of another time than that of a
+    /// create whose answer was lost is not taken for what that create made.
+    pub made: Option<String>,
 }
 
 /// Which live objects that nothing owns yet a manifest takes over.

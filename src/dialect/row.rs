@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{apply, codec::decode, odata};
@@ -164,6 +165,7 @@ pub fn read_from<S: std::hash::BuildHasher>(kind: &Kind, fields: &HashSet<String
     let spec = &kind.spec;
     let mut paths: Vec<&str> = spec.id.path.iter().map(String::as_str).collect();
     paths.extend(spec.id.stamp.as_deref());
+    paths.extend(spec.id.made.as_deref());
     paths.extend(["id", "type", "included", "attributes", "relationships", "meta", "links"]);
     for (name, field) in &spec.fields {
         if !fields.contains(name) {
@@ -265,6 +267,15 @@ pub fn id_of(kind: &Kind, row: &Value) -> Option<String> {
 /// What tells a row from another that had its id before.
 pub fn stamp_of(kind: &Kind, row: &Value) -> Option<String> {
     get_path(row, kind.spec.id.stamp.as_deref()?).and_then(text).filter(|stamp| !stamp.is_empty())
+}
+
+/// When a row's object was made, where its kind says so.
+pub fn made_at(kind: &Kind, row: &Value) -> Option<Timestamp> {
+    let words = attribute(kind, row, kind.spec.id.made.as_deref()?).as_ref().and_then(text)?;
+    match words.parse::<i64>() {
+        Ok(seconds) => Timestamp::from_second(seconds).ok(),
+        Err(_) => words.parse().ok(),
+    }
 }
 
 /// The wire value of an attribute; nothing where the row does not have it at all. JSON:API attributes may be spelled

@@ -7,6 +7,7 @@ mod along;
 mod defined;
 mod detail;
 mod fetch;
+mod intended;
 mod keys;
 mod observe;
 mod query;
@@ -24,6 +25,7 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::Value;
 
 pub use self::{
+    intended::{is_as_sent, may_be_of},
     keys::{KeyIndex, natural_key, natural_keys, shown_key},
     observe::{ObserveOptions, Observer, is_another, item_vars},
     query::Wanted,
@@ -54,6 +56,8 @@ pub struct LiveObject {
     pub raw: Option<Value>,
     /// What tells it from another that had its id before, where its kind has that.
     pub stamp: Option<String>,
+    /// When it was made, where its kind says so.
+    pub made: Option<jiff::Timestamp>,
     /// Id of the parent that the list was limited to, or that the object is inside.
     pub parent: Option<String>,
     /// Another system owns it.

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{
     Found, LiveObject, Observed, Standing,
+    intended::{is_as_sent, may_be_of},
     keys::{KeyIndex, hook_key, own_key},
     reads::roams,
     records::record_of,
@@ -25,9 +26,9 @@ use crate::{
     },
     diagnostic::{Diagnostic, Sources},
     graph::{Graph, Use},
-    inventory::{Intent, Record, State},
+    inventory::{Record, State},
     manifest::{DeletionPolicy, Manifest, Manifests, locate},
-    value::{Fields, Target, as_reference, has_secret, is_empty, text},
+    value::{Fields, Target, as_reference, is_empty, text},
 };
 
 /// What to observe besides the declared objects.
@@ -539,15 +540,13 @@ impl<'a> Observer<'a> {
                     let fresh: Vec<usize> = free
                         .iter()
                         .copied()
-                        .filter(|index| {
-                            self.out.objects.get(*index).is_some_and(|live| !intent.seen.contains(&live.id))
-                        })
+                        .filter(|index| self.out.objects.get(*index).is_some_and(|live| may_be_of(intent, live)))
                         .collect();
                     if fresh.is_empty() {
                         return Ok(None);
                     }
                     let sent: Vec<usize> =
-                        fresh.iter().copied().filter(|live| self.is_as_sent(intent, *live)).collect();
+                        fresh.iter().copied().filter(|live| is_as_sent(intent, &self.out.objects[*live])).collect();
                     if let ([only], _) | (_, [only]) = (&fresh[..], &sent[..]) {
                         self.out.found[index] = Some(Found::Key);
                         return Ok(Some(*only));
@@ -584,15 +583,6 @@ impl<'a> Observer<'a> {
                 )]))
             }
         }
-    }
-
-    /// Whether a live object is as an unfinished create sent it, as far as the list shows it.
-    fn is_as_sent(&self, intent: &Intent, live: usize) -> bool {
-        let Some(live) = self.out.objects.get(live) else { return false };
-        intent.sent.iter().all(|(name, sent)| match (live.kind.field(name), live.fields.get(name)) {
-            (Some(spec), Some(there)) if !has_secret(sent) => crate::description::equal(spec, sent, there),
-            _ => true,
-        })
     }
 
     pub(super) fn singleton(&self, kind: &Kind, connection: &Arc<str>, scope: Option<&str>) -> Option<usize> {

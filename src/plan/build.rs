@@ -20,14 +20,14 @@ use super::{
 };
 use crate::{
     description::{
-        Specs,
+        Kind, Specs,
         format::{Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
     diff::{ComposeError, Difference, Differences, Sides, compose, diff, unshown},
     graph::{Graph, Meaning},
     inventory::{Intent, IntentVerb, Record, State},
-    live::{Found, LiveObject, Observed, Standing, is_another, record_of},
+    live::{Found, LiveObject, Observed, Standing, is_another, is_as_sent, may_be_of, record_of},
     manifest::{DeletionPolicy, Manifest, Manifests, MaxDeletes, Reconcile, locate},
     value::{Fields, Target, as_reference, has_unresolved, reference, without_places},
 };
@@ -174,17 +174,23 @@ fn owners(state: &State) -> HashMap<(String, String, String, Option<String>), St
         .objects
         .iter()
         .map(|(address, record)| {
-            (
-                (
-                    record.connection.clone(),
-                    list_of(address),
-                    record.id.clone(),
-                    record.parent.clone().filter(|_| record.inside.is_some()),
-                ),
-                address.clone(),
-            )
+            let parent = record.parent.clone().filter(|_| record.inside.is_some());
+            ((record.connection.clone(), list_of(address), record.id.clone(), parent), address.clone())
         })
         .collect()
+}
+
+/// Says that an object which the stack does not own is not replaced.
+fn not_replaced(kind: &Kind, live: &LiveObject, intended: bool) -> Diagnostic {
+    let (name, id) = (&kind.name, &live.id);
+    let why = if intended {
+        "an earlier run began to create one whose answer it did not get, but this one is not as it was sent"
+    } else {
+        "plumb does not own it"
+    };
+    let what =
+        format!("The live {name} `{id}` differs in what cannot be changed in place, and {why}: it is not replaced.");
+    Diagnostic::error("PL0514", what).hint("Declare it as it is, or delete it by hand.")
 }
 
 /// What an address names, without the name: `api/Kind`, with the field of an entry.
@@ -417,7 +423,7 @@ impl Builder<'_> {
             && (inputs.observed.found[index] == Some(Found::Owned)
                 || record.as_ref().is_some_and(|(_, record)| record.id == live.id));
         let begun = self.begun.get(&*object.address.to_string());
-        let intent = begun.into_iter().flatten().copied().find(|intent| !intent.seen.contains(&live.id));
+        let intent = begun.into_iter().flatten().copied().find(|intent| may_be_of(intent, live));
         let intended = intent.is_some();
         if !owned && !intended && !self.may_adopt(index, object, live) {
             return;
@@ -504,9 +510,9 @@ impl Builder<'_> {
                 self.tell(object, &path, told);
             }
             let action = if replaced { ActionKind::Replace } else { ActionKind::Adopt };
-            if replaced && !intended {
-                let told = Diagnostic::error("PL0514", format!("The live {} `{}` differs in what cannot be changed in place, and plumb does not own it: it is not replaced.", kind.name, live.id))
-                    .hint("Declare it as it is, or delete it by hand.");
+            // Only what an unfinished create of this stack made is deleted.
+            if replaced && !intent.is_some_and(|intent| is_as_sent(intent, live)) {
+                let told = not_replaced(kind, live, intended);
                 self.tell(object, &first_path(&differences), told);
                 return;
             }
