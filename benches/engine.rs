@@ -90,6 +90,7 @@ fn world(count: usize) -> World {
             fields: fields.clone(),
             raw: None,
             stamp: None,
+            made: None,
             parent: None,
             synced: false,
             never_delete: false,
