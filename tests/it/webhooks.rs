@@ -15,7 +15,7 @@ use plumb::{
     },
 };
 
-const SECRET: &str = "a secret of the webhook";
+pub(crate) const SECRET: &str = "a secret of the webhook";
 
 fn sign(body: &str) -> String {
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, SECRET.as_bytes());
@@ -23,7 +23,7 @@ fn sign(body: &str) -> String {
     tag.as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-fn headers(provider: Provider, event: &str, body: &str) -> HeaderMap {
+pub(crate) fn headers(provider: Provider, event: &str, body: &str) -> HeaderMap {
     let pairs = match provider {
         Provider::GitHub => vec![
             ("x-github-event", event.to_owned()),

@@ -660,3 +660,24 @@ async fn no_mistake_deletes_what_a_careful_person_would_have_kept() {
     println!("{} mistakes, {} of them not as they should be", table.len(), wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_looked_at_is_not_forgotten() {
+    let owned = |slip: &Slip| {
+        let ran = slip.scene.run(&["inventory", "list"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.told());
+        ran.out
+    };
+    for fault in
+        ["500@GET:/v1/organizations=100%", "401@GET:/v1/organizations=100%", "reset@GET:/v1/organizations=100%"]
+    {
+        let slip = ready().await;
+        let before = owned(&slip);
+        assert!(before.contains("#members/"), "{before}");
+        slip.remove("organizations.yaml");
+        slip.fault(fault);
+        let ran = slip.apply(&["--prune"]);
+        assert_eq!(ran.code, Some(1), "{fault}: {}", ran.told());
+        assert_eq!(owned(&slip), before, "{fault}: {}", ran.told());
+    }
+}
