@@ -12,8 +12,8 @@ use crate::{
     value::text,
 };
 
-/// What a key in a path may not have unescaped.
-const KEY: &AsciiSet = &CONTROLS
+/// What a segment of a path may not have unescaped, a key in it included.
+pub const SEGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'#')
@@ -218,14 +218,14 @@ pub fn path(set: &str, key: Option<&Key>) -> String {
     let set = set.trim_matches('/');
     match key {
         None => format!("/{set}"),
-        Some(key) => format!("/{set}{}", utf8_percent_encode(&key.to_string(), KEY)),
+        Some(key) => format!("/{set}{}", utf8_percent_encode(&key.to_string(), SEGMENT)),
     }
 }
 
 /// A value in the place of a template in a path: bare between quotes of the description's own, else a literal.
 pub(crate) fn in_path(value: &str, quoted: bool) -> String {
     let literal = if quoted { value.replace('\'', "''") } else { Literal::of(value).to_string() };
-    utf8_percent_encode(&literal, KEY).to_string()
+    utf8_percent_encode(&literal, SEGMENT).to_string()
 }
 
 /// Whether a path names one object: its last part ends with a key.

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use indexmap::IndexMap;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 
 use super::query::{Wanted, item_query, list_query};
@@ -24,20 +24,6 @@ use crate::{
     value::{Fields, get_path},
 };
 
-/// What a path segment may not have unescaped.
-const SEGMENT: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'/')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'`')
-    .add(b'{')
-    .add(b'}')
-    .add(b'\\');
 /// How often an accepted call is asked after.
 const POLLS: u32 = 300;
 /// A list that takes more pages than this goes round in circles.
@@ -98,7 +84,7 @@ pub fn fill_path(template: &str, vars: &dyn Fn(&str) -> Option<String>) -> Resul
         } else if value != "{id}" && (out.ends_with(['(', '=']) || (out.ends_with('\'') && tail.starts_with('\''))) {
             out.push_str(&odata::in_path(&value, out.ends_with('\'')));
         } else {
-            let _ = write!(out, "{}", utf8_percent_encode(&value, SEGMENT));
+            let _ = write!(out, "{}", utf8_percent_encode(&value, odata::SEGMENT));
         }
         rest = tail;
     }
