@@ -7,7 +7,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 use super::{Loaded, Options};
 use crate::{
     http::{Board, Budgets, Naming},
-    inventory::Notices,
+    inventory::{self, Inventory},
     secret::Vault,
 };
 
@@ -16,7 +16,7 @@ pub(super) fn shared(loaded: &Loaded, vault: &Arc<Vault>, options: &Options) -> 
     if options.sandbox {
         return Budgets::default();
     }
-    let notices = loaded.location(options).ok().and_then(|location| Notices::at(&location));
+    let notices = loaded.location(options).ok().and_then(|location| Inventory::notices(&location));
     let vault = vault.clone();
     // Machines that share an inventory share the key of its hashes.
     let naming: Naming = Arc::new(move |fingerprint: &[u8]| {
@@ -31,7 +31,7 @@ pub(super) fn shared(loaded: &Loaded, vault: &Arc<Vault>, options: &Options) -> 
 }
 
 /// The documents beside a remote inventory.
-struct Beside(Notices);
+struct Beside(Arc<dyn inventory::Board>);
 
 impl Board for Beside {
     fn read<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<(Vec<u8>, String)>, String>> {
