@@ -2,7 +2,8 @@
 
 use std::{
     borrow::Cow,
-    fmt,
+    fmt, io,
+    path::Path,
     sync::{Arc, OnceLock},
 };
 
@@ -44,6 +45,17 @@ pub struct Sources {
     pub texts: Vec<SourceText>,
     /// Where the lines of each end, found when first asked for.
     ends: Vec<OnceLock<Vec<usize>>>,
+    /// What is beside the texts that are not on this machine's disk.
+    trees: Vec<Arc<dyn FileTree>>,
+}
+
+/// The files beside texts that are not on this machine's disk, such as those of a commit.
+pub trait FileTree: fmt::Debug + Send + Sync {
+    /// What the paths of its files start with; no file of the machine does.
+    fn root(&self) -> &Path;
+
+    /// Reads a file of at most so many bytes; never one outside of the tree.
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
 }
 
 impl Sources {
@@ -53,6 +65,16 @@ impl Sources {
         self.texts.push(text);
         self.ends.push(OnceLock::new());
         SourceId(id)
+    }
+
+    /// Adds the files beside some texts.
+    pub fn add_tree(&mut self, tree: Arc<dyn FileTree>) {
+        self.trees.push(tree);
+    }
+
+    /// The tree that a path belongs to; none for a path of the machine.
+    pub fn tree(&self, path: &Path) -> Option<&Arc<dyn FileTree>> {
+        self.trees.iter().find(|tree| path.starts_with(tree.root()))
     }
 
     /// How many lines of a text end before a byte.

@@ -77,6 +77,8 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         owned: super::upsert::owned(&context.inventory.state(), context.remotes),
         leftovers: std::sync::Mutex::default(),
         fresh: keep::Fresh::default(),
+        looks: super::compare::Looks::default(),
+        by_address: plan.steps.iter().map(Step::address).collect(),
         run: format!("{:x}{:08x}", jiff::Timestamp::now().as_microsecond(), fastrand::u32(..)),
     };
     let mut report = Report::default();
@@ -151,7 +153,7 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
                 for index in &steps {
                     (shared.context.tell)(plan.steps[*index].address(), None);
                 }
-                (number, shared.write(batch, &steps).await)
+                (number, Box::pin(shared.write(batch, &steps)).await)
             };
             running.push(run.boxed());
         }

@@ -1,8 +1,9 @@
-//! The log on standard error: plumb's own events, as much of them as `-v` and `-q` ask for.
+//! The log on standard error: plumb's own events, as much of them as `-v` and `-q` ask for, secrets masked.
 
 use tracing_subscriber::{EnvFilter, fmt};
 
 use super::args::{Global, LogFormat};
+use crate::secret::Masked;
 
 /// Starts the log of this process; does nothing where one is started already.
 ///
@@ -17,7 +18,7 @@ pub(super) fn start(global: &Global, color: bool) {
     };
     let others = if global.quiet { "error" } else { "warn" };
     let filter = EnvFilter::new(format!("{others},plumb={level}"));
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color);
+    let builder = fmt().with_env_filter(filter).with_writer(|| Masked(std::io::stderr())).with_ansi(color);
     let started = match global.log_format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().try_init(),

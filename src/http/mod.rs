@@ -12,7 +12,6 @@ mod error;
 mod exchange;
 mod hosts;
 mod ledger;
-mod mask;
 mod quota;
 mod retry;
 mod send;
@@ -32,8 +31,7 @@ pub use self::{
     client::{Client, ServerDate},
     error::{Class, HttpError, Processed, Site},
     hosts::HostPolicy,
-    mask::Mask,
     quota::Quota,
-    shares::Board,
+    shares::{Board, Posted},
     spec::{Call, ClientSpec, Leave, Pace, Repeat, Terms, Throttled, Transport},
 };

@@ -13,9 +13,9 @@ use crate::{
     apis,
     diagnostic::{Diagnostic, SourceText},
     failure::Failure,
-    inventory::{HashKey, Inventory, Location},
+    inventory::{HashKey, Inventory, Location, State},
     manifest::{self, LoadOptions, Manifests},
-    secret::{self, ClusterSecrets, ResolvePolicy, Vault},
+    secret::{self, Cluster, ResolvePolicy, Vault},
     source::{self, Input, Snapshot},
 };
 
@@ -55,9 +55,14 @@ fn location_failure(wrong: Diagnostic) -> Failure {
 pub fn load(options: &Options) -> Result<Loaded, Failure> {
     let inputs: Vec<Input> = options.inputs.iter().map(|input| Input::parse(input)).collect();
     let mut stdin = Cursor::new(options.stdin.clone().unwrap_or_default());
-    let mut snapshot = source::read_with(&inputs, &mut stdin);
+    let mut snapshot = match &options.snapshot {
+        Some(snapshot) => Snapshot::clone(snapshot),
+        None => source::read_with(&inputs, &mut stdin),
+    };
     for (path, text) in &options.beside {
-        let source = SourceText { path: path.clone(), folder: PathBuf::new(), text: text.as_str().into() };
+        // Files that resources of a cluster name are below the first folder that is allowed.
+        let folder = options.cluster.as_ref().and_then(|cluster| cluster.policy.folders.as_ref()?.first().cloned());
+        let source = SourceText { path: path.clone(), folder: folder.unwrap_or_default(), text: text.as_str().into() };
         snapshot.sources.add(source);
         snapshot.empty = false;
     }
@@ -70,6 +75,14 @@ pub fn load(options: &Options) -> Result<Loaded, Failure> {
         manifests.stack.name.clone_from(&cluster.stack);
     }
     Ok(Loaded { snapshot, manifests, scratch: OnceLock::new() })
+}
+
+/// What the inventory of a stack has, read without a lock.
+pub async fn recorded(options: &Options) -> Result<State, Failure> {
+    let loaded = load(options)?;
+    let inventory = loaded.open_inventory(options).await?;
+    let state = inventory.state().clone();
+    Ok(state)
 }
 
 impl Loaded {
@@ -123,34 +136,33 @@ impl Loaded {
     }
 
     /// Finds the texts of sensitive values and the hashes of files.
-    pub(super) fn resolve_secrets(&mut self, vault: &Vault, options: &Options) -> Vec<Diagnostic> {
-        let policy = match &options.cluster {
+    pub(super) async fn resolve_secrets(&mut self, vault: &Vault, options: &Options) -> Vec<Diagnostic> {
+        let mut policy = match &options.cluster {
             Some(cluster) => ResolvePolicy {
                 allow_exec: false,
-                cluster: Some(ClusterSecrets(cluster.secrets.clone())),
+                cluster: Cluster::Held(cluster.secrets.clone()),
                 ..cluster.policy.clone()
             },
-            None => ResolvePolicy { allow_exec: options.allow_exec, ..ResolvePolicy::default() },
+            None => options.secrets.clone(),
         };
+        policy.stand_in |= options.sandbox;
         // Simulated APIs take any credential: whoever tries plumb out needs none.
         let environment = |name: &str| {
             std::env::var(name).ok().or_else(|| options.sandbox.then(|| format!("sandbox value of {name}")))
         };
-        secret::resolve_with(&mut self.manifests, vault, &policy, &self.snapshot.sources, &environment)
+        secret::resolve(&mut self.manifests, vault, &policy, &self.snapshot.sources, &environment).await
     }
 }
 
 /// The folder of a local inventory: the first `-f` folder, a file's folder, the current one otherwise.
 fn default_folder(options: &Options) -> PathBuf {
-    let first = options.inputs.first().map_or(".", String::as_str);
-    if first == "-" || first.contains("://") || first.starts_with("git@") {
+    let Input::Path(path) = Input::parse(options.inputs.first().map_or(".", String::as_str)) else {
         return PathBuf::from(".");
-    }
-    let path = Path::new(first);
+    };
     if path.is_dir() {
-        return path.to_owned();
+        return path.clone();
     }
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned)
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// Reads a file that is to be uploaded, and makes sure that it is the one which was planned.

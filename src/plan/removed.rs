@@ -90,7 +90,14 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
             kept.insert(address.to_string());
             continue;
         }
-        let live = live_of(inputs, &connection, &kind, &record).cloned();
+        let live = live_of(inputs, &connection, &address, &kind, &record).cloned();
+        // What was not found counts as gone only where a whole list, or a read of its own, says so.
+        let troubled = || failed.iter().any(|(other, _)| *other == &*connection);
+        if live.is_none() && troubled() && !is_proven_gone(inputs, &connection, &kind, &record) {
+            to.out.undeclared.push((address.to_string(), "it could not be looked at".to_owned()));
+            kept.insert(address.to_string());
+            continue;
+        }
         let fate = fate(inputs, &address, &record, &kind, live.as_ref());
         if matches!(fate, Fate::Delete) && inside_unseen(inputs, &address, &kind, &connection, &failed) {
             to.out.undeclared.push((address.to_string(), "what it contains could not be looked at".to_owned()));
@@ -345,6 +352,13 @@ fn kind_of(manifests: &Manifests, address: &Address) -> Option<Arc<Kind>> {
     }
 }
 
+/// Whether an object that was not found is known not to be there, although other reads of its connection failed.
+fn is_proven_gone(inputs: &Inputs<'_>, connection: &Arc<str>, kind: &Kind, record: &Record) -> bool {
+    let observed = inputs.observed;
+    observed.complete.contains(&(connection.clone(), kind.name.clone()))
+        || observed.gone.contains(&(connection.clone(), kind.name.clone(), record.id.clone()))
+}
+
 /// Whether a read failed of a kind whose objects an object of this one contains: deleting it might delete them.
 fn inside_unseen(
     inputs: &Inputs<'_>,
@@ -360,9 +374,16 @@ fn inside_unseen(
         .any(|inner| failed.contains(&(connection, inner.name.as_str())))
 }
 
-fn live_of<'o>(inputs: &'o Inputs<'_>, connection: &Arc<str>, kind: &Kind, record: &Record) -> Option<&'o LiveObject> {
+fn live_of<'o>(
+    inputs: &'o Inputs<'_>,
+    connection: &Arc<str>,
+    address: &Address,
+    kind: &Kind,
+    record: &Record,
+) -> Option<&'o LiveObject> {
     let id = if kind.inside().is_some() && !kind.spec.id.local {
-        format!("{}/{}", record.parent.as_deref().unwrap_or_default(), record.id)
+        // An entry's address names its parent's kind.
+        format!("{}/{}", kind.among(&address.kind, record.parent.as_deref().unwrap_or_default()), record.id)
     } else {
         record.id.clone()
     };

@@ -5,6 +5,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use super::git::Location;
+
 /// Something to read manifests from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -28,11 +30,20 @@ impl Input {
         }
     }
 
+    /// The URL of a Git repository.
+    pub fn git(&self) -> Option<&str> {
+        if let Self::Git(url) = self { Some(url) } else { None }
+    }
+
     /// Its one spelling, as the inventory remembers it.
     pub fn root(&self) -> String {
         match self {
             Self::Stdin => "-".to_owned(),
-            Self::Git(url) => url.clone(),
+            Self::Git(url) => match Location::parse(url) {
+                Ok(location) => location.root(),
+                // What is wrong with it is told when it is read.
+                Err(_) => "git".to_owned(),
+            },
             Self::Path(path) => {
                 let absolute = absolute(path);
                 let path = match env::current_dir() {
@@ -50,6 +61,7 @@ impl Input {
 
 fn is_git(text: &str) -> bool {
     text.contains("://")
+        || text.starts_with("git::")
         || text.starts_with("git@")
         || text.split_once(':').is_some_and(|(host, path)| host.contains('@') && path.contains(".git"))
 }

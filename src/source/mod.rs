@@ -1,6 +1,7 @@
-//! Inputs (files, folders, standard input) → one snapshot of texts, in a stable order and with a revision.
+//! Inputs (files, folders, standard input, Git) → one snapshot of texts, in a stable order and with a revision.
 
 mod folder;
+pub mod git;
 mod input;
 
 use std::{
@@ -8,12 +9,13 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use aws_lc_rs::digest;
 
 pub use self::input::Input;
-use crate::diagnostic::{Diagnostic, SourceText, Sources};
+use crate::diagnostic::{Diagnostic, FileTree, SourceText, Sources};
 
 /// Bytes that one file may have at most.
 pub const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
@@ -23,7 +25,7 @@ pub const STDIN: &str = "<stdin>";
 /// All texts that a run reads, as they were at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// Hash of paths and texts; nothing where nothing was read.
+    /// The commit, where all is of one; else a hash of paths and texts; nothing where nothing was read.
     pub revision: Option<String>,
     /// The inputs as they were given, in one spelling: relative to the current folder where they are below it.
     pub roots: Vec<String>,
@@ -62,18 +64,19 @@ pub fn read(inputs: &[Input]) -> Snapshot {
 /// Reads all inputs, with another standard input.
 pub fn read_with(inputs: &[Input], stdin: &mut dyn Read) -> Snapshot {
     let mut reading = Reading::default();
+    let mut git = git::CommandLine::new(inputs.iter().filter_map(Input::git));
     for input in inputs {
         let root = input.root();
         if !reading.snapshot.roots.contains(&root) {
-            reading.snapshot.roots.push(root);
+            reading.snapshot.roots.push(root.clone());
         }
         match input {
             Input::Stdin => reading.stdin(stdin),
-            Input::Git(url) => reading.problem(
-                Diagnostic::error("PL0004", format!("This build of plumb cannot read the Git source `{url}`."))
-                    .hint("Clone the repository and pass the folder: `plumb plan -f FOLDER`.")
-                    .in_file(url),
-            ),
+            Input::Git(url) => {
+                if let Err(error) = git.read(url, &mut reading) {
+                    reading.problem(error.diagnostic(&root));
+                }
+            }
             Input::Path(path) if path.is_dir() => reading.folder(path),
             Input::Path(path) => reading.file(path, fs::canonicalize(path).unwrap_or_default()),
         }
@@ -86,6 +89,10 @@ pub fn read_with(inputs: &[Input], stdin: &mut dyn Read) -> Snapshot {
 struct Reading {
     snapshot: Snapshot,
     seen: HashSet<PathBuf>,
+    /// The commits that were read.
+    commits: Vec<String>,
+    /// Texts that are of no commit.
+    loose: usize,
 }
 
 impl Reading {
@@ -112,6 +119,7 @@ impl Reading {
             Ok(_) => read_limited(file),
             Err(error) => Err(error),
         });
+        self.loose += 1;
         match opened {
             Ok(bytes) => {
                 let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
@@ -125,6 +133,7 @@ impl Reading {
         if !self.seen.insert(PathBuf::from(STDIN)) {
             return;
         }
+        self.loose += 1;
         match read_limited(stdin) {
             Ok(bytes) => self.text(STDIN.to_owned(), PathBuf::new(), bytes),
             Err(error) => self.problem(unreadable(STDIN, &error)),
@@ -153,10 +162,24 @@ impl Reading {
         }
     }
 
+    /// Notes that everything since the last note is of a commit.
+    fn commit(&mut self, commit: &str, root: String, tree: Arc<dyn FileTree>) {
+        if !self.commits.iter().any(|known| known == commit) {
+            self.commits.push(commit.to_owned());
+        }
+        if !self.snapshot.roots.contains(&root) {
+            self.snapshot.roots.push(root);
+        }
+        self.snapshot.sources.add_tree(tree);
+    }
+
     fn finish(mut self) -> Snapshot {
         let texts = &self.snapshot.sources.texts;
         self.snapshot.empty = texts.iter().all(|text| text.text.trim().is_empty());
-        self.snapshot.revision = revision(texts);
+        self.snapshot.revision = match &self.commits[..] {
+            [commit] if self.loose == 0 => Some(commit.clone()),
+            _ => revision(texts),
+        };
         if self.snapshot.empty && self.snapshot.is_complete() {
             self.problem(nothing_in(&self.snapshot.roots));
         }
@@ -269,11 +292,8 @@ mod tests {
     fn what_cannot_be_read_is_an_error_each() {
         let (_temporary, root) =
             tree(&[("binary.yaml", b"\xff\xfe\x00"), ("nul.yaml", b"a\0b"), ("good.yaml", b"a: 1")]);
-        let snapshot = read(&[
-            Input::Path(root.clone()),
-            Input::Path(root.join("missing")),
-            Input::parse("https://host.example/repo.git//path?ref=main"),
-        ]);
+        let snapshot =
+            read(&[Input::Path(root.clone()), Input::Path(root.join("missing")), Input::parse("https://host.example")]);
         assert_eq!(codes(&snapshot), ["PL0002", "PL0002", "PL0001", "PL0004"]);
         assert_eq!(paths(&snapshot), ["good.yaml"]);
         assert!(!snapshot.is_complete());
