@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{inventory::Record, value::Fields};
+use crate::{inventory::Record, manifest::Retention, value::Fields};
 
 /// One run that changed something.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -120,35 +120,17 @@ pub struct Sent {
     pub request_id: Option<String>,
 }
 
-/// How long runs are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    /// How many of the last runs; none are kept where it is 0.
-    pub runs: usize,
-    /// How many days.
-    pub days: u32,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { runs: 100, days: 90 }
-    }
-}
-
-impl Retention {
-    /// The runs that are kept no longer, where one more is about to begin.
-    pub fn outdated(&self, runs: &BTreeMap<String, Run>, now: jiff::Timestamp) -> Vec<String> {
-        let excess = (runs.len() + 1).saturating_sub(self.runs.max(1));
-        let oldest = now.checked_sub(jiff::SignedDuration::from_hours(24 * i64::from(self.days))).ok();
-        let is_old = |run: &Run| {
-            run.at.parse::<jiff::Timestamp>().is_ok_and(|at| oldest.is_some_and(|oldest| at < oldest))
-        };
-        runs.iter()
-            .enumerate()
-            .filter(|(place, (_, run))| *place < excess || is_old(run))
-            .map(|(_, (id, _))| id.clone())
-            .collect()
-    }
+/// The runs that are kept no longer, where one more is about to begin.
+pub fn outdated(kept: Retention, runs: &BTreeMap<String, Run>, now: jiff::Timestamp) -> Vec<String> {
+    let excess = (runs.len() + 1).saturating_sub(kept.runs.max(1));
+    let oldest = now.checked_sub(jiff::SignedDuration::from_hours(24 * i64::from(kept.days))).ok();
+    let is_old =
+        |run: &Run| run.at.parse::<jiff::Timestamp>().is_ok_and(|at| oldest.is_some_and(|oldest| at < oldest));
+    runs.iter()
+        .enumerate()
+        .filter(|(place, (_, run))| *place < excess || is_old(run))
+        .map(|(_, (id, _))| id.clone())
+        .collect()
 }
 
 #[cfg(test)]
@@ -165,8 +147,8 @@ mod tests {
         ]
         .into();
         let now = "2026-11-25T00:00:00Z".parse().unwrap();
-        assert_eq!(Retention::default().outdated(&runs, now), ["20260801-000000-a"]);
-        assert_eq!(Retention { runs: 2, days: 1000 }.outdated(&runs, now).len(), 2);
-        assert_eq!(Retention { runs: 100, days: 1000 }.outdated(&runs, now), Vec::<String>::new());
+        assert_eq!(outdated(Retention::default(), &runs, now), ["20260801-000000-a"]);
+        assert_eq!(outdated(Retention { runs: 2, days: 1000 }, &runs, now).len(), 2);
+        assert_eq!(outdated(Retention { runs: 100, days: 1000 }, &runs, now), Vec::<String>::new());
     }
 }
