@@ -33,6 +33,7 @@ use serde_json::Value;
 
 pub use self::{
     keep::RENEWAL,
+    past::RunInfo,
     run::{Policies, apply},
 };
 use crate::{

@@ -359,6 +359,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         state,
         accounts,
         observed_from: Some(observed_from),
+        undoes: restored.map(|restored| restored.run),
         _scratch: scratch,
     })
 }

@@ -305,8 +305,10 @@ impl Restoring<'_> {
                 None => lost.push(name.clone()),
             }
         }
-        for name in declared.keys().filter(|name| !spec.contains_key(*name) && !lost.contains(*name)) {
-            spec.insert(name.clone(), declared[name].clone());
+        for (name, value) in declared {
+            if !lost.contains(name) && !spec.contains_key(name) {
+                spec.insert(name.clone(), value.clone());
+            }
         }
         let needed: Vec<String> = kind
             .spec
@@ -351,13 +353,16 @@ impl Restoring<'_> {
         let value = self.spoken(kind, field, &value, &change.connection);
         // Of maps only the members that were changed are the run's.
         if matches!(field.ty, FieldType::Map)
-            && let (Value::Object(then), Some(Value::Object(now))) = (&value, spec.get_mut(name))
+            && let Value::Object(then) = &value
+            && spec.get(name).is_some_and(Value::is_object)
         {
             let prefix = format!("/{}/", crate::address::escape(name));
             for path in change.fields.iter().filter_map(|field| field.path.strip_prefix(&prefix)) {
                 let key = unescape(path.split('/').next().unwrap_or(path));
                 let old = then.get(&key).cloned().unwrap_or(Value::Null);
-                now.insert(key, old);
+                if let Some(Value::Object(now)) = spec.get_mut(name) {
+                    now.insert(key, old);
+                }
             }
             return Ok(());
         }

@@ -20,11 +20,11 @@ use tempfile::TempDir;
 
 
 mod claims;
+mod database;
 mod faults;
 mod files;
 mod history;
 mod leases;
-mod postgres;
 mod versions;
 
 /// Runs each of the tests of a module on every kind of inventory that is there: `local` where it says so, and all that

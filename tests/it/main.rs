@@ -20,6 +20,7 @@ mod docs;
 mod examples;
 mod export;
 mod flow;
+mod history;
 mod http;
 mod inventory;
 mod layers;

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
-use object_store::{ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, path};
+use ::object_store::{ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, path};
 use plumb::inventory::Run;
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use super::*;
 use crate::support::postgres;
 
 on_all! { @one sqlite, Some(crate::inventory::local()), an_older_record_is_brought_up a_newer_record_is_refused_and_left_alone }
-on_all! { @one object_store, crate::support::s3::location().map(|at| ((), at)), an_older_record_is_brought_up a_newer_record_is_refused_and_left_alone }
+on_all! { @one bucket, crate::support::s3::location().map(|at| ((), at)), an_older_record_is_brought_up a_newer_record_is_refused_and_left_alone }
 on_all! { @one azure, crate::support::azure::location().map(|at| ((), at)), an_older_record_is_brought_up a_newer_record_is_refused_and_left_alone }
 on_all! { @one postgres_server, crate::support::postgres::location().map(|at| ((), at)), an_older_record_is_brought_up a_newer_record_is_refused_and_left_alone }
 on_all! { @one kubernetes, crate::inventory::cluster(plumb::inventory::Form::Secret), an_older_record_is_brought_up a_newer_record_is_refused_and_left_alone }
