@@ -14,7 +14,7 @@ use super::{Shared, StepResult, now};
 use crate::{
     description::format::{FieldSpec, Sensitivity},
     diff::entry_key,
-    http::{Answer, Call, HttpError},
+    http::{Answer, HttpError},
     inventory::{Change, Edit, End, FieldChange, Record, Run, Sent},
     plan::{ActionKind, Outcome, Plan, Step},
     value::{Fields, file, secret, secret_hash, text, without_places},
@@ -52,13 +52,27 @@ pub struct RunInfo {
 }
 
 impl RunInfo {
-    /// A run that begins now.
-    pub fn now(head: Run, outdated: Vec<String>) -> Self {
+    /// A run that begins now, and comes after the last one even where the clock of that one's machine was ahead.
+    pub fn now(head: Run, outdated: Vec<String>, last: Option<&str>) -> Self {
         let now = jiff::Timestamp::now();
-        let id = format!("{}-{:04x}", now.strftime("%Y%m%d-%H%M%S"), fastrand::u16(..));
+        let id_at = |at: jiff::Timestamp| at.strftime("%Y%m%d-%H%M%S-%3f").to_string();
+        let last = last.unwrap_or_default();
+        let mut at = now;
+        let mut ahead = jiff::SignedDuration::from_millis(1);
+        while id_at(at).as_str() <= last.get(..ID_LENGTH).unwrap_or(last) && ahead.as_hours() < LONGEST_LEAD {
+            at = now.checked_add(ahead).unwrap_or(now);
+            ahead += ahead;
+        }
+        let id = format!("{}{:03x}", id_at(at), fastrand::u16(..) & 0xfff);
         Self { id, head: Run { at: super::format_instant(now), ..head }, outdated }
     }
 }
+
+/// The part of an id that is an instant.
+const ID_LENGTH: usize = "20261125-094500-123".len();
+
+/// The furthest that a clock may be ahead, in hours: a hundred years.
+const LONGEST_LEAD: i64 = 24 * 365 * 100;
 
 /// What begins a run: none where there is nothing to do.
 pub(super) fn begin(run: Option<&RunInfo>, plan: &Plan) -> Vec<Edit> {
@@ -76,17 +90,19 @@ pub(super) async fn noting<T>(work: impl Future<Output = T>) -> (T, Vec<Sent>) {
     SENT.scope(RefCell::default(), noting).await
 }
 
-/// Notes a write and its answer.
-pub(super) fn note(call: &Call, result: &Result<Answer, HttpError>, mask: &dyn Fn(&str) -> String) {
-    let answer = match result {
-        Ok(answer) => Some(answer),
-        Err(HttpError::Refused { answer, .. }) => Some(&**answer),
-        Err(_) => None,
+/// Notes what came of a write.
+pub(super) fn note(result: &Result<Answer, HttpError>, mask: &dyn Fn(&str) -> String) {
+    let (answer, site) = match result {
+        Ok(answer) => (Some(answer), &**answer.site()),
+        Err(error) => match error {
+            HttpError::Refused { answer, .. } => (Some(&**answer), error.site()),
+            other => (None, other.site()),
+        },
     };
     let id = answer.and_then(|answer| REQUEST_IDS.iter().find_map(|name| answer.header(name)));
     let sent = Sent {
-        method: call.method.to_string(),
-        path: mask(&call.path),
+        method: site.method.to_string(),
+        path: mask(&site.path),
         status: answer.map(|answer| answer.status),
         request_id: id.map(|id| mask(&id.chars().take(LONGEST_ID).collect::<String>())),
     };
@@ -297,3 +313,20 @@ fn vanished(parent: &Step, address: &str, record: &Record) -> Change {
 
 /// Addresses of the steps of a plan.
 pub(super) type Addresses = HashSet<String>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_runs_sort_by_time_whatever_a_clock_says() {
+        let mut last: Option<String> = None;
+        for _ in 0..50 {
+            let run = RunInfo::now(Run::default(), Vec::new(), last.as_deref());
+            assert!(last.is_none_or(|last| run.id > last));
+            last = Some(run.id);
+        }
+        let ahead = RunInfo::now(Run::default(), Vec::new(), Some("20990101-000000-000abc"));
+        assert!(ahead.id.as_str() > "20990101-000000-000abc" && ahead.head.at.as_str() < "2099");
+    }
+}

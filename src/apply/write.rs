@@ -210,7 +210,7 @@ impl Shared<'_> {
             }
         };
         let sent = remote.send(&call).await;
-        past::note(&call, &sent, &self.context.mask);
+        past::note(&sent, &self.context.mask);
         let answer = sent.inspect_err(note)?;
         if success.contains(&answer.status) {
             return Ok(answer);

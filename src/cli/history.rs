@@ -24,7 +24,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   plumb history                          the runs, the last one first
-  plumb history 20261125-094500-3f2a     what that run did to each object, field by field
+  plumb history 20261125-094500-123a4f     what that run did to each object, field by field
   plumb history 20261125                 the beginning of an id will do, if it is the only one
   plumb history 20261125 -o json         with how each object was before, and the ids of the calls
 

@@ -23,7 +23,7 @@ use crate::{
 Examples:
   plumb undo --dry-run                   what would restore what the last run changed
   plumb undo                             plan, ask, restore
-  plumb undo 20261125-094500-3f2a --yes  another run, without the question
+  plumb undo 20261125-094500-123a4f --yes  another run, without the question
   plumb undo --target itglue/Password/happy-frog-admin
 
 What cannot be restored, such as secrets, is told. The manifests stay as they are: take the change back there too, or the

@@ -598,7 +598,8 @@ fn run_info(planned: &Planned, options: &Options) -> Option<apply::RunInfo> {
         ..Run::default()
     };
     let old = outdated(kept, &planned.state.runs, jiff::Timestamp::now());
-    Some(apply::RunInfo::now(head, old))
+    let last = planned.state.runs.keys().next_back().map(String::as_str);
+    Some(apply::RunInfo::now(head, old, last))
 }
 
 /// Adds to each action what became of it.

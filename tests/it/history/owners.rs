@@ -27,7 +27,7 @@ spec: {name: First, description: Of NAME, type: standard}
 async fn contend(location: &Location, stacks: usize) {
     let first = Stack::start(&["rest"]).await;
     // It is there, and nobody owns it.
-    let url = format!("{}/resources", first.sandbox.url("rest"));
+    let url = format!("{}/v1/resources", first.sandbox.url("rest"));
     let made = reqwest::Client::new()
         .post(url)
         .bearer_auth("sandbox-credential")
@@ -101,7 +101,7 @@ async fn contend_as_programs(location: &Location) {
     let first = Stack::with(&["rest"], options).await;
     let url = first.sandbox.url("rest");
     let made = reqwest::Client::new()
-        .post(format!("{url}/resources"))
+        .post(format!("{url}/v1/resources"))
         .bearer_auth("sandbox-credential")
         .json(&json!({"name": "First", "description": "There before", "type": "standard"}))
         .send()
@@ -173,7 +173,7 @@ async fn what_another_stack_is_making_is_left_to_it() {
     let location = Location::parse(None, stack.folder.path()).unwrap();
     let mut other = Inventory::open(&location, "other").await.unwrap();
     other.lock("test").await.unwrap();
-    let account = Account { url: stack.sandbox.url("rest"), identity: None };
+    let account = Account { url: format!("{}/v1", stack.sandbox.url("rest")), identity: None };
     let intent = Intent {
         address: "rest/Resource/theirs".into(),
         verb: IntentVerb::Create,
@@ -189,7 +189,7 @@ async fn what_another_stack_is_making_is_left_to_it() {
     other.commit(vec![Edit::Account("rest".into(), account), Edit::Begin("1".into(), intent)]).await.unwrap();
     other.unlock().await;
     let made = reqwest::Client::new()
-        .post(format!("{}/resources", stack.sandbox.url("rest")))
+        .post(format!("{}/v1/resources", stack.sandbox.url("rest")))
         .bearer_auth("sandbox-credential")
         .json(&json!({"name": "First", "type": "standard"}))
         .send()

@@ -47,7 +47,7 @@ async fn a_wrong_password_is_told_without_it() {
 async fn a_writer_outlives_its_connection() {
     let Some(url) = postgres::url() else { return };
     let location = at(&url);
-    let database = url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+    let database = url.rsplit('/').next().unwrap().to_owned();
     let mut inventory = locked(&location).await;
     let kill = format!(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{database}' AND pid <> pg_backend_pid()"
@@ -71,7 +71,7 @@ async fn a_writer_outlives_its_connection() {
 async fn a_lease_lasts_by_the_servers_clock() {
     let Some(url) = postgres::url() else { return };
     let location = at(&url);
-    let database = url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+    let database = url.rsplit('/').next().unwrap().to_owned();
     let holder = locked(&location).await;
     let server = postgres::shared().unwrap();
     let end = server.sql(&database, "SELECT expires - clock_timestamp() BETWEEN '50 s' AND '60 s' FROM plumb_leases");

@@ -34,14 +34,9 @@ pub(crate) fn location() -> Option<Location> {
             axum::serve(listener, app).await.unwrap();
         });
     });
-    let account = serde_json::json!({
-        "gcs_base_url": format!("http://{}", told.recv().unwrap()),
-        "disable_oauth": true,
-        "client_email": "",
-        "private_key": "",
-        "private_key_id": "",
-    });
-    let settings = Settings(vec![("google_service_account_key".to_owned(), account.to_string())]);
+    let endpoint = format!("http://{}", told.recv().unwrap());
+    let settings = [("google_base_url", endpoint.as_str()), ("google_bearer_token", "a-token-of-the-tests")];
+    let settings = Settings(settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
     Some(Location::Gs { bucket: "bucket".into(), prefix: "team/a".into(), settings })
 }
 

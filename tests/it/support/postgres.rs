@@ -38,7 +38,7 @@ pub(crate) fn url() -> Option<String> {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     server.run("createdb", &["-U", "plumb", &name]);
     let socket = server.folder.path().display().to_string().replace('/', "%2F");
-    Some(format!("postgres://plumb@{socket}/{name}?port={}", server.port))
+    Some(format!("postgres://plumb@{socket}:{}/{name}", server.port))
 }
 
 /// An empty database.
@@ -55,7 +55,7 @@ impl Server {
     /// A URL of an empty database over the network, with a password and more.
     pub(crate) fn network_url(&self, host: &str, query: &str) -> String {
         let url = url().unwrap();
-        let name = url.rsplit('/').next().unwrap().split('?').next().unwrap();
+        let name = url.rsplit('/').next().unwrap();
         format!("postgres://plumb:{PASSWORD}@{host}:{}/{name}?{query}", self.port)
     }
 
