@@ -23,7 +23,7 @@ use crate::{
     manifest::{Annotations, DocumentRef, Manifest, Manifests},
     secret::Vault,
     source::Snapshot,
-    value::{Fields, Target, as_reference, file, has_secret, secret_hash},
+    value::{Fields, Target, as_reference, file, has_secret, secret_hash, sink},
 };
 
 /// A run that is to be undone.
@@ -252,7 +252,7 @@ impl Restoring<'_> {
         let applied = record.map(|record| record.applied.clone()).unwrap_or_default();
         let spec = applied
             .iter()
-            .filter_map(|(name, value)| Some((name.clone(), self.spoken(kind, kind.field(name)?, value, connection))))
+            .filter_map(|(name, value)| Some((name.clone(), self.spoken(kind.field(name)?, value, connection))))
             .filter(|(_, value)| self.is_known(value))
             .collect();
         let annotations = Annotations {
@@ -296,7 +296,7 @@ impl Restoring<'_> {
             }
             match self.harmless(value) {
                 Some(value) => {
-                    let value = self.spoken(kind, field, &value, &change.connection);
+                    let value = self.spoken(field, &value, &change.connection);
                     spec.insert(name.clone(), value);
                 }
                 None if declared.contains_key(name) && self.is_known(&declared[name]) => {
@@ -346,20 +346,28 @@ impl Restoring<'_> {
         if field.write_only {
             return Err(format!("`{name}` is never shown by the API, and the history has no secrets"));
         }
-        let live = before.get(name).unwrap_or(&Value::Null);
+        // What no answer shows is known from what was applied.
+        let recorded = || change.record.as_ref()?.applied.get(name);
+        let live = before.get(name).or_else(recorded).unwrap_or(&Value::Null);
         let Some(value) = self.harmless(live) else {
             return Err(format!("`{name}` is a secret or may be one, or a file, and the history has none"));
         };
-        let value = self.spoken(kind, field, &value, &change.connection);
+        let value = self.spoken(field, &value, &change.connection);
         // Of maps only the members that were changed are the run's.
         if matches!(field.ty, FieldType::Map)
             && let Value::Object(then) = &value
             && spec.get(name).is_some_and(Value::is_object)
         {
             let prefix = format!("/{}/", crate::address::escape(name));
+            let applied = recorded();
             for path in change.fields.iter().filter_map(|field| field.path.strip_prefix(&prefix)) {
                 let key = unescape(path.split('/').next().unwrap_or(path));
-                let old = then.get(&key).cloned().unwrap_or(Value::Null);
+                // What no answer shows is known from what was applied; what neither has was not there.
+                let old = then.get(&key).or_else(|| applied?.get(&key)).unwrap_or(&Value::Null);
+                let Some(old) = self.harmless(old) else {
+                    return Err(format!("`{name}.{key}` is a secret or a file, and the history has none"));
+                };
+                let old = self.spoken(field, &old, &change.connection);
                 if let Some(Value::Object(now)) = spec.get_mut(name) {
                     now.insert(key, old);
                 }
@@ -380,7 +388,7 @@ impl Restoring<'_> {
                 if secret_hash(value).is_some() {
                     return Some(value.clone()).filter(|value| self.is_known(value));
                 }
-                if file(value).is_some() {
+                if file(value).is_some() || sink(value).is_some() {
                     return None;
                 }
                 members.iter().map(|(name, value)| Some((name.clone(), self.harmless(value)?))).collect::<Option<_>>().map(Value::Object)
@@ -392,7 +400,7 @@ impl Restoring<'_> {
 
     fn is_known(&self, value: &Value) -> bool {
         match value {
-            _ if !has_secret(value) => file(value).is_none(),
+            _ if !has_secret(value) => file(value).is_none() && sink(value).is_none(),
             Value::Object(members) => match secret_hash(value) {
                 Some(hash) => self.vault.open(hash).is_some(),
                 None => members.values().all(|value| self.is_known(value)),
@@ -402,43 +410,40 @@ impl Restoring<'_> {
         }
     }
 
-    /// A canonical value as a manifest has it: references are words.
-    fn spoken(&self, kind: &Kind, field: &FieldSpec, value: &Value, connection: &str) -> Value {
-        if let Some((target_kind, target)) = as_reference(value) {
-            return Value::String(self.reference(field, target_kind, &target, connection));
+    /// A canonical value as a manifest has it. References to what the run deleted are words again, since that is made
+    /// anew; all others are known already.
+    fn spoken(&self, field: &FieldSpec, value: &Value, connection: &str) -> Value {
+        if let Some((kind, target)) = as_reference(value) {
+            return self.reference(field, kind, &target, connection).map_or_else(|| value.clone(), Value::String);
         }
         let free = FieldSpec::default();
         match value {
             Value::Object(members) => {
                 let member = |(name, value): (&String, &Value)| {
                     let own = field.fields.get(name).or(field.items.as_deref()).unwrap_or(&free);
-                    (name.clone(), self.spoken(kind, own, value, connection))
+                    (name.clone(), self.spoken(own, value, connection))
                 };
                 Value::Object(members.iter().map(member).collect())
             }
             Value::Array(items) => {
                 let own = field.items.as_deref().unwrap_or(&free);
-                items.iter().map(|item| self.spoken(kind, own, item, connection)).collect()
+                items.iter().map(|item| self.spoken(own, item, connection)).collect()
             }
             other => other.clone(),
         }
     }
 
-    fn reference(&self, field: &FieldSpec, kind: &str, target: &Target, connection: &str) -> String {
+    fn reference(&self, field: &FieldSpec, kind: &str, target: &Target, connection: &str) -> Option<String> {
         let several = field.reference.as_ref().is_some_and(|one| !one.kinds.is_empty() || one.wire_prefix.is_some());
-        let words = match target {
+        let address = match target {
             Target::Id(id) => {
-                let key = (connection.to_owned(), kind.to_owned(), id.clone());
-                let declared = self.gone.get(&key).and_then(|address| address.parse::<Address>().ok());
-                match declared.filter(|address| address.entry.is_none()) {
-                    Some(address) => format!("ref:{}", address.name),
-                    None => format!("id:{id}"),
-                }
+                self.gone.get(&(connection.to_owned(), kind.to_owned(), id.clone()))?.parse::<Address>().ok()?
             }
-            Target::Field(_, words) => format!("key:{}", words.replace('\\', "\\\\").replace('/', "\\/")),
-            Target::New(address) => format!("ref:{}", address.rsplit('/').next().unwrap_or(address)),
+            Target::New(address) => address.parse().ok()?,
+            Target::Field(..) => return None,
         };
-        if several { format!("{kind}/{words}") } else { words }
+        let words = address.entry.is_none().then(|| format!("ref:{}", address.name))?;
+        Some(if several { format!("{kind}/{words}") } else { words })
     }
 }
 

@@ -1,6 +1,7 @@
 //! History and undo as a user sees them, and the one owner of a live object across stacks.
 
 mod cli;
+mod figures;
 mod owners;
 
 use plumb::{
@@ -122,7 +123,7 @@ spec: {name: Happy Frog, quickNotes: Lives by the pond}
 ---
 apiVersion: itglue.plumb.dev/v1alpha1
 kind: FlexibleAssetType
-metadata: {name: email, annotations: {plumb.dev/deletion-policy: delete}}
+metadata: {name: email}
 spec:
   name: Email
   icon: envelope
@@ -150,20 +151,17 @@ spec: {name: Other}
 ";
     stack.write("stack.yaml", kept);
     let deleted = stack.apply().await;
-    assert_eq!(deleted.summary.delete, 3, "{:?} {:?}", lines(&deleted), deleted.diagnostics);
+    assert_eq!(deleted.summary.delete, 2, "{:?} {:?}", lines(&deleted), deleted.diagnostics);
     stack.sandbox.flush();
     let gone = |kind: &str, name: &str| {
         !stack.sandbox.objects("itglue", kind).iter().any(|row| row["attributes"]["name"] == name)
     };
-    assert!(gone("FlexibleAssetType", "Email"));
+    assert!(gone("Organization", "Happy Frog"));
     stack.options.prune = false;
     let (document, told) = undo(&stack, None).await;
     let found = lines(&document);
     for address in [
         "itglue/Organization/happy-frog",
-        "itglue/FlexibleAssetType/email",
-        "itglue/FlexibleAssetType/email#fields/Domain",
-        "itglue/FlexibleAssetType/email#fields/Notes",
         "itglue/FlexibleAsset/mail",
     ] {
         assert!(found.iter().any(|line| line.starts_with(&format!("create {address} "))), "{address}: {found:#?} {told:?}");
@@ -261,4 +259,50 @@ async fn an_interrupted_run_can_be_undone() {
     let (document, _) = undo(&stack, Some(&id[..])).await;
     assert_eq!(document.actions.len(), 1);
     assert_eq!(stack.sandbox.objects("rest", "Resource")[0]["attributes"]["description"], "The first one");
+}
+
+/// Entries that go with their parent are no actions of the run, and come back with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_vanished_with_their_parent_come_back_with_it() {
+    let mut stack = Stack::start(&["balena"]).await;
+    let organization = "
+apiVersion: balena.plumb.dev/v1alpha1
+kind: Organization
+metadata: {name: acme}
+spec: {name: Acme Pumps}
+";
+    let fleet = "---
+apiVersion: balena.plumb.dev/v1alpha1
+kind: Application
+metadata: {name: pumps, annotations: {plumb.dev/deletion-policy: delete}}
+spec:
+  organization: acme
+  deviceType: raspberrypi4-64
+  environmentVariables:
+    - {name: LOG_LEVEL, value: info}
+    - {name: PORT, value: '8080'}
+  tags: {owner: field-service}
+";
+    stack.write("stack.yaml", &format!("{organization}{fleet}"));
+    stack.apply().await;
+    stack.write("stack.yaml", organization);
+    stack.options.prune = true;
+    stack.options.max_deletes = Some("100%".parse().unwrap());
+    let deleted = stack.apply().await;
+    assert_eq!(lines(&deleted), ["delete balena/Application/pumps (removed)"]);
+    assert!(stack.sandbox.objects("balena", "ApplicationEnvironmentVariable").is_empty());
+    stack.options.prune = false;
+    let (document, told) = undo(&stack, None).await;
+    assert_eq!(told, Vec::<String>::new());
+    assert_eq!(document.summary.create, 4, "{:?}", lines(&document));
+    let mut variables: Vec<String> = stack
+        .sandbox
+        .objects("balena", "ApplicationEnvironmentVariable")
+        .iter()
+        .map(|row| format!("{}={}", row["attributes"]["name"], row["attributes"]["value"]))
+        .collect();
+    variables.sort();
+    assert_eq!(variables, [r#""LOG_LEVEL"="info""#, r#""PORT"="8080""#]);
+    stack.write("stack.yaml", &format!("{organization}{fleet}"));
+    stack.assert_empty().await;
 }
