@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use super::{args::Global, catalog::catalog, console::Console, exit::Exit, generate};
 use crate::{apis, description::crd::Crd, diagnostic::nearest, failure::Failure, operator::crds};
 
-/// Print the `CustomResourceDefinitions` of the described kinds
+/// Print the custom resource definitions of the described kinds
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "\
 Examples:
