@@ -126,7 +126,8 @@ impl Shared<'_> {
     /// What is kept of the entries that vanish with an object: what was applied to them.
     fn keep_inside(&self, run: &RunInfo, step: &Step) -> Vec<Edit> {
         let prefix = format!("{}#", step.address());
-        let steps = self.addresses.get_or_init(|| self.plan.steps.iter().map(|step| step.address().to_owned()).collect());
+        let steps =
+            self.addresses.get_or_init(|| self.plan.steps.iter().map(|step| step.address().to_owned()).collect());
         let state = self.context.inventory.state();
         let inside = state.objects.range(prefix.clone()..).take_while(|(address, _)| address.starts_with(&prefix));
         inside
@@ -230,7 +231,9 @@ impl Shared<'_> {
                 for (place, item) in items.iter().enumerate() {
                     let key = spec.keyed_by.as_ref().and_then(|_| entry_key(spec, item));
                     let counterpart = match &key {
-                        Some(key) => applied.and_then(|all| all.iter().find(|one| entry_key(spec, one).as_ref() == Some(key))),
+                        Some(key) => {
+                            applied.and_then(|all| all.iter().find(|one| entry_key(spec, one).as_ref() == Some(key)))
+                        }
                         None => applied.and_then(|all| all.get(place)),
                     };
                     let inherited = own.sensitive.or(sensitive);

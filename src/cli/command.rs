@@ -7,9 +7,9 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error
 use super::{
     apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, crds::CrdsArgs, demo::DemoArgs,
     destroy::DestroyArgs, doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs, export::ExportArgs,
-    forget::ForgetArgs, generate::GenerateArgs, graph::GraphArgs, history::HistoryArgs, import::ImportArgs, inventory::InventoryArgs,
-    man::ManArgs, operator::OperatorArgs, output, plan::PlanArgs, sandbox::SandboxArgs, schema::SchemaArgs,
-    undo::UndoArgs, unmanaged::UnmanagedArgs, validate::ValidateArgs,
+    forget::ForgetArgs, generate::GenerateArgs, graph::GraphArgs, history::HistoryArgs, import::ImportArgs,
+    inventory::InventoryArgs, man::ManArgs, operator::OperatorArgs, output, plan::PlanArgs, sandbox::SandboxArgs,
+    schema::SchemaArgs, undo::UndoArgs, unmanaged::UnmanagedArgs, validate::ValidateArgs,
 };
 
 /// The arguments of the program.

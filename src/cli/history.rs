@@ -1,5 +1,7 @@
 //! `plumb history`: what runs changed, and how things were before.
 
+use std::fmt::Write as _;
+
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -75,7 +77,8 @@ fn list(state: &State, stack: &str, format: TextOrJson, console: &mut Console) -
             Some(other) => format!("{} of {other}", run.command),
             None => run.command.clone(),
         };
-        let cells = [id.clone(), run.at.clone(), run.who.clone(), command, revision.chars().take(12).collect(), told(run)];
+        let cells =
+            [id.clone(), run.at.clone(), run.who.clone(), command, revision.chars().take(12).collect(), told(run)];
         cells.iter().map(|cell| report::one_line(cell).into_owned()).collect()
     }));
     console.print(columns(&rows));
@@ -136,19 +139,22 @@ fn one(id: &str, run: &Run, changes: &[Change]) -> String {
         out.push_str(&report::one_line(&format!("{} {}{id}{outcome}", change.action, change.address)));
         out.push('\n');
         for field in &change.fields {
-            out.push_str(&format!("    {}\n", report::one_line(&difference(field))));
+            let _ = write!(out, "    {}\n", report::one_line(&difference(field)));
         }
         if !change.withheld.is_empty() && change.before.is_some() {
-            out.push_str(&format!("    not kept: {}\n", report::one_line(&change.withheld.join(", "))));
+            let _ = write!(out, "    not kept: {}\n", report::one_line(&change.withheld.join(", ")));
         }
         let end = change.end.iter();
         if let Some(error) = end.clone().find_map(|end| end.error.as_ref()) {
-            out.push_str(&format!("    {}\n", report::one_line(error)));
+            let _ = write!(out, "    {}\n", report::one_line(error));
         }
         for sent in end.flat_map(|end| &end.requests) {
             let status = sent.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
             let request = sent.request_id.as_ref().map(|id| format!(", request id {id}")).unwrap_or_default();
-            out.push_str(&format!("    {}\n", report::one_line(&format!("{} {}: {status}{request}", sent.method, sent.path))));
+            let _ = write!(out, 
+                "    {}\n",
+                report::one_line(&format!("{} {}: {status}{request}", sent.method, sent.path))
+            );
         }
     }
     out

@@ -124,8 +124,7 @@ pub struct Sent {
 pub fn outdated(kept: Retention, runs: &BTreeMap<String, Run>, now: jiff::Timestamp) -> Vec<String> {
     let excess = (runs.len() + 1).saturating_sub(kept.runs.max(1));
     let oldest = now.checked_sub(jiff::SignedDuration::from_hours(24 * i64::from(kept.days))).ok();
-    let is_old =
-        |run: &Run| run.at.parse::<jiff::Timestamp>().is_ok_and(|at| oldest.is_some_and(|oldest| at < oldest));
+    let is_old = |run: &Run| run.at.parse::<jiff::Timestamp>().is_ok_and(|at| oldest.is_some_and(|oldest| at < oldest));
     runs.iter()
         .enumerate()
         .filter(|(place, (_, run))| *place < excess || is_old(run))

@@ -224,13 +224,12 @@ fn file(text: &str, path: &str) -> Result<Location, Diagnostic> {
 fn bucket(text: &str, variables: &str) -> Result<(String, String), Diagnostic> {
     let url = Url::parse(text).map_err(|error| unreadable(text, &error.to_string()))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(
-            unreadable(text, "it holds credentials").hint(format!("give them by the variables `{variables}`"))
-        );
+        return Err(unreadable(text, "it holds credentials").hint(format!("give them by the variables `{variables}`")));
     }
     if url.query().is_some() || url.fragment().is_some() || url.port().is_some() {
-        return Err(unreadable(text, "a bucket and a path are all that it may hold")
-            .hint("give endpoint, region and account by the variables of the object store, such as `AWS_ENDPOINT_URL`"));
+        return Err(unreadable(text, "a bucket and a path are all that it may hold").hint(
+            "give endpoint, region and account by the variables of the object store, such as `AWS_ENDPOINT_URL`",
+        ));
     }
     let bucket =
         url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| unreadable(text, "it names no bucket"))?;
@@ -362,7 +361,8 @@ mod tests {
             assert_eq!(location.to_string(), url);
             assert!(location.is_remote() && location.key_file().is_none());
         }
-        for url in ["ftp://host/x", "gs:///x", "kubernetes://namespace", "kubernetes://n/a?kind=Pod", "kubernetes://n/A.b"]
+        for url in
+            ["ftp://host/x", "gs:///x", "kubernetes://namespace", "kubernetes://n/a?kind=Pod", "kubernetes://n/A.b"]
         {
             assert_eq!(parse(url).unwrap_err().code, "PL0801", "{url}");
         }
@@ -370,8 +370,7 @@ mod tests {
 
     #[test]
     fn a_refused_url_is_shown_without_its_credentials() {
-        for url in ["postgres://me:hunter2@host/db?sslmode=hunter2", "s3://key:hunter2@bucket/x", "ftp://u:hunter2@h"]
-        {
+        for url in ["postgres://me:hunter2@host/db?sslmode=hunter2", "s3://key:hunter2@bucket/x", "ftp://u:hunter2@h"] {
             let diagnostic = parse(url).unwrap_err();
             assert!(!format!("{diagnostic:?}").contains("hunter2"), "{diagnostic:?}");
         }

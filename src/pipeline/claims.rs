@@ -36,8 +36,13 @@ pub(super) async fn owned_elsewhere(
 /// Claims what a plan takes over, under the lock of its stack, and makes sure that nobody else came to own it since.
 pub(super) async fn claim(planned: &Planned) -> Result<bool, Failure> {
     let inventory = &planned.inventory;
-    let claims: Vec<Claim> =
-        planned.plan.steps.iter().filter(|step| takes(step)).filter_map(|step| claim_of(step, &planned.connected)).collect();
+    let claims: Vec<Claim> = planned
+        .plan
+        .steps
+        .iter()
+        .filter(|step| takes(step))
+        .filter_map(|step| claim_of(step, &planned.connected))
+        .collect();
     if claims.is_empty() {
         return Ok(false);
     }

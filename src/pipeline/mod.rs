@@ -250,7 +250,8 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let looked_at = only.as_ref().and_then(|only| {
         let looked_at = select::with_dependencies(only, &graph, &manifests);
         // What a hook's fields refer to is known once they are looked at: anything.
-        let hooked = looked_at.iter().any(|index| manifests.objects.get(*index).is_some_and(|it| it.kind.spec.hook.is_some()));
+        let hooked =
+            looked_at.iter().any(|index| manifests.objects.get(*index).is_some_and(|it| it.kind.spec.hook.is_some()));
         (!hooked).then_some(looked_at)
     });
     let observer = Observer::new(
@@ -465,30 +466,8 @@ impl Planned {
 /// Carries a plan out.
 pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, Failure> {
     planned.barrier(options)?;
-    let who = format!("plumb apply of stack {}", planned.document.stack);
-    planned.inventory.lock(&who).await.map_err(|error| account::inventory_failure(&error))?;
-    if planned.inventory.state().serial != planned.state.serial {
-        planned.inventory.unlock().await;
-        return Err(Failure::new(Class::Conflict, "Another run changed the inventory since this plan was made.")
-            .hint("Plan and apply again."));
-    }
+    let claimed = begin(&mut planned, options).await?;
     let before = planned.connected.sent();
-    let roots = merged_roots(&planned.state.roots, &planned.roots, options);
-    let whole = options.selection.is_everything() && options.undo.is_none();
-    if roots != planned.state.roots && planned.mode == Mode::Plan && whole {
-        planned.inventory.commit(vec![Edit::Roots(roots)]).await.map_err(|error| account::inventory_failure(&error))?;
-    }
-    let accounts = accounts(&planned);
-    if !accounts.is_empty() {
-        planned.inventory.commit(accounts).await.map_err(|error| account::inventory_failure(&error))?;
-    }
-    let claimed = match claims::claim(&planned).await {
-        Ok(claimed) => claimed,
-        Err(failure) => {
-            planned.inventory.unlock().await;
-            return Err(failure);
-        }
-    };
     let policies = policies(&planned);
     let vault = planned.vault.clone();
     let run = run_info(&planned, options);
@@ -581,6 +560,35 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         lasting,
         state,
     })
+}
+
+/// Takes the lock, notes what there is to note before anything is sent, and claims what the plan takes over; tells whether
+/// there was anything to claim.
+async fn begin(planned: &mut Planned, options: &Options) -> Result<bool, Failure> {
+    let who = format!("plumb apply of stack {}", planned.document.stack);
+    planned.inventory.lock(&who).await.map_err(|error| account::inventory_failure(&error))?;
+    let begun = noted(planned, options).await;
+    if begun.is_err() {
+        planned.inventory.unlock().await;
+    }
+    begun
+}
+
+async fn noted(planned: &Planned, options: &Options) -> Result<bool, Failure> {
+    if planned.inventory.state().serial != planned.state.serial {
+        return Err(Failure::new(Class::Conflict, "Another run changed the inventory since this plan was made.")
+            .hint("Plan and apply again."));
+    }
+    let mut edits = accounts(planned);
+    let roots = merged_roots(&planned.state.roots, &planned.roots, options);
+    let whole = options.selection.is_everything() && options.undo.is_none();
+    if roots != planned.state.roots && planned.mode == Mode::Plan && whole {
+        edits.push(Edit::Roots(roots));
+    }
+    if !edits.is_empty() {
+        planned.inventory.commit(edits).await.map_err(|error| account::inventory_failure(&error))?;
+    }
+    claims::claim(planned).await
 }
 
 /// What the history says of a run; none is kept where the stack says so.

@@ -54,9 +54,14 @@ impl Restored {
 /// Finds the run that a text means.
 pub fn find_run(state: &State, wanted: Option<&str>) -> Result<String, Failure> {
     let Some(wanted) = wanted else {
-        let last = state.runs.iter().rev().find(|(_, run)| run.done.keys().any(|action| action != "forget") || run.ended.is_none());
+        let last = state
+            .runs
+            .iter()
+            .rev()
+            .find(|(_, run)| run.done.keys().any(|action| action != "forget") || run.ended.is_none());
         return last.map(|(id, _)| id.clone()).ok_or_else(|| {
-            Failure::user("The inventory knows of no run that changed anything.").hint("`plumb history` lists the runs.")
+            Failure::user("The inventory knows of no run that changed anything.")
+                .hint("`plumb history` lists the runs.")
         });
     };
     let mut found = state.runs.keys().filter(|id| id.starts_with(wanted));
@@ -82,8 +87,7 @@ pub(super) async fn restore(
 ) -> Result<Restored, Failure> {
     let state = inventory.state().clone();
     let run = find_run(&state, undo.run.as_deref())?;
-    let changes =
-        inventory.changes(&run).await.map_err(|error| super::account::inventory_failure(&error))?;
+    let changes = inventory.changes(&run).await.map_err(|error| super::account::inventory_failure(&error))?;
     let text = SourceText { path: format!("history of run {run}"), folder: PathBuf::new(), text: "".into() };
     let source = snapshot.sources.add(text);
     let mut restoring = Restoring {
@@ -122,7 +126,10 @@ pub(super) async fn restore(
     if !made.is_empty() {
         let names: Vec<String> = made.iter().take(5).map(|address| format!("`{address}`")).collect();
         let more = if made.len() > 5 { format!(" and {} more", made.len() - 5) } else { String::new() };
-        let message = format!("The run also made or took over, or dropped from the record: {}{more}. That stays as it is.", names.join(", "));
+        let message = format!(
+            "The run also made or took over, or dropped from the record: {}{more}. That stays as it is.",
+            names.join(", ")
+        );
         restoring.diagnostics.push(
             Diagnostic::note("PL0812", message)
                 .hint("Take their manifests out and apply with `--prune` to delete what was made."),
@@ -318,11 +325,18 @@ impl Restoring<'_> {
             .map(|(name, _)| format!("`{name}`"))
             .collect();
         if !needed.is_empty() {
-            return Err(format!("to create it the API needs {}, and the history has no secrets and no files", needed.join(", ")));
+            return Err(format!(
+                "to create it the API needs {}, and the history has no secrets and no files",
+                needed.join(", ")
+            ));
         }
         if !lost.is_empty() {
             let names: Vec<String> = lost.iter().map(|name| format!("`{name}`")).collect();
-            let message = format!("`{}` is restored without {}: the history has no secrets and no files.", change.address, names.join(", "));
+            let message = format!(
+                "`{}` is restored without {}: the history has no secrets and no files.",
+                change.address,
+                names.join(", ")
+            );
             self.diagnostics.push(
                 Diagnostic::warning("PL0811", message)
                     .about(&change.address)
@@ -391,9 +405,15 @@ impl Restoring<'_> {
                 if file(value).is_some() || sink(value).is_some() {
                     return None;
                 }
-                members.iter().map(|(name, value)| Some((name.clone(), self.harmless(value)?))).collect::<Option<_>>().map(Value::Object)
+                members
+                    .iter()
+                    .map(|(name, value)| Some((name.clone(), self.harmless(value)?)))
+                    .collect::<Option<_>>()
+                    .map(Value::Object)
             }
-            Value::Array(items) => items.iter().map(|item| self.harmless(item)).collect::<Option<_>>().map(Value::Array),
+            Value::Array(items) => {
+                items.iter().map(|item| self.harmless(item)).collect::<Option<_>>().map(Value::Array)
+            }
             other => Some(other.clone()),
         }
     }

@@ -160,11 +160,11 @@ spec: {name: Other}
     stack.options.prune = false;
     let (document, told) = undo(&stack, None).await;
     let found = lines(&document);
-    for address in [
-        "itglue/Organization/happy-frog",
-        "itglue/FlexibleAsset/mail",
-    ] {
-        assert!(found.iter().any(|line| line.starts_with(&format!("create {address} "))), "{address}: {found:#?} {told:?}");
+    for address in ["itglue/Organization/happy-frog", "itglue/FlexibleAsset/mail"] {
+        assert!(
+            found.iter().any(|line| line.starts_with(&format!("create {address} "))),
+            "{address}: {found:#?} {told:?}"
+        );
     }
     let organizations = stack.sandbox.objects("itglue", "Organization");
     let back = organizations.iter().find(|row| row["attributes"]["name"] == "Happy Frog").unwrap();
@@ -222,7 +222,9 @@ spec:
 async fn runs_are_pruned_as_the_stack_says() {
     let stack = Stack::start(&["rest"]).await;
     let head = |runs: usize| {
-        format!("apiVersion: plumb.dev/v1alpha1\nkind: Stack\nmetadata: {{name: default}}\nspec: {{history: {{runs: {runs}}}}}\n---")
+        format!(
+            "apiVersion: plumb.dev/v1alpha1\nkind: Stack\nmetadata: {{name: default}}\nspec: {{history: {{runs: {runs}}}}}\n---"
+        )
     };
     for number in 0..4 {
         let text = REST.replace("The first one", &format!("Number {number}"));

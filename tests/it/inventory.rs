@@ -18,7 +18,6 @@ use plumb::{
 use serde_json::json;
 use tempfile::TempDir;
 
-
 mod claims;
 mod database;
 mod faults;
@@ -267,7 +266,9 @@ fn child(location: &Location) -> Child {
     command.args(["--exact", "inventory::holds_the_lock", "--ignored", "--nocapture"]);
     command.env("PLUMB_TEST_INVENTORY", location.to_string());
     let settings = match location {
-        Location::S3 { settings, .. } | Location::Gs { settings, .. } | Location::Az { settings, .. } => &settings.0[..],
+        Location::S3 { settings, .. } | Location::Gs { settings, .. } | Location::Az { settings, .. } => {
+            &settings.0[..]
+        }
         Location::Kubernetes(place) => &place.settings.0[..],
         _ => &[],
     };
@@ -309,4 +310,3 @@ async fn owners_are_known_over_all_stacks(location: Location) {
     assert_eq!(owners.other_than("two", &address, url, "1").unwrap().stack, "one");
     assert!(owners.other_than("two", &address, url, "3").is_none());
 }
-

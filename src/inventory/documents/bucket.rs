@@ -42,7 +42,7 @@ impl Bucket {
     }
 
     fn path(&self, name: &str) -> Path {
-        name.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+        name.split('/').fold(self.prefix.clone(), Path::join)
     }
 
     fn version(&self, version: UpdateVersion) -> Result<Version, InventoryError> {

@@ -1,4 +1,4 @@
-//! Documents in Kubernetes: a Secret or ConfigMap for each, compressed; what is too long for one goes into further ones.
+//! Documents in Kubernetes: a Secret or `ConfigMap` for each, compressed; what is too long for one goes into further ones.
 //! A write names the `resourceVersion` that it replaces.
 
 use std::{
@@ -147,13 +147,10 @@ impl Cluster {
     }
 
     /// The compressed bytes of a document; `None` if some of its objects are gone, because it is being replaced.
-    async fn bytes(
-        &self,
-        api: &Api<DynamicObject>,
-        object: &DynamicObject,
-    ) -> Result<Option<Vec<u8>>, InventoryError> {
+    async fn bytes(&self, api: &Api<DynamicObject>, object: &DynamicObject) -> Result<Option<Vec<u8>>, InventoryError> {
         let Some(parts) = object.annotations().get(PARTS) else { return self.piece(object).map(Some) };
-        let count: usize = parts.parse().map_err(|_| self.damaged(&object.name_any(), "its parts cannot be counted"))?;
+        let count: usize =
+            parts.parse().map_err(|_| self.damaged(&object.name_any(), "its parts cannot be counted"))?;
         let generation = object.annotations().get(GENERATION).cloned().unwrap_or_default();
         let own = object.name_any();
         let names: Vec<String> = (0..count).map(|number| part(&own, &generation, number)).collect();
@@ -259,8 +256,7 @@ impl Keeper for Cluster {
                 api.create(&post, &object).await.map_err(|error| fail(&error))?;
             }
             let count = pieces.len().to_string();
-            let annotations =
-                [(DOCUMENT, document), (PARTS, count.as_str()), (GENERATION, generation.as_str())];
+            let annotations = [(DOCUMENT, document), (PARTS, count.as_str()), (GENERATION, generation.as_str())];
             self.object(&name, &[], &annotations, None)
         } else {
             self.object(&name, &[], &[(DOCUMENT, document)], Some(&bytes))

@@ -76,7 +76,8 @@ impl Lease {
             };
             match renew(documents, stack, &mut mine, version.as_ref(), times).await {
                 Ok(Some((version, standing))) => {
-                    let lease = Self::start(documents.clone(), stack.to_owned(), mine.clone(), version, standing, times);
+                    let lease =
+                        Self::start(documents.clone(), stack.to_owned(), mine.clone(), version, standing, times);
                     return match documents.check_conditions(&name(stack), &mine).await {
                         Ok(()) => Ok(lease),
                         Err(error) => {

@@ -76,8 +76,7 @@ impl Documents {
 
     async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<(T, Version)>, InventoryError> {
         let Some((bytes, version)) = self.keeper.get(name).await? else { return Ok(None) };
-        let object =
-            serde_json::from_slice(&bytes).map_err(|error| self.damaged(format!("`{name}`: {error}")))?;
+        let object = serde_json::from_slice(&bytes).map_err(|error| self.damaged(format!("`{name}`: {error}")))?;
         Ok(Some((object, version)))
     }
 

@@ -70,7 +70,7 @@ pub(super) async fn stacks(documents: &Documents) -> Result<Vec<String>, Invento
 
 async fn names(documents: &Documents) -> Result<Vec<String>, InventoryError> {
     let mut names = documents.keeper.list("").await?;
-    names.retain(|name| name.ends_with(".json"));
+    names.retain(|name| name.strip_suffix(".json").is_some());
     Ok(names)
 }
 

@@ -12,8 +12,7 @@ use tokio_postgres::{
     tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream},
 };
 use tokio_rustls::{
-    Connect, TlsConnector,
-    client,
+    Connect, TlsConnector, client,
     rustls::{
         ClientConfig, RootCertStore,
         crypto::aws_lc_rs,
@@ -85,8 +84,8 @@ impl Target {
             config.connect_timeout(Duration::from_secs(5));
         }
         config.tcp_user_timeout(Duration::from_secs(30));
-        let here = config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback)
-            && config.get_hosts().iter().all(is_here);
+        let here =
+            config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback) && config.get_hosts().iter().all(is_here);
         let wanted = match mode.as_deref() {
             // Where nobody can listen, it is not needed.
             None | Some("" | "prefer" | "allow") => !here,
@@ -185,7 +184,8 @@ impl Tls {
 }
 
 fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, String> {
-    let wrong = |error: &dyn std::fmt::Display| format!("the certificates `{}` cannot be read: {error}", path.display());
+    let wrong =
+        |error: &dyn std::fmt::Display| format!("the certificates `{}` cannot be read: {error}", path.display());
     let found = CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))?;
     let found: Vec<_> = found.collect::<Result<_, _>>().map_err(|error| wrong(&error))?;
     if found.is_empty() { Err(wrong(&"it has none")) } else { Ok(found) }

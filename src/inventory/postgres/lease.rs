@@ -50,12 +50,8 @@ impl Lease {
         let length = i64::try_from(times.milliseconds()).unwrap_or(i64::MAX);
         let taken = with!(&database, |client| {
             let asked = Asked::now();
-            let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] = [
-                (&stack, Type::TEXT),
-                (&session, Type::TEXT),
-                (&text, Type::TEXT),
-                (&length, Type::INT8),
-            ];
+            let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] =
+                [(&stack, Type::TEXT), (&session, Type::TEXT), (&text, Type::TEXT), (&length, Type::INT8)];
             match client.execute_typed(TAKE, &parameters).await? {
                 0 => Ok(Err(held_by(client, stack).await?)),
                 _ => Ok(Ok(asked.given(times))),
@@ -96,9 +92,7 @@ impl Lease {
 /// Lifts the lease of a stack, whoever has it; returns who had it.
 pub(super) async fn lift(client: &impl GenericClient, stack: &str) -> Result<Option<Holder>, Trouble> {
     let holder = held_by(client, stack).await?;
-    client
-        .execute_typed("UPDATE plumb_leases SET released = true WHERE stack = $1", &[(&stack, Type::TEXT)])
-        .await?;
+    client.execute_typed("UPDATE plumb_leases SET released = true WHERE stack = $1", &[(&stack, Type::TEXT)]).await?;
     Ok(holder)
 }
 
@@ -175,9 +169,7 @@ impl Keeping {
             Some(connected) => connected,
             None => self.database.connect().await?,
         };
-        connected
-            .execute_typed(RELEASE, &[(&self.stack, Type::TEXT), (&self.session, Type::TEXT)])
-            .await?;
+        connected.execute_typed(RELEASE, &[(&self.stack, Type::TEXT), (&self.session, Type::TEXT)]).await?;
         Ok(())
     }
 }

@@ -121,9 +121,7 @@ impl Trouble {
         match self {
             Self::Closed(message) | Self::Again(message) | Self::Other(message) => other(location, message),
             Self::Damaged(message) => InventoryError::Damaged { location, message },
-            Self::TooNew(found) => {
-                InventoryError::TooNew { location, found, known: crate::inventory::SCHEMA_VERSION }
-            }
+            Self::TooNew(found) => InventoryError::TooNew { location, found, known: crate::inventory::SCHEMA_VERSION },
             Self::Lost => InventoryError::Lost { location, holder: None },
         }
     }
@@ -281,9 +279,7 @@ impl Backend for Postgres {
         let opened = async {
             let client = self.connect().await?;
             // What an earlier holder claimed it cannot own any more.
-            client
-                .execute_typed("DELETE FROM plumb_claims WHERE stack = $1", &[(&stack, Type::TEXT)])
-                .await?;
+            client.execute_typed("DELETE FROM plumb_claims WHERE stack = $1", &[(&stack, Type::TEXT)]).await?;
             client
                 .execute_typed(
                     "INSERT INTO plumb_stacks (stack) VALUES ($1) ON CONFLICT DO NOTHING",
@@ -312,9 +308,7 @@ impl Backend for Postgres {
                 return Ok(None);
             }
             let holder = lease::lift(&snapshot, stack).await?;
-            snapshot
-                .execute_typed("DELETE FROM plumb_claims WHERE stack = $1", &[(&stack, Type::TEXT)])
-                .await?;
+            snapshot.execute_typed("DELETE FROM plumb_claims WHERE stack = $1", &[(&stack, Type::TEXT)]).await?;
             snapshot.commit().await?;
             Ok(holder)
         });
@@ -389,11 +383,13 @@ impl Board for Postgres {
             let (name, text) = ((&name as &_, Type::TEXT), (&text as &_, Type::TEXT));
             let changed = match version {
                 None => {
-                    let sql = "INSERT INTO plumb_notices (name, value, version) VALUES ($1, $2, 1) ON CONFLICT DO NOTHING";
+                    let sql =
+                        "INSERT INTO plumb_notices (name, value, version) VALUES ($1, $2, 1) ON CONFLICT DO NOTHING";
                     client.execute_typed(sql, &[name, text]).await?
                 }
                 Some(version) => {
-                    let sql = "UPDATE plumb_notices SET value = $2, version = version + 1 WHERE name = $1 AND version = $3";
+                    let sql =
+                        "UPDATE plumb_notices SET value = $2, version = version + 1 WHERE name = $1 AND version = $3";
                     client.execute_typed(sql, &[name, text, (&version, Type::INT8)]).await?
                 }
             };

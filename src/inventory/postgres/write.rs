@@ -154,11 +154,8 @@ impl Tables {
             Edit::Begin(id, intent) => ("plumb_intents", id, plain(intent)?),
             Edit::End(id) => ("plumb_intents", id, None),
             Edit::Put(address, record) => {
-                let row = Row {
-                    value: json(record.as_ref())?,
-                    connection: record.connection.clone(),
-                    id: record.id.clone(),
-                };
+                let row =
+                    Row { value: json(record.as_ref())?, connection: record.connection.clone(), id: record.id.clone() };
                 ("plumb_objects", address, Some(row))
             }
             Edit::Remove(address) => ("plumb_objects", address, None),
@@ -282,21 +279,13 @@ async fn put(
 }
 
 /// Claims objects for a stack, all or none; returns those that others claim.
-pub(super) async fn claim(
-    client: &mut Client,
-    stack: &str,
-    claims: &[Claim],
-) -> Result<Vec<(Claim, Owner)>, Trouble> {
+pub(super) async fn claim(client: &mut Client, stack: &str, claims: &[Claim]) -> Result<Vec<(Claim, Owner)>, Trouble> {
     let transaction = client.transaction().await?;
     let column = |text: fn(&Claim) -> &str| -> Vec<&str> { claims.iter().map(text).collect() };
     let (accounts, kinds) = (column(|claim| &claim.account), column(|claim| &claim.kind));
     let (ids, addresses) = (column(|claim| &claim.id), column(|claim| &claim.address));
-    let keys: [(&(dyn ToSql + Sync), Type); 4] = [
-        (&stack, Type::TEXT),
-        (&accounts, Type::TEXT_ARRAY),
-        (&kinds, Type::TEXT_ARRAY),
-        (&ids, Type::TEXT_ARRAY),
-    ];
+    let keys: [(&(dyn ToSql + Sync), Type); 4] =
+        [(&stack, Type::TEXT), (&accounts, Type::TEXT_ARRAY), (&kinds, Type::TEXT_ARRAY), (&ids, Type::TEXT_ARRAY)];
     let with_addresses: Vec<_> = keys.iter().cloned().chain([(&addresses as _, Type::TEXT_ARRAY)]).collect();
     let sql = "INSERT INTO plumb_claims (account, kind, id, stack, address)
         SELECT account, kind, id, $1, address
@@ -308,12 +297,8 @@ pub(super) async fn claim(
         WHERE plumb_claims.stack <> $1";
     let mut taken = Vec::new();
     for row in transaction.query_typed(sql, &keys).await? {
-        let found = Claim {
-            account: row.try_get(0)?,
-            kind: row.try_get(1)?,
-            id: row.try_get(2)?,
-            address: row.try_get(4)?,
-        };
+        let found =
+            Claim { account: row.try_get(0)?, kind: row.try_get(1)?, id: row.try_get(2)?, address: row.try_get(4)? };
         let own = claims.iter().find(|claim| claim.is_same(&found)).cloned();
         taken.extend(own.map(|own| (own, Owner { stack: row.get(3), address: found.address })));
     }

@@ -6,8 +6,7 @@ mod file_lock;
 mod rows;
 
 use std::{
-    fs,
-    io,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -119,11 +118,11 @@ impl Backend for File {
     }
 
     async fn owners(&self) -> Result<Owners, InventoryError> {
-        self.with(|path| reading(path, |connection| rows::owners(connection))).await
+        self.with(|path| reading(path, rows::owners)).await
     }
 
     async fn stacks(&self) -> Result<Vec<String>, InventoryError> {
-        self.with(|path| reading(path, |connection| rows::stacks(connection))).await
+        self.with(|path| reading(path, rows::stacks)).await
     }
 
     async fn changes(&self, stack: &str, run: &str) -> Result<Vec<Change>, InventoryError> {

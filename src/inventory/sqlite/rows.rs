@@ -7,11 +7,7 @@ use super::{Problem, version};
 use crate::inventory::{Change, Edit, Intent, Owners, State};
 
 /// Writes commits in one transaction, durable on return.
-pub(super) fn write(
-    connection: &mut Connection,
-    stack: &str,
-    commits: &[Vec<Edit>],
-) -> Result<(), rusqlite::Error> {
+pub(super) fn write(connection: &mut Connection, stack: &str, commits: &[Vec<Edit>]) -> Result<(), rusqlite::Error> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.prepare_cached("INSERT OR IGNORE INTO stacks (name) VALUES (?1)")?.execute([stack])?;
     for edit in commits.iter().flatten() {

@@ -55,8 +55,7 @@ async fn planned(stage: &Stage) -> Check<Planned> {
 }
 
 async fn apply(stage: &Stage, planned: Planned) -> Check {
-    let applied =
-        pipeline::apply(planned, &options(stage)).await.map_err(|failure| format!("no undo: {failure}"))?;
+    let applied = pipeline::apply(planned, &options(stage)).await.map_err(|failure| format!("no undo: {failure}"))?;
     let failed: Vec<String> = applied.document.actions.iter().filter_map(|action| action.error.clone()).collect();
     if failed.is_empty() { Ok(()) } else { Err(format!("the undo failed: {failed:?}")) }
 }

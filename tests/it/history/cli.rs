@@ -44,7 +44,11 @@ async fn runs_are_listed_shown_and_undone() {
     let listed = expect(0, &stack, &["history"]);
     let rows: Vec<&str> = listed.out.lines().collect();
     assert_eq!(rows.len(), 3, "{}", listed.out);
-    assert!(rows[0].starts_with("RUN") && rows[1].contains("1 update") && rows[2].contains("3 create"), "{}", listed.out);
+    assert!(
+        rows[0].starts_with("RUN") && rows[1].contains("1 update") && rows[2].contains("3 create"),
+        "{}",
+        listed.out
+    );
     assert!(rows[1].contains("jane@"), "{}", listed.out);
     let json: Value = serde_json::from_str(&expect(0, &stack, &["history", "-o", "json"]).out).unwrap();
     assert_eq!(json["stack"], "default");

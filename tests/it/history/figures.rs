@@ -42,13 +42,18 @@ async fn an_apply_makes_few_calls_to_its_inventory() {
     let Location::Kubernetes(place) = &location else { panic!() };
     let config = place.settings.0[0].1.clone();
     let documents = measured(&location.to_string(), Some(&config), || server.calls()).await;
-    println!("{OBJECTS} objects, calls to an inventory of documents: created {}, updated {}, idle {}", documents[0], documents[1], documents[2]);
+    println!(
+        "{OBJECTS} objects, calls to an inventory of documents: created {}, updated {}, idle {}",
+        documents[0], documents[1], documents[2]
+    );
     assert!(documents[0] < 6 * OBJECTS as u64 && documents[2] < 20, "{documents:?}");
 
     let Some(url) = postgres::url() else { return };
     let database = url.rsplit('/').next().unwrap().to_owned();
     let server = postgres::shared().unwrap();
-    let sql = format!("SELECT pg_stat_clear_snapshot(); SELECT xact_commit FROM pg_stat_database WHERE datname = '{database}'");
+    let sql = format!(
+        "SELECT pg_stat_clear_snapshot(); SELECT xact_commit FROM pg_stat_database WHERE datname = '{database}'"
+    );
     let commits = || server.sql("postgres", &sql).trim().parse().unwrap();
     let rows = measured(&url, None, || {
         // The server's counts come a moment later.
@@ -56,5 +61,8 @@ async fn an_apply_makes_few_calls_to_its_inventory() {
         commits()
     })
     .await;
-    println!("{OBJECTS} objects, transactions of a PostgreSQL inventory: created {}, updated {}, idle {}", rows[0], rows[1], rows[2]);
+    println!(
+        "{OBJECTS} objects, transactions of a PostgreSQL inventory: created {}, updated {}, idle {}",
+        rows[0], rows[1], rows[2]
+    );
 }

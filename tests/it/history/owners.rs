@@ -52,7 +52,8 @@ async fn contend(location: &Location, stacks: usize) {
     }
     // All have planned to adopt it before the first one writes.
     let planned = join_all(all.iter().map(|(_, options)| pipeline::plan(options, Mode::Plan))).await;
-    let planned: Vec<_> = planned.into_iter().map(|planned| planned.map_err(|failure| failure.to_string()).unwrap()).collect();
+    let planned: Vec<_> =
+        planned.into_iter().map(|planned| planned.map_err(|failure| failure.to_string()).unwrap()).collect();
     for plan in &planned {
         let found = lines(&plan.document);
         assert!(found.len() == 1 && found[0].starts_with("adopt rest/Resource/first"), "{found:?}: {:?}", told(plan));
@@ -198,5 +199,9 @@ async fn what_another_stack_is_making_is_left_to_it() {
     assert!(made.status().is_success());
     stack.write("stack.yaml", REST);
     let planned = stack.plan().await;
-    assert!(told(&planned).iter().any(|told| told.starts_with("PL0507") && told.contains("rest/Resource/theirs")), "{:?}", told(&planned));
+    assert!(
+        told(&planned).iter().any(|told| told.starts_with("PL0507") && told.contains("rest/Resource/theirs")),
+        "{:?}",
+        told(&planned)
+    );
 }

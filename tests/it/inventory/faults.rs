@@ -73,7 +73,8 @@ async fn a_long_record_goes_into_several_objects() {
         inventory.commit(edits).await.unwrap();
         assert_eq!(read(&location).await, *inventory.state());
     }
-    let parts = server.names().iter().filter(|name| name.starts_with("plumb.default.") && !name.ends_with("lock")).count();
+    let parts =
+        server.names().iter().filter(|name| name.starts_with("plumb.default.") && !name.ends_with("lock")).count();
     let calls = server.calls();
     inventory.commit(vec![put(1)]).await.unwrap();
     assert!(server.calls() - calls <= 3 * parts as u64 + 4, "{} calls for {parts} parts", server.calls() - calls);

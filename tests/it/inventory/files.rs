@@ -47,9 +47,8 @@ async fn people_can_look_into_it() {
     inventory.commit(vec![put(7)]).await.unwrap();
     let connection = rusqlite::Connection::open(path(&location)).unwrap();
     let sql = "SELECT stack, address, connection, id, key FROM objects";
-    let row: Vec<String> = connection
-        .query_row(sql, [], |row| (0..5).map(|column| row.get(column)).collect::<Result<_, _>>())
-        .unwrap();
+    let row: Vec<String> =
+        connection.query_row(sql, [], |row| (0..5).map(|column| row.get(column)).collect::<Result<_, _>>()).unwrap();
     assert_eq!(row, ["default", "x/Org/o7", "happyfrog", "7", "Happy Frog"]);
 }
 

@@ -34,7 +34,8 @@ fn change(id: usize) -> Change {
 }
 
 fn end(id: usize) -> End {
-    let sent = Sent { method: "PATCH".into(), path: format!("/orgs/{id}"), status: Some(200), request_id: Some("r".into()) };
+    let sent =
+        Sent { method: "PATCH".into(), path: format!("/orgs/{id}"), status: Some(200), request_id: Some("r".into()) };
     End { outcome: "done".into(), id: Some(id.to_string()), requests: vec![sent], ..End::default() }
 }
 

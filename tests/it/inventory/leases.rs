@@ -9,7 +9,6 @@ on_all! {
     one_that_was_lifted_is_lost_to_its_holder_and_free_for_others
 }
 
-
 const SHORT: Duration = Duration::from_secs(1);
 
 fn times(length: Duration, renewal: Duration) -> LeaseTimes {

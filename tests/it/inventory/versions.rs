@@ -1,8 +1,8 @@
 //! Records of older and newer versions: an older one is read, and brought up by the next writer; a newer one is refused.
 
+use ::object_store::{ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, path};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
-use ::object_store::{ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, path};
 use plumb::inventory::Run;
 use serde_json::Value;
 

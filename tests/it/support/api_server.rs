@@ -40,10 +40,7 @@ impl ApiServer {
             runtime.block_on(async {
                 let app = Router::new()
                     .route("/api/v1/namespaces/{namespace}/{kind}", get(list).post(create))
-                    .route(
-                        "/api/v1/namespaces/{namespace}/{kind}/{name}",
-                        get(read).put(replace).delete(remove),
-                    )
+                    .route("/api/v1/namespaces/{namespace}/{kind}/{name}", get(read).put(replace).delete(remove))
                     .with_state(store);
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
@@ -174,7 +171,9 @@ async fn remove(State(server): State<ApiServer>, Path(key): Path<(String, String
     let mut store = server.0.lock().unwrap();
     store.calls += 1;
     match store.objects.remove(&key) {
-        Some(_) => Json(json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})).into_response(),
+        Some(_) => {
+            Json(json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})).into_response()
+        }
         None => refusal(StatusCode::NOT_FOUND, "NotFound"),
     }
 }
