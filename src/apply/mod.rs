@@ -11,6 +11,7 @@ mod existing;
 mod find;
 mod join;
 mod keep;
+mod past;
 mod record;
 mod rollout;
 mod run;
@@ -32,6 +33,7 @@ use serde_json::Value;
 
 pub use self::{
     keep::RENEWAL,
+    past::RunInfo,
     run::{Policies, apply},
 };
 use crate::{
@@ -71,6 +73,12 @@ pub struct Context<'a> {
     pub rolling: &'a (dyn Fn(&str, &str) + Sync),
     /// The end of the right to write, as it stands now; besides that of the inventory's lease.
     pub until: Until,
+    /// The run whose history is kept.
+    pub run: Option<&'a RunInfo>,
+    /// The keyed hash of a text, which is not kept.
+    pub hash: &'a (dyn Fn(&str) -> String + Sync),
+    /// Takes secrets out of a text.
+    pub mask: &'a (dyn Fn(&str) -> String + Sync),
 }
 
 /// What came of a plan.
@@ -171,6 +179,10 @@ struct Shared<'a> {
     looks: compare::Looks,
     /// Until when the intents of calls under way hold.
     fresh: keep::Fresh,
+    /// Addresses of the steps.
+    addresses: std::sync::OnceLock<past::Addresses>,
+    /// How many entries vanished with their parents.
+    vanished: std::sync::atomic::AtomicUsize,
 }
 
 impl Shared<'_> {

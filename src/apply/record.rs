@@ -34,12 +34,14 @@ impl Shared<'_> {
                 }
             }
             edits.extend(self.old_intents.get(step.address()).into_iter().flatten().cloned().map(Edit::End));
+            edits.extend(self.keep(*index));
             let fields = step.live.as_ref().map(|live| live.fields.clone()).unwrap_or_default();
             let there = Done::Present(Box::new(Decoded { fields, ..Decoded::bare(id.clone().unwrap_or_default()) }));
             let ended = match step.action.action {
                 ActionKind::Forget => StepResult { outcome: Outcome::Done, error: None, id },
                 _ => Self::ended(step, &there, id),
             };
+            edits.extend(self.kept(*index, &ended, &[]));
             out.push((*index, ended));
         }
         if let Err(error) = self.context.inventory.commit(edits).await {

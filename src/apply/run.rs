@@ -48,6 +48,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
     }
     first_edits.extend(plan.unbury.iter().cloned().map(Edit::Unbury));
     first_edits.extend(super::rollout::marks(plan));
+    first_edits.extend(super::past::begin(context.run, plan));
     let mut embedded_in: HashMap<String, Vec<usize>> = HashMap::new();
     let mut entries_of: HashMap<String, Vec<usize>> = HashMap::new();
     for (index, step) in plan.steps.iter().enumerate() {
@@ -77,6 +78,8 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         owned: super::upsert::owned(&context.inventory.state(), context.remotes),
         leftovers: std::sync::Mutex::default(),
         fresh: keep::Fresh::default(),
+        addresses: std::sync::OnceLock::new(),
+        vanished: std::sync::atomic::AtomicUsize::new(0),
         looks: super::compare::Looks::default(),
         by_address: plan.steps.iter().map(Step::address).collect(),
         run: format!("{:x}{:08x}", jiff::Timestamp::now().as_microsecond(), fastrand::u32(..)),
@@ -95,6 +98,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
     report.interrupted = shared.stopped();
     let why = if lease_ends(&shared) { LEASE_LOST } else { why_not(report.interrupted) };
     report.results = results.into_iter().map(|result| result.unwrap_or_else(|| write::skipped(why))).collect();
+    shared.end(&report.results).await;
     report.lasting = shared.lasting.into_inner().unwrap_or_default();
     report.diagnostics = shared.diagnostics.into_inner().unwrap_or_default();
     report

@@ -20,6 +20,7 @@ mod export;
 mod forget;
 mod generate;
 mod graph;
+mod history;
 mod import;
 mod interrupt;
 mod inventory;
@@ -36,6 +37,7 @@ mod sandbox;
 mod schema;
 pub mod selector;
 mod show;
+mod undo;
 mod unmanaged;
 mod validate;
 
@@ -125,6 +127,8 @@ async fn dispatch(cli: &Cli, console: &mut Console) -> Result<Exit, Failure> {
         Verb::Import(args) => import::run(&cli.global, args, console).await,
         Verb::Unmanaged(args) => unmanaged::run(&cli.global, args, console).await,
         Verb::Forget(args) => forget::run(&cli.global, args, console).await,
+        Verb::History(args) => history::run(&cli.global, args, console).await,
+        Verb::Undo(args) => undo::run(&cli.global, args, console).await,
         Verb::Inventory(args) => inventory::run(&cli.global, args, console).await,
         Verb::Graph(args) => graph::run(&cli.global, args, console).await,
         Verb::Doctor(args) => doctor::run(&cli.global, args, console).await,

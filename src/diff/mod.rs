@@ -35,6 +35,17 @@ pub enum ChangeOp {
     Remove,
 }
 
+impl ChangeOp {
+    /// The word, as in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Replace => "replace",
+            Self::Remove => "remove",
+        }
+    }
+}
+
 /// What is compared.
 #[derive(Clone, Copy)]
 pub struct Sides<'a> {

@@ -147,11 +147,28 @@ pub struct StackSpec {
     pub prune: bool,
     /// `limits.maxDeletes`: `N` or `N%`.
     pub max_deletes: Option<MaxDeletes>,
+    /// `history`: how long runs are kept.
+    pub history: Retention,
 }
 
 impl Default for StackSpec {
     fn default() -> Self {
-        Self { name: "default".into(), inventory: None, prune: false, max_deletes: None }
+        Self { name: "default".into(), inventory: None, prune: false, max_deletes: None, history: Retention::default() }
+    }
+}
+
+/// How long runs are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// How many of the last runs; none are kept where it is 0.
+    pub runs: usize,
+    /// How many days.
+    pub days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { runs: 100, days: 90 }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `kind: Stack` → name, inventory, prune and limits of the stack.
+//! `kind: Stack` → name, inventory, prune, limits and history of the stack.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     convert::{Convert, Known},
     faults::Path,
-    model::{MaxDeletes, StackSpec},
+    model::{MaxDeletes, Retention, StackSpec},
     node::{Mark, Member},
 };
 use crate::description::format::{FieldSpec, FieldType};
@@ -28,11 +28,18 @@ pub(super) fn read<'t>(name: &str, spec: Option<&Member<'t>>, at: Mark, convert:
             None
         }
     });
+    let whole = |name: &str| values.get("history").and_then(|history| history.get(name)).and_then(Value::as_u64);
+    let usual = Retention::default();
+    let history = Retention {
+        runs: whole("runs").and_then(|runs| usize::try_from(runs).ok()).unwrap_or(usual.runs),
+        days: whole("days").and_then(|days| u32::try_from(days).ok()).unwrap_or(usual.days),
+    };
     StackSpec {
         name: name.to_owned(),
         inventory: values.get("inventory").and_then(Value::as_str).map(str::to_owned),
         prune: values.get("prune").and_then(Value::as_bool).unwrap_or_default(),
         max_deletes,
+        history,
     }
 }
 
@@ -47,8 +54,26 @@ pub(super) fn fields() -> IndexMap<String, FieldSpec> {
     };
     let prune =
         FieldSpec { ty: FieldType::Boolean, ..text("Whether what is owned and no longer declared is deleted.") };
-    [("inventory", text("Where the ownership record is: a path or a URL.")), ("prune", prune), ("limits", limits)]
-        .into_iter()
-        .map(|(name, field)| (name.to_owned(), field))
-        .collect()
+    let number = |most: f64, description: &str| FieldSpec {
+        ty: FieldType::Integer,
+        minimum: Some(0.),
+        maximum: Some(most),
+        ..text(description)
+    };
+    let runs = number(100_000., "How many of the last runs are kept; 100 unless given, and none where it is 0.");
+    let days = number(36_500., "For how many days a run is kept; 90 unless given.");
+    let history = FieldSpec {
+        ty: FieldType::Object,
+        fields: [("runs".to_owned(), runs), ("days".to_owned(), days)].into_iter().collect(),
+        ..text("How long runs are kept in the inventory, for `history` and `undo`.")
+    };
+    [
+        ("inventory", text("Where the ownership record is: a path or a URL.")),
+        ("prune", prune),
+        ("limits", limits),
+        ("history", history),
+    ]
+    .into_iter()
+    .map(|(name, field)| (name.to_owned(), field))
+    .collect()
 }

@@ -321,7 +321,7 @@ fn stack_and_connections_are_read() {
 apiVersion: plumb.dev/v1alpha1
 kind: Stack
 metadata: {name: prod}
-spec: {inventory: 's3://bucket/x', prune: true, limits: {maxDeletes: 50%}}
+spec: {inventory: 's3://bucket/x', prune: true, limits: {maxDeletes: 50%}, history: {runs: 7}}
 ---
 apiVersion: plumb.dev/v1alpha1
 kind: Connection
@@ -345,7 +345,8 @@ spec: {connection: other}
             name: "prod".into(),
             inventory: Some("s3://bucket/x".into()),
             prune: true,
-            max_deletes: Some(MaxDeletes::Percent(50.0))
+            max_deletes: Some(MaxDeletes::Percent(50.0)),
+            history: Retention { runs: 7, days: 90 }
         }
     );
     let connection = &manifests.connections["other"];

@@ -4,6 +4,7 @@
 
 mod account;
 mod budgets;
+mod claims;
 mod cluster;
 mod connect;
 mod export;
@@ -15,6 +16,7 @@ mod needs;
 mod rebuild;
 mod receivers;
 mod select;
+mod undo;
 mod unmanaged;
 mod veil;
 mod views;
@@ -27,7 +29,7 @@ use std::{
 };
 
 pub use self::{
-    account::{Adopted, forget, import},
+    account::{Adopted, forget, import, inventory_failure},
     cluster::Cluster,
     connect::{Connected, connect},
     export::{Export, ExportOptions, export},
@@ -35,6 +37,7 @@ pub use self::{
     load::{Loaded, load, recorded},
     rebuild::{Rebuilt, rebuild},
     select::{LabelTest, Selection},
+    undo::{Undo, find_run},
     unmanaged::{Stray, Unmanaged, unmanaged},
     views::{Checked, check, counts},
 };
@@ -44,7 +47,7 @@ use crate::{
     diagnostic::{Diagnostic, Severity, Sources},
     failure::{Class, Failure},
     graph::{Graph, Meaning},
-    inventory::{Account, Edit, Inventory, State},
+    inventory::{Account, Edit, Holder, Inventory, Run, State, outdated},
     live::{ObserveOptions, Observed, Observer, Remote, Standing},
     manifest::{Auth, Manifests, MaxDeletes},
     plan::{self, Inputs, Mode, Outcome, Plan, PlanDocument, PlanNotes},
@@ -109,6 +112,10 @@ pub struct Options {
     pub pace: crate::http::Pace,
     /// What a run in a cluster knows besides.
     pub cluster: Option<Arc<Cluster>>,
+    /// Who runs it, for the history: `user@host` unless given.
+    pub who: Option<String>,
+    /// The run that is to be undone.
+    pub undo: Option<Undo>,
 }
 
 impl Default for Options {
@@ -136,6 +143,8 @@ impl Default for Options {
             budgets: crate::http::Budgets::default(),
             pace: crate::http::Pace::default(),
             cluster: None,
+            who: None,
+            undo: None,
         }
     }
 }
@@ -169,6 +178,8 @@ pub struct Planned {
     observed_from: Option<std::time::Instant>,
     /// Where each connection leads that is known to be the stack's account.
     accounts: HashMap<String, String>,
+    /// The run that it undoes.
+    undoes: Option<String>,
     _scratch: std::sync::OnceLock<load::Scratch>,
 }
 
@@ -201,6 +212,13 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let key = Loaded::hash_key(&inventory, options)?;
     let vault = Arc::new(Vault::new(key));
     let mut diagnostics = loaded.resolve_secrets(&vault, options).await;
+    let restored = match &options.undo {
+        Some(undo) => {
+            let Loaded { snapshot, manifests, .. } = &mut loaded;
+            Some(undo::restore(undo, &inventory, manifests, snapshot, &vault, &mut diagnostics).await?)
+        }
+        None => None,
+    };
     let (graph, wrong) = crate::graph::build(&loaded.manifests, &loaded.snapshot.sources);
     diagnostics.extend(wrong);
     let state = inventory.state().clone();
@@ -212,9 +230,10 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         None => options.prune || manifests.stack.prune,
     };
     let cluster = options.cluster.as_deref();
-    let only = match cluster {
-        Some(cluster) => cluster.chosen(&manifests),
-        None => options.selection.indices(&manifests, &graph, &mut diagnostics)?,
+    let only = match (cluster, &restored) {
+        (_, Some(restored)) => Some(restored.among(&manifests)),
+        (Some(cluster), None) => cluster.chosen(&manifests),
+        (None, None) => options.selection.indices(&manifests, &graph, &mut diagnostics)?,
     };
     let seal_vault = vault.clone();
     let seal = move |text: &str| seal_vault.seal(text);
@@ -228,7 +247,13 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let undeclared = mode == Mode::Destroy
         || (prune && only.is_none())
         || cluster.is_some_and(|cluster| !cluster.going.is_empty() || cluster.prune_entries);
-    let looked_at = only.as_ref().map(|only| select::with_dependencies(only, &graph, &manifests));
+    let looked_at = only.as_ref().and_then(|only| {
+        let looked_at = select::with_dependencies(only, &graph, &manifests);
+        // What a hook's fields refer to is known once they are looked at: anything.
+        let hooked =
+            looked_at.iter().any(|index| manifests.objects.get(*index).is_some_and(|it| it.kind.spec.hook.is_some()));
+        (!hooked).then_some(looked_at)
+    });
     let observer = Observer::new(
         &manifests,
         &snapshot.sources,
@@ -269,12 +294,13 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         barred: &too_new,
         going,
         prune_entries: cluster.is_some_and(|cluster| cluster.prune_entries),
+        restores: restored.is_some(),
         seal: &seal,
     };
     let mut plan = plan::plan(&inputs);
     let mut barred = hidden::losses(&connected, &plan, &mut diagnostics).await;
     barred.extend(frozen::changes(&connected, &plan, &mut diagnostics).await);
-    barred.extend(owned_elsewhere(&plan, &connected, &inventory).await?);
+    barred.extend(claims::owned_elsewhere(&plan, &connected, &inventory).await?);
     barred.extend(cluster.map(|_| Cluster::refused(&plan, &manifests)).unwrap_or_default());
     let more = !barred.is_empty();
     barred.extend(too_new.iter().map(|(index, told)| (*index, told.clone())));
@@ -339,6 +365,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         state,
         accounts,
         observed_from: Some(observed_from),
+        undoes: restored.map(|restored| restored.run),
         _scratch: scratch,
     })
 }
@@ -359,37 +386,6 @@ async fn settle(state: &State, loaded: &Loaded, options: &Options) {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     }
-}
-
-/// Objects that a plan would adopt although another stack of the inventory owns them, by index.
-async fn owned_elsewhere(
-    plan: &Plan,
-    connected: &Connected,
-    inventory: &Inventory,
-) -> Result<HashMap<usize, Diagnostic>, Failure> {
-    let mut out = HashMap::new();
-    if !plan.steps.iter().any(|step| step.action.action == plan::ActionKind::Adopt) {
-        return Ok(out);
-    }
-    let owners = Inventory::owners(inventory.location()).await.map_err(|error| account::inventory_failure(&error))?;
-    for step in plan.steps.iter().filter(|step| step.action.action == plan::ActionKind::Adopt) {
-        let (Some(index), Some(id)) = (step.object, &step.action.id) else { continue };
-        let Some(remote) = connected.remotes.get(&step.action.connection) else { continue };
-        let Ok(address) = step.action.address.parse() else { continue };
-        // Ids of entries may be unique within their parent only, whose owner is asked anyway.
-        if step.kind.inside().is_some() {
-            continue;
-        }
-        if let Some(owner) = owners.other_than(inventory.stack(), &address, remote.client.base_url(), id) {
-            let message = format!(
-                "The live {} `{id}` is owned by `{}` of stack `{}`: one live object has one owner.",
-                step.kind.name, owner.address, owner.stack
-            );
-            let hint = format!("`plumb forget {}` in that stack first, or take the manifest out here.", owner.address);
-            out.insert(index, Diagnostic::error("PL0507", message).hint(hint));
-        }
-    }
-    Ok(out)
 }
 
 fn notes(plan: &Plan, remotes: &HashMap<String, Remote>) -> PlanNotes {
@@ -470,24 +466,15 @@ impl Planned {
 /// Carries a plan out.
 pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, Failure> {
     planned.barrier(options)?;
-    let who = format!("plumb apply of stack {}", planned.document.stack);
-    planned.inventory.lock(&who).await.map_err(|error| account::inventory_failure(&error))?;
-    if planned.inventory.state().serial != planned.state.serial {
-        planned.inventory.unlock().await;
-        return Err(Failure::new(Class::Conflict, "Another run changed the inventory since this plan was made.")
-            .hint("Plan and apply again."));
-    }
+    let claimed = begin(&mut planned, options).await?;
     let before = planned.connected.sent();
-    let roots = merged_roots(&planned.state.roots, &planned.roots, options);
-    if roots != planned.state.roots && planned.mode == Mode::Plan && options.selection.is_everything() {
-        planned.inventory.commit(vec![Edit::Roots(roots)]).await.map_err(|error| account::inventory_failure(&error))?;
-    }
-    let accounts = accounts(&planned);
-    if !accounts.is_empty() {
-        planned.inventory.commit(accounts).await.map_err(|error| account::inventory_failure(&error))?;
-    }
     let policies = policies(&planned);
     let vault = planned.vault.clone();
+    let run = run_info(&planned, options);
+    let hash_vault = vault.clone();
+    let hash = move |text: &str| hash_vault.hash(text);
+    let mask_vault = vault.clone();
+    let mask = move |text: &str| mask_vault.mask(text).into_owned();
     let open_vault = vault.clone();
     let open = move |hash: &str| open_vault.open(hash).map(|text| text.to_string());
     let seal_vault = vault.clone();
@@ -526,6 +513,9 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             tell: &tell,
             rolling: &rolling,
             until,
+            run: run.as_ref(),
+            hash: &hash,
+            mask: &mask,
         };
         let work = Box::pin(apply::apply(&planned.plan, &policies, &context));
         let patience = std::pin::pin!(give_up(&planned.connected.remotes, &options.stop));
@@ -534,6 +524,9 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             futures::future::Either::Right((never, _)) => match never {},
         }
     };
+    if claimed && let Err(error) = planned.inventory.unclaim().await {
+        tracing::warn!("what this run claimed could not be given back, and is with the next run: {error}");
+    }
     planned.inventory.unlock().await;
     let state = planned.inventory.state().clone();
     options.progress.event(&ProgressEvent::Finished);
@@ -567,6 +560,59 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         lasting,
         state,
     })
+}
+
+/// Takes the lock, notes what there is to note before anything is sent, and claims what the plan takes over; tells whether
+/// there was anything to claim.
+async fn begin(planned: &mut Planned, options: &Options) -> Result<bool, Failure> {
+    let who = format!("plumb apply of stack {}", planned.document.stack);
+    planned.inventory.lock(&who).await.map_err(|error| account::inventory_failure(&error))?;
+    let begun = noted(planned, options).await;
+    if begun.is_err() {
+        planned.inventory.unlock().await;
+    }
+    begun
+}
+
+async fn noted(planned: &Planned, options: &Options) -> Result<bool, Failure> {
+    if planned.inventory.state().serial != planned.state.serial {
+        return Err(Failure::new(Class::Conflict, "Another run changed the inventory since this plan was made.")
+            .hint("Plan and apply again."));
+    }
+    let mut edits = accounts(planned);
+    let roots = merged_roots(&planned.state.roots, &planned.roots, options);
+    let whole = options.selection.is_everything() && options.undo.is_none();
+    if roots != planned.state.roots && planned.mode == Mode::Plan && whole {
+        edits.push(Edit::Roots(roots));
+    }
+    if !edits.is_empty() {
+        planned.inventory.commit(edits).await.map_err(|error| account::inventory_failure(&error))?;
+    }
+    claims::claim(planned).await
+}
+
+/// What the history says of a run; none is kept where the stack says so.
+fn run_info(planned: &Planned, options: &Options) -> Option<apply::RunInfo> {
+    let kept = planned.manifests.stack.history;
+    if kept.runs == 0 {
+        return None;
+    }
+    let here = Holder::here("");
+    let command = match planned.mode {
+        Mode::Destroy => "destroy",
+        _ if options.undo.is_some() => "undo",
+        _ => "apply",
+    };
+    let head = Run {
+        who: options.who.clone().unwrap_or_else(|| format!("{}@{}", here.user, here.host)),
+        command: command.to_owned(),
+        revision: planned.document.source.revision.clone(),
+        undoes: planned.undoes.clone(),
+        ..Run::default()
+    };
+    let old = outdated(kept, &planned.state.runs, jiff::Timestamp::now());
+    let last = planned.state.runs.keys().next_back().map(String::as_str);
+    Some(apply::RunInfo::now(head, old, last))
 }
 
 /// Adds to each action what became of it.

@@ -78,6 +78,8 @@ pub struct Inputs<'a> {
     pub going: Option<&'a BTreeMap<String, Going>>,
     /// In a cluster, entries that are not declared any more are deleted.
     pub prune_entries: bool,
+    /// What is declared is what was live once: what came into its lists since then goes.
+    pub restores: bool,
     /// Makes the placeholder of a secret's text.
     pub seal: &'a (dyn Fn(&str) -> Value + Sync),
 }
@@ -447,7 +449,7 @@ impl Builder<'_> {
             applied,
             live: Some(&fields),
             ignore_drift: &object.annotations.ignore_drift,
-            prune: inputs.prune,
+            prune: inputs.prune || inputs.restores,
         });
         for path in std::mem::take(&mut differences.released) {
             let told = Diagnostic::note(
@@ -659,7 +661,7 @@ impl Builder<'_> {
             live: live.map(|(live, fields)| Arc::new(LiveObject { fields, ..live.clone() })),
             record,
             parent_new: None,
-            prune: inputs.prune,
+            prune: inputs.prune || inputs.restores,
             archive: false,
             embedded: false,
             join: None,

@@ -21,6 +21,7 @@ mod examples;
 mod export;
 mod flow;
 mod git_source;
+mod history;
 mod http;
 mod inventory;
 mod layers;
