@@ -9,6 +9,7 @@ use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 
 use super::{Context, Made, Report, Shared, StepResult, keep, write};
 use crate::{
+    http::trailed,
     inventory::Edit,
     manifest::DeletionPolicy,
     plan::{Outcome, Plan, Step},
@@ -71,6 +72,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         made: Made::default(),
         diagnostics: std::sync::Mutex::default(),
         lasting: std::sync::Mutex::default(),
+        calls: std::sync::Mutex::default(),
         old_intents,
         moved: std::sync::Mutex::default(),
         rolled_out: plan.steps.iter().filter(|step| step.rollout.is_some()).map(super::rollout::key).collect(),
@@ -94,6 +96,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
     let why = if lease_ends(&shared) { LEASE_LOST } else { why_not(report.interrupted) };
     report.results = results.into_iter().map(|result| result.unwrap_or_else(|| write::skipped(why))).collect();
     report.lasting = shared.lasting.into_inner().unwrap_or_default();
+    report.calls = shared.calls.into_inner().unwrap_or_default();
     report.diagnostics = shared.diagnostics.into_inner().unwrap_or_default();
     report
 }
@@ -151,7 +154,9 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
                 for index in &steps {
                     (shared.context.tell)(plan.steps[*index].address(), None);
                 }
-                (number, shared.write(batch, &steps).await)
+                let (done, calls) = trailed(shared.write(batch, &steps)).await;
+                shared.note_calls(&steps, calls);
+                (number, done)
             };
             running.push(run.boxed());
         }

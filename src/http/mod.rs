@@ -19,6 +19,7 @@ mod send;
 mod shares;
 mod spec;
 mod token;
+mod trail;
 mod turns;
 mod wire;
 
@@ -36,4 +37,5 @@ pub use self::{
     quota::Quota,
     shares::Board,
     spec::{Call, ClientSpec, Leave, Pace, Repeat, Terms, Throttled, Transport},
+    trail::{CallMade, Called, trailed},
 };

@@ -38,6 +38,8 @@ pub struct ClientSpec {
     pub budgets: Budgets,
     /// Told of waits for the budget, in seconds.
     pub throttled: Throttled,
+    /// Told of every request.
+    pub called: Option<super::Called>,
 }
 
 /// Told of waits for a budget: how many seconds they take.
@@ -58,6 +60,7 @@ impl ClientSpec {
             transport: Transport::default(),
             budgets: Budgets::default(),
             throttled: Arc::new(|_| ()),
+            called: None,
         }
     }
 }

@@ -18,6 +18,7 @@ mod parse;
 mod reference;
 mod scalar;
 mod sensitive;
+mod settings;
 mod stack;
 mod variants;
 
@@ -26,6 +27,7 @@ pub use self::{
     load::{LoadOptions, load},
     model::*,
     scalar::Fitting,
+    settings::{Settings, settings},
 };
 use crate::{
     description::{

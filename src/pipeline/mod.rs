@@ -42,6 +42,7 @@ use crate::{
     description::format::Verb,
     diagnostic::{Diagnostic, Severity, Sources},
     failure::{Class, Failure},
+    http::{CallMade, Quota},
     graph::{Graph, Meaning},
     inventory::{Account, Edit, Inventory, State},
     live::{ObserveOptions, Observed, Observer, Remote, Standing},
@@ -49,7 +50,7 @@ use crate::{
     plan::{self, Inputs, Mode, Outcome, Plan, PlanDocument, PlanNotes},
     progress::{Progress, ProgressEvent, Silent},
     report,
-    secret::Vault,
+    secret::{ResolvePolicy, Vault},
     source::Snapshot,
     value,
 };
@@ -82,6 +83,13 @@ pub struct Options {
     pub allow_plaintext_secrets: bool,
     /// `valueFrom: {exec: …}` may run commands.
     pub allow_exec: bool,
+    /// What manifests may reach for on this machine, where that is not everything.
+    pub policy: Option<ResolvePolicy>,
+    /// Where connections, APIs and the stack's settings come from, in place of what was read: a proposal may change
+    /// objects, and never where a credential goes.
+    pub settings: Option<Arc<Snapshot>>,
+    /// Connections that stand for others, by name: those that may only read.
+    pub stand_ins: BTreeMap<String, String>,
     /// Run against simulated APIs in this process.
     pub sandbox: bool,
     /// Which objects to look at.
@@ -122,6 +130,9 @@ impl Default for Options {
             allow_hosts: Vec::new(),
             allow_plaintext_secrets: false,
             allow_exec: false,
+            policy: None,
+            settings: None,
+            stand_ins: BTreeMap::new(),
             sandbox: false,
             selection: Selection::default(),
             prune: false,
@@ -187,6 +198,10 @@ pub struct Applied {
     pub lasting: HashSet<String>,
     /// The inventory, with what was done.
     pub state: State,
+    /// The requests that were made for each action, by address.
+    pub calls: HashMap<String, Arc<[CallMade]>>,
+    /// What is left of each connection's limit, as its last answer told it.
+    pub quotas: BTreeMap<String, Quota>,
 }
 
 /// Observes and compares.
@@ -446,6 +461,11 @@ impl Planned {
         &self.plan.digest
     }
 
+    /// What is left of each connection's limit, as its last answer told it.
+    pub fn quotas(&self) -> BTreeMap<String, Quota> {
+        self.connected.quotas()
+    }
+
     /// The secrets' guard: masks texts before they are shown.
     pub fn vault(&self) -> &Arc<Vault> {
         &self.vault
@@ -570,6 +590,8 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         .filter(|(_, result)| result.outcome == Outcome::Failed && result.error.as_ref().is_some_and(lasts))
         .map(|(action, _)| action.address.clone())
         .collect();
+    let step = |(index, action): (usize, &plan::Action)| Some((action.address.clone(), report.calls.get(&index)?.clone()));
+    let calls = document.actions.iter().enumerate().filter_map(step).collect();
     document.requests.apply = planned.connected.sent().saturating_sub(before);
     document.diagnostics = report::to_documents(&diagnostics, &planned.sources);
     let failed = report.results.iter().any(|result| matches!(result.outcome, Outcome::Failed | Outcome::Skipped));
@@ -582,6 +604,8 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         failed,
         lasting,
         state,
+        calls,
+        quotas: planned.connected.quotas(),
     })
 }
 
