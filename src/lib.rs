@@ -36,3 +36,4 @@ pub mod cli;
 pub mod operator;
 pub mod pipeline;
 pub mod sandbox;
+pub mod webhook;

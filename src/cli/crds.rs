@@ -5,13 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::{args::Global, catalog::catalog, console::Console, exit::Exit, generate};
-use crate::{
-    apis,
-    description::crd::Crd,
-    diagnostic::nearest,
-    failure::Failure,
-    operator::crds,
-};
+use crate::{apis, description::crd::Crd, diagnostic::nearest, failure::Failure, operator::crds};
 
 /// Print the CustomResourceDefinitions of the described kinds
 #[derive(Debug, Clone, Default, Args)]

@@ -287,7 +287,12 @@ mod tests {
     }
 
     fn budget(concurrency: u32) -> Arc<Budget> {
-        Arc::new(Budget::new(Model { requests: None, window: Duration::from_mins(1), concurrency }, &Pace::default(), None, None))
+        Arc::new(Budget::new(
+            Model { requests: None, window: Duration::from_mins(1), concurrency },
+            &Pace::default(),
+            None,
+            None,
+        ))
     }
 
     #[test]

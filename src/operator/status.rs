@@ -178,7 +178,8 @@ impl Status {
 
     /// Notes a plan; one that says what is known already keeps its time.
     pub fn plan(&mut self, plan: LastPlan) {
-        let same = self.last_plan.as_ref().is_some_and(|known| LastPlan { at: known.at.clone(), ..plan.clone() } == *known);
+        let same =
+            self.last_plan.as_ref().is_some_and(|known| LastPlan { at: known.at.clone(), ..plan.clone() } == *known);
         if !same {
             self.last_plan = Some(plan);
         }

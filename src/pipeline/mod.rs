@@ -26,8 +26,8 @@ use std::{
 };
 
 pub use self::{
-    cluster::Cluster,
     account::{Adopted, forget, import},
+    cluster::Cluster,
     connect::{Connected, connect},
     export::{Export, ExportOptions, export},
     health::{Checkup, Health, checkup},

@@ -1,7 +1,7 @@
 //! Changes → ordered actions, limits, cost. Pure: it touches no network and is tested by values alone.
 
-mod align;
 mod accounts;
+mod align;
 mod batch;
 mod build;
 mod effects;

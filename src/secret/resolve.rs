@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    exec, upload,
     cluster::Secrets,
+    exec, upload,
     vault::{MIN_MASKED, Vault},
 };
 use crate::{
@@ -58,7 +58,14 @@ impl fmt::Debug for ClusterSecrets {
 
 impl Default for ResolvePolicy {
     fn default() -> Self {
-        Self { allow_exec: false, variables: None, folders: None, exec_time: Duration::from_secs(30), stand_in: false, cluster: None }
+        Self {
+            allow_exec: false,
+            variables: None,
+            folders: None,
+            exec_time: Duration::from_secs(30),
+            stand_in: false,
+            cluster: None,
+        }
     }
 }
 

@@ -20,6 +20,7 @@ const ORDER: &[&[&str]] = &[
     &["apply"],
     &["report"],
     &["sandbox"],
+    &["webhook"],
     &["pipeline"],
     &["operator"],
     &["cli"],

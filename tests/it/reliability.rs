@@ -8,8 +8,8 @@ mod kills;
 mod limits;
 mod mistakes;
 mod wal;
-mod writers;
 mod worlds;
+mod writers;
 
 use std::{
     collections::BTreeMap,

@@ -68,7 +68,11 @@ impl<'s> Maker<'s> {
                     _ => self.let_through(&format!("{path}[]"), ANY),
                 };
                 let mut out = json!({"type": "array", "items": items});
-                copy(schema, &mut out, &["minItems", "maxItems", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"]);
+                copy(
+                    schema,
+                    &mut out,
+                    &["minItems", "maxItems", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"],
+                );
                 out
             }
             Some(ty) => {
@@ -122,11 +126,8 @@ impl<'s> Maker<'s> {
         if let Some(words) = words {
             return json!({"type": "string", "enum": words});
         }
-        let members: Vec<(&String, &Value)> = choices
-            .iter()
-            .filter_map(|choice| choice.get("properties").and_then(Value::as_object))
-            .flatten()
-            .collect();
+        let members: Vec<(&String, &Value)> =
+            choices.iter().filter_map(|choice| choice.get("properties").and_then(Value::as_object)).flatten().collect();
         if members.len() != choices.len() {
             return self.let_through(path, ANY);
         }

@@ -138,8 +138,11 @@ impl<'a> Draft<'a> {
             properties.insert("valueFrom".to_owned(), self.value_from(&format!("{path}.valueFrom")));
         }
         let mut schema = json!({"type": "object", "properties": properties});
-        let required: Vec<&String> =
-            fields.iter().filter(|(_, field)| whole && field.required && field.is_declarable()).map(|(name, _)| name).collect();
+        let required: Vec<&String> = fields
+            .iter()
+            .filter(|(_, field)| whole && field.required && field.is_declarable())
+            .map(|(name, _)| name)
+            .collect();
         if !required.is_empty() {
             schema["required"] = json!(required);
         }

@@ -22,8 +22,25 @@ fn has(of: &str, name: &str) -> String {
 /// A name as CEL takes it: what is reserved or no identifier is escaped.
 fn escaped(name: &str) -> String {
     const RESERVED: [&str; 19] = [
-        "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import",
-        "let", "loop", "package", "namespace", "return", "void",
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "void",
     ];
     if RESERVED.contains(&name) || matches!(name, "var" | "while") {
         return format!("__{name}__");
@@ -99,8 +116,12 @@ pub(super) fn reserved(pattern: &str) -> Value {
 
 /// A reference, which names its kind where it may be one of several.
 pub(super) fn reference(field: &FieldSpec, reference: &RefSpec) -> Value {
-    let mut kinds: Vec<&str> =
-        reference.kinds.iter().flat_map(|(word, kind)| [word.as_str(), kind.as_str()]).filter(|word| !word.is_empty()).collect();
+    let mut kinds: Vec<&str> = reference
+        .kinds
+        .iter()
+        .flat_map(|(word, kind)| [word.as_str(), kind.as_str()])
+        .filter(|word| !word.is_empty())
+        .collect();
     if reference.wire_prefix.is_some() {
         kinds.extend(reference.kind.as_deref());
     }
@@ -172,14 +193,11 @@ fn as_declared(values: &[Value], field: &FieldSpec) -> Vec<Value> {
 }
 
 /// Members that an object has no use for by the value of another field.
-fn variants_of(
-    name: &str,
-    field: &FieldSpec,
-    variants: &Variants,
-    fields: &IndexMap<String, FieldSpec>,
-) -> Vec<Value> {
+fn variants_of(name: &str, field: &FieldSpec, variants: &Variants, fields: &IndexMap<String, FieldSpec>) -> Vec<Value> {
     let (decides, word) = match (&variants.field, &variants.member) {
-        (Some(other), _) if fields.get(other).is_some_and(is_plain) => (has("self", other), format!("self.{}", escaped(other))),
+        (Some(other), _) if fields.get(other).is_some_and(is_plain) => {
+            (has("self", other), format!("self.{}", escaped(other)))
+        }
         (None, Some(member)) if field.fields.get(member).is_some_and(is_plain) => {
             let of = format!("self.{}", escaped(name));
             (has(&of, member), format!("{of}.{}", escaped(member)))

@@ -127,7 +127,8 @@ fn itglue(objects: usize, changed: bool) -> String {
         add(&mut out, "itglue", "Password", &format!("password-{n}"), &spec);
     }
     for n in numbers(objects / 10, changed) {
-        let spec = format!("{{organization: customer-{}, name: Place {n}, city: {}}}", n % organizations, text(n, changed));
+        let spec =
+            format!("{{organization: customer-{}, name: Place {n}, city: {}}}", n % organizations, text(n, changed));
         add(&mut out, "itglue", "Location", &format!("place-{n}"), &spec);
     }
     for n in numbers(objects / 10, changed) {

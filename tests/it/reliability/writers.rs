@@ -68,7 +68,12 @@ fn writer(scene: &Scene, number: usize, inventory: Option<&(String, Vec<(String,
 
 /// Lets many write at once, and stops one that has begun for this long. What is refused is started anew, until all came
 /// to their end.
-fn contend(scene: &Scene, writers: usize, stop: Duration, inventory: Option<&(String, Vec<(String, String)>)>) -> (usize, usize) {
+fn contend(
+    scene: &Scene,
+    writers: usize,
+    stop: Duration,
+    inventory: Option<&(String, Vec<(String, String)>)>,
+) -> (usize, usize) {
     let mut number = 0;
     let mut start = || {
         number += 1;
@@ -125,7 +130,10 @@ async fn of_many_writers_one_works_at_a_time() {
     let log = scene.sandbox.log();
     assert_eq!(interleaved(&log), Vec::<String>::new());
     scene_is_whole(&scene);
-    println!("{writers} writers, {refused} times refused, {} writes, none between those of another", writes(&log).len());
+    println!(
+        "{writers} writers, {refused} times refused, {} writes, none between those of another",
+        writes(&log).len()
+    );
 }
 
 /// The same with an inventory in an object store, whose lease ends while its holder is stopped. The lease lasts a minute,
@@ -145,7 +153,10 @@ async fn a_writer_that_was_stopped_past_its_lease_writes_no_more() {
     assert_eq!(done, writers);
     let log = scene.sandbox.log();
     assert_eq!(interleaved(&log), Vec::<String>::new());
-    println!("{writers} writers, {refused} times refused, {} writes, none between those of another", writes(&log).len());
+    println!(
+        "{writers} writers, {refused} times refused, {} writes, none between those of another",
+        writes(&log).len()
+    );
 }
 
 fn scene_is_whole(scene: &Scene) {
@@ -180,7 +191,8 @@ async fn an_interrupted_run_finishes_what_is_under_way_and_starts_nothing_new() 
         let log = scene.sandbox.log();
         let late: Vec<_> = writes(&log).into_iter().filter(|entry| entry.at > last).collect();
         assert!(late.is_empty(), "{name}: {} writes began after the signal: {late:?}", late.len());
-        let state = plumb::inventory::Inventory::open(&plumb::inventory::Location::Sqlite(scene.database()), "default").await;
+        let state =
+            plumb::inventory::Inventory::open(&plumb::inventory::Location::Sqlite(scene.database()), "default").await;
         let state = state.unwrap().state().clone();
         assert!(state.intents.is_empty(), "{name}: {:?}", state.intents);
         let made = writes(&log).iter().filter(|entry| entry.status == 201).count();
