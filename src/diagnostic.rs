@@ -56,6 +56,11 @@ pub trait FileTree: fmt::Debug + Send + Sync {
 
     /// Reads a file of at most so many bytes; never one outside of the tree.
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
+
+    /// Paths outside of the asked ones that were looked at.
+    fn dependencies(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 impl Sources {
@@ -78,6 +83,11 @@ impl Sources {
     /// Adds the files beside some texts.
     pub fn add_tree(&mut self, tree: Arc<dyn FileTree>) {
         self.trees.push(tree);
+    }
+
+    /// Paths outside of the asked ones that manifests referred to.
+    pub fn dependencies(&self) -> Vec<String> {
+        self.trees.iter().flat_map(|tree| tree.dependencies()).collect()
     }
 
     /// The tree that a path belongs to; none for a path of the machine.

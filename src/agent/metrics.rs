@@ -219,12 +219,8 @@ impl Metrics {
 
     fn called(&self, call: &CallMade) {
         let status = call.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
-        let label = ByCall {
-            connection: call.connection.clone(),
-            api: call.api.clone(),
-            method: call.method.clone(),
-            status,
-        };
+        let label =
+            ByCall { connection: call.connection.clone(), api: call.api.clone(), method: call.method.clone(), status };
         self.requests.get_or_create(&label).inc();
     }
 
@@ -257,7 +253,8 @@ impl Metrics {
                 self.last_success.get_or_create(&by()).set(at);
             }
             let summary = &stack.summary;
-            let counts = [summary.create, summary.adopt, summary.update, summary.replace, summary.delete, summary.forget];
+            let counts =
+                [summary.create, summary.adopt, summary.update, summary.replace, summary.delete, summary.forget];
             for (action, number) in ACTIONS.into_iter().zip(counts) {
                 let label = ByAction { stack: stack.name.clone(), action };
                 self.changes.get_or_create(&label).set(i64::try_from(number).unwrap_or(i64::MAX));

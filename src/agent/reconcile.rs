@@ -102,7 +102,11 @@ async fn work(options: &Options, gate: &Gate, refused: &BTreeMap<String, String>
     found.prune_blocked = planned.diagnostics.iter().any(|told| PRUNE.contains(&&*told.code));
     if *gate == Gate::Apply && !refused.is_empty() {
         let asked = prints(&planned.document);
-        found.held = refused.iter().filter(|(address, print)| asked.get(*address) == Some(*print)).map(|(address, _)| address.clone()).collect();
+        found.held = refused
+            .iter()
+            .filter(|(address, print)| asked.get(*address) == Some(*print))
+            .map(|(address, _)| address.clone())
+            .collect();
     }
     let all_held = !found.held.is_empty()
         && planned.document.actions.iter().all(|action| waits_for(action, &planned.document, &found.held));
@@ -136,7 +140,8 @@ async fn work(options: &Options, gate: &Gate, refused: &BTreeMap<String, String>
 async fn carry_out(planned: Planned, options: &Options, mut found: Found, refused: &BTreeMap<String, String>) -> Found {
     let document = planned.document.clone();
     let prints = prints(&document);
-    let apis: BTreeMap<String, String> = found.budgets.iter().map(|(name, budget)| (name.clone(), budget.api.clone())).collect();
+    let apis: BTreeMap<String, String> =
+        found.budgets.iter().map(|(name, budget)| (name.clone(), budget.api.clone())).collect();
     match Box::pin(pipeline::apply(planned, options)).await {
         Ok(applied) => {
             found.applied = true;
@@ -164,7 +169,8 @@ async fn carry_out(planned: Planned, options: &Options, mut found: Found, refuse
 /// Whether the manifests could be read, so that their revision is one to go back to.
 fn usable(planned: &Planned) -> bool {
     !planned.diagnostics.iter().any(|told| {
-        told.severity == Severity::Error && (told.code.starts_with("PL00") || told.code.starts_with("PL01") || told.code.starts_with("PL02"))
+        told.severity == Severity::Error
+            && (told.code.starts_with("PL00") || told.code.starts_with("PL01") || told.code.starts_with("PL02"))
     })
 }
 
@@ -181,9 +187,11 @@ fn prints(document: &PlanDocument) -> BTreeMap<String, String> {
 /// Whether an action is held, or waits for one that is.
 fn waits_for(action: &plan::Action, document: &PlanDocument, held: &BTreeSet<String>) -> bool {
     held.contains(&action.address)
-        || action.depends_on.iter().any(|other| held.contains(other) || {
-            let other = document.actions.iter().find(|action| action.address == *other);
-            other.is_some_and(|other| other.depends_on.iter().any(|far| held.contains(far)))
+        || action.depends_on.iter().any(|other| {
+            held.contains(other) || {
+                let other = document.actions.iter().find(|action| action.address == *other);
+                other.is_some_and(|other| other.depends_on.iter().any(|far| held.contains(far)))
+            }
         })
 }
 
@@ -194,14 +202,20 @@ fn tell_held(found: &mut Found, refused: &BTreeMap<String, String>) {
         }
         if let Some(object) = found.objects.iter_mut().find(|object| object.address == *address) {
             object.state = StackState::Failed;
-            object.why.get_or_insert_with(|| "the API refused it for good; it is tried again when the manifest changes".to_owned());
+            object.why.get_or_insert_with(|| {
+                "the API refused it for good; it is tried again when the manifest changes".to_owned()
+            });
         }
     }
     if found.state != StackState::Failed {
         found.state = StackState::Failed;
         found.class = Some(Class::User);
-        found.message = format!("{} refused by the API for good.", count(found.held.len(), "action was", "actions were"));
-        found.hints = vec!["They are tried again when the manifests, the secrets or the agent's settings change, or on request.".to_owned()];
+        found.message =
+            format!("{} refused by the API for good.", count(found.held.len(), "action was", "actions were"));
+        found.hints = vec![
+            "They are tried again when the manifests, the secrets or the agent's settings change, or on request."
+                .to_owned(),
+        ];
     }
 }
 
@@ -210,7 +224,8 @@ fn only_drift(document: &mut PlanDocument, found: &mut Found) {
     let drifted: BTreeSet<&str> = document.actions.iter().map(|action| action.address.as_str()).collect();
     for object in &mut found.objects {
         if object.state != StackState::Failed {
-            object.state = if drifted.contains(object.address.as_str()) { StackState::Drifted } else { StackState::Synced };
+            object.state =
+                if drifted.contains(object.address.as_str()) { StackState::Drifted } else { StackState::Synced };
         }
         if !drifted.contains(object.address.as_str()) {
             object.action = None;
@@ -247,7 +262,8 @@ fn objects(planned: &Planned) -> (Vec<ObjectView>, Vec<(usize, usize)>) {
     for (index, node) in view.nodes.iter().enumerate() {
         let action = actions.get(node.address.as_str()).copied();
         let manifest = planned.manifests.objects.get(index);
-        let connection = manifest.map(|manifest| manifest.connection.as_str()).or(action.map(|action| action.connection.as_str()));
+        let connection =
+            manifest.map(|manifest| manifest.connection.as_str()).or(action.map(|action| action.connection.as_str()));
         let blocked = index < declared && matches!(planned.observed.standing.get(index), Some(Standing::Blocked));
         let why = wrong.get(node.address.as_str()).map(|why| (*why).to_owned());
         let state = match action {
@@ -283,14 +299,18 @@ fn conclude(found: &mut Found, planned: &Planned, gate: &Gate, barrier: Option<F
         // Drift that may not be mended is drift all the same; the refusal is what a person has to know of first.
         return;
     }
-    let pending = document.actions.iter().any(|action| action.reason != Reason::Appears || action.action != ActionKind::Adopt);
+    let pending =
+        document.actions.iter().any(|action| action.reason != Reason::Appears || action.action != ActionKind::Adopt);
     (found.state, found.message) = match gate {
-        Gate::DriftOnly if drifted => {
-            (StackState::Drifted, format!("{} changed behind plumb's back.", count(document.summary.drifted, "object was", "objects were")))
-        }
+        Gate::DriftOnly if drifted => (
+            StackState::Drifted,
+            format!("{} changed behind plumb's back.", count(document.summary.drifted, "object was", "objects were")),
+        ),
         Gate::DriftOnly => (StackState::Synced, "Nothing has drifted.".to_owned()),
         _ if !pending => (StackState::Synced, "Everything is as declared.".to_owned()),
-        Gate::Closed(why) => (if drifted { StackState::Drifted } else { StackState::Pending }, format!("{} {why}", told(document))),
+        Gate::Closed(why) => {
+            (if drifted { StackState::Drifted } else { StackState::Pending }, format!("{} {why}", told(document)))
+        }
         _ => (if drifted { StackState::Drifted } else { StackState::Pending }, told(document)),
     };
 }
@@ -300,7 +320,8 @@ fn errors(planned: &Planned) -> Option<Failure> {
     let first = planned.diagnostics.iter().find(|told| told.is_error())?;
     let more = planned.diagnostics.iter().filter(|told| told.is_error()).count() - 1;
     let class = if first.code.starts_with("PL04") { Class::Remote } else { Class::User };
-    let message = if more > 0 { format!("{} There are {more} more errors.", first.message) } else { first.message.clone() };
+    let message =
+        if more > 0 { format!("{} There are {more} more errors.", first.message) } else { first.message.clone() };
     Some(Failure { class, message, hints: first.hints.clone() })
 }
 
@@ -344,7 +365,9 @@ fn finish(found: &mut Found, applied: Applied) {
         .document
         .actions
         .iter()
-        .filter(|action| matches!(action.action, ActionKind::Delete | ActionKind::Forget) && action.outcome == Some(Outcome::Done))
+        .filter(|action| {
+            matches!(action.action, ActionKind::Delete | ActionKind::Forget) && action.outcome == Some(Outcome::Done)
+        })
         .map(|action| action.address.as_str())
         .collect();
     if !done.is_empty() {
@@ -362,14 +385,21 @@ fn finish(found: &mut Found, applied: Applied) {
             ),
         ),
         (None, Some(told)) => (StackState::Failed, Some(Class::Remote), told.message.clone()),
-        (None, None) if applied.interrupted => {
-            (StackState::Pending, Some(Class::Interrupted), "Interrupted; every call that was made is recorded.".to_owned())
+        (None, None) if applied.interrupted => (
+            StackState::Pending,
+            Some(Class::Interrupted),
+            "Interrupted; every call that was made is recorded.".to_owned(),
+        ),
+        (None, None) if waiting => {
+            (StackState::Waiting, None, format!("{} A person must act.", told(&applied.document)))
         }
-        (None, None) if waiting => (StackState::Waiting, None, format!("{} A person must act.", told(&applied.document))),
         (None, None) => (StackState::Synced, None, told(&applied.document)),
     };
     if found.state == StackState::Failed && found.class == Some(Class::User) {
-        found.hints = vec!["It is tried again when the manifests, the secrets or the agent's settings change, or on request.".to_owned()];
+        found.hints = vec![
+            "It is tried again when the manifests, the secrets or the agent's settings change, or on request."
+                .to_owned(),
+        ];
     }
     found.document = Some(applied.document);
     found.notes = applied.notes;

@@ -22,6 +22,8 @@ pub struct StackMemory {
     pub tree: Option<String>,
     /// Paths beside the stack's own that its manifests refer to.
     pub beside: Vec<String>,
+    /// Hash of what cannot be used, while what was good before stays in force.
+    pub bad: Option<String>,
     /// The commit that was last good.
     pub good: Option<String>,
     /// What the API refused for good, by address.

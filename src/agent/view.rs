@@ -35,8 +35,7 @@ pub enum StackState {
 
 impl StackState {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Unknown, Self::Synced, Self::Pending, Self::Drifted, Self::Waiting, Self::Failed];
+    pub const ALL: [Self; 6] = [Self::Unknown, Self::Synced, Self::Pending, Self::Drifted, Self::Waiting, Self::Failed];
 
     /// The word for labels and messages.
     pub fn word(self) -> &'static str {
@@ -232,7 +231,9 @@ impl Board {
     pub fn change(&self, name: &str, change: impl FnOnce(&mut StackView)) {
         {
             let mut stacks = self.lock();
-            let stack = stacks.entry(name.to_owned()).or_insert_with(|| StackView { name: name.to_owned(), ..StackView::default() });
+            let stack = stacks
+                .entry(name.to_owned())
+                .or_insert_with(|| StackView { name: name.to_owned(), ..StackView::default() });
             change(stack);
         }
         self.changed.send_modify(|count| *count = count.wrapping_add(1));

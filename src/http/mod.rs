@@ -35,6 +35,7 @@ pub use self::{
     hosts::HostPolicy,
     mask::Mask,
     quota::Quota,
+    send::TRACED,
     shares::Board,
     spec::{Call, ClientSpec, Leave, Pace, Repeat, Terms, Throttled, Transport},
     trail::{CallMade, Called, trailed},

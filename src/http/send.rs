@@ -31,7 +31,7 @@ use super::{
 };
 
 /// What the spans of requests are known by, for whoever chooses among spans.
-const TRACED: &str = "plumb::call";
+pub const TRACED: &str = "plumb::call";
 /// Redirects that are followed for one call.
 const HOPS: u32 = 3;
 /// Attempts at a write that is answered with 500.

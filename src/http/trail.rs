@@ -12,15 +12,8 @@ use serde_json::Value;
 use crate::description::Api;
 
 /// Headers by which servers name a request.
-const REQUEST_IDS: [&str; 7] = [
-    "x-request-id",
-    "request-id",
-    "x-correlation-id",
-    "x-amzn-requestid",
-    "x-amzn-trace-id",
-    "x-trace-id",
-    "cf-ray",
-];
+const REQUEST_IDS: [&str; 7] =
+    ["x-request-id", "request-id", "x-correlation-id", "x-amzn-requestid", "x-amzn-trace-id", "x-trace-id", "cf-ray"];
 /// Characters of a request's name that are kept.
 const LONGEST: usize = 128;
 
@@ -83,7 +76,9 @@ impl Words {
     pub(super) fn of(api: &Api) -> Self {
         let mut words = HashSet::new();
         let mut learn = |text: &str| {
-            words.extend(text.split('/').map(bare).filter(|word| !word.is_empty() && !word.contains('{')).map(str::to_owned));
+            words.extend(
+                text.split('/').map(bare).filter(|word| !word.is_empty() && !word.contains('{')).map(str::to_owned),
+            );
         };
         learn(api.spec.version_path.as_deref().unwrap_or_default());
         for kind in api.kinds.values() {
@@ -150,7 +145,11 @@ mod tests {
     fn routes_name_no_object() {
         let catalog = crate::apis::builtin();
         for (api, path, route) in [
-            ("itglue", "/organizations/123/relationships/configurations", "/organizations/{id}/relationships/configurations"),
+            (
+                "itglue",
+                "/organizations/123/relationships/configurations",
+                "/organizations/{id}/relationships/configurations",
+            ),
             ("balena", "/v7/application(12)", "/v7/application({id})"),
             ("cycloid", "/organizations/acme/projects/shop", "/organizations/{id}/projects/{id}"),
         ] {

@@ -31,12 +31,7 @@ pub struct Settings {
 
 /// Reads the one document of a kind that a text has to hold. Secrets in it that stand in plain text are refused, and
 /// struck out of the text.
-pub fn settings(
-    sources: &mut Sources,
-    source: SourceId,
-    kind: &str,
-    fields: &IndexMap<String, FieldSpec>,
-) -> Settings {
+pub fn settings(sources: &mut Sources, source: SourceId, kind: &str, fields: &IndexMap<String, FieldSpec>) -> Settings {
     let Some(text) = sources.get(source).map(|source| source.text.clone()) else { return Settings::default() };
     let parsed = parse::documents(&text, source);
     let mut out = Settings { diagnostics: parsed.diagnostics, ..Settings::default() };
@@ -45,14 +40,14 @@ pub fn settings(
     match parsed.documents.as_slice() {
         [] if out.diagnostics.is_empty() => {
             out.diagnostics.push(
-                Diagnostic::error("PL0901", "The configuration is empty.")
+                Diagnostic::error("PL1001", "The configuration is empty.")
                     .hint(format!("It starts with `apiVersion: plumb.dev/{VERSION}` and `kind: {kind}`.")),
             );
         }
         [] => {}
         [document, rest @ ..] => {
             if let Some(second) = rest.first() {
-                faults.error("PL0901", "A configuration is one document; this is a second one.", second.root.at);
+                faults.error("PL1001", "A configuration is one document; this is a second one.", second.root.at);
             }
             let root = &document.root;
             out.document = Some(DocumentRef { source, index: root.at.start, item: None });
@@ -95,7 +90,7 @@ pub fn settings(
 fn head(root: &Node<'_>, kind: &str, faults: &mut Faults<'_>) {
     const KEYS: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
     let Some(members) = root.as_map() else {
-        faults.error("PL0901", format!("A configuration is a map; this is {}.", root.describe()), root.at);
+        faults.error("PL1001", format!("A configuration is a map; this is {}.", root.describe()), root.at);
         return;
     };
     for member in members.iter().filter(|member| !KEYS.contains(&&*member.key)) {
@@ -111,7 +106,8 @@ fn head(root: &Node<'_>, kind: &str, faults: &mut Faults<'_>) {
         let found = root.member(key);
         if found.and_then(|member| member.value.as_text()) != Some(wanted) {
             let at = found.map_or(root.at, |member| member.value.best(member.at));
-            let diagnostic = Diagnostic::error("PL0901", format!("`{key}` of this configuration has to be `{wanted}`."));
+            let diagnostic =
+                Diagnostic::error("PL1001", format!("`{key}` of this configuration has to be `{wanted}`."));
             faults.add(diagnostic.hint(format!("Write `{key}: {wanted}`.")), at);
         }
     }

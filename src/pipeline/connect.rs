@@ -207,8 +207,7 @@ fn client(
     spec.mask = Arc::new(move |text: &str| mask_vault.mask(text).into_owned());
     spec.budgets = budgets.clone();
     let (progress, name) = (options.progress.clone(), connection.name.clone());
-    spec.throttled =
-        Arc::new(move |seconds| progress.event(&ProgressEvent::Throttled { connection: &name, seconds }));
+    spec.throttled = Arc::new(move |seconds| progress.event(&ProgressEvent::Throttled { connection: &name, seconds }));
     let progress = options.progress.clone();
     spec.called = Some(Arc::new(move |call| progress.event(&ProgressEvent::Called(call))));
     spec.pace = paced(options.pace, &api, connection);

@@ -74,6 +74,11 @@ pub fn load(options: &Options) -> Result<Loaded, Failure> {
     for (name, other) in &options.stand_ins {
         stand_in(&mut manifests, name, other)?;
     }
+    if let Some(name) = &options.stack
+        && manifests.stack.name == crate::manifest::StackSpec::default().name
+    {
+        manifests.stack.name.clone_from(name);
+    }
     if let Some(cluster) = &options.cluster {
         manifests.stack.name.clone_from(&cluster.stack);
     }

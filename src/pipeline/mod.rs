@@ -42,8 +42,8 @@ use crate::{
     description::format::Verb,
     diagnostic::{Diagnostic, Severity, Sources},
     failure::{Class, Failure},
-    http::{CallMade, Quota},
     graph::{Graph, Meaning},
+    http::{CallMade, Quota},
     inventory::{Account, Edit, Inventory, State},
     live::{ObserveOptions, Observed, Observer, Remote, Standing},
     manifest::{Auth, Manifests, MaxDeletes},
@@ -83,6 +83,8 @@ pub struct Options {
     pub allow_plaintext_secrets: bool,
     /// `valueFrom: {exec: …}` may run commands.
     pub allow_exec: bool,
+    /// Name of the stack where no manifest says one.
+    pub stack: Option<String>,
     /// What manifests may reach for on this machine, where that is not everything.
     pub policy: Option<ResolvePolicy>,
     /// Where connections, APIs and the stack's settings come from, in place of what was read: a proposal may change
@@ -130,6 +132,7 @@ impl Default for Options {
             allow_hosts: Vec::new(),
             allow_plaintext_secrets: false,
             allow_exec: false,
+            stack: None,
             policy: None,
             settings: None,
             stand_ins: BTreeMap::new(),
@@ -590,7 +593,8 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         .filter(|(_, result)| result.outcome == Outcome::Failed && result.error.as_ref().is_some_and(lasts))
         .map(|(action, _)| action.address.clone())
         .collect();
-    let step = |(index, action): (usize, &plan::Action)| Some((action.address.clone(), report.calls.get(&index)?.clone()));
+    let step =
+        |(index, action): (usize, &plan::Action)| Some((action.address.clone(), report.calls.get(&index)?.clone()));
     let calls = document.actions.iter().enumerate().filter_map(step).collect();
     document.requests.apply = planned.connected.sent().saturating_sub(before);
     document.diagnostics = report::to_documents(&diagnostics, &planned.sources);

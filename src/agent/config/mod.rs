@@ -233,7 +233,7 @@ pub fn read(path: &Path) -> Read {
         Ok(text) => parse(&shown, path.parent().unwrap_or(Path::new("")), &text),
         Err(error) => {
             let message = format!("The configuration `{shown}` cannot be read: {error}.");
-            let diagnostic = Diagnostic::error("PL0901", message).hint("Name it with `--config FILE`.").in_file(shown);
+            let diagnostic = Diagnostic::error("PL1001", message).hint("Name it with `--config FILE`.").in_file(shown);
             Read { config: None, diagnostics: vec![diagnostic], sources: Sources::default() }
         }
     }

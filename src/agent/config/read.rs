@@ -101,7 +101,7 @@ impl<'r> Reader<'r> {
             Err(why) => {
                 let path = format!("{pointer}/{name}");
                 let shown = path.trim_start_matches("/spec/").replace('/', ".");
-                self.add(Diagnostic::error("PL0902", format!("The secret `{shown}` cannot be had: {why}.")), &path);
+                self.add(Diagnostic::error("PL1002", format!("The secret `{shown}` cannot be had: {why}.")), &path);
                 None
             }
         }
@@ -155,7 +155,11 @@ impl<'r> Reader<'r> {
             }
         }
         if config.endpoint.is_none() && !config.webhooks.is_empty() {
-            self.error("PL0903", "There are `webhooks`, and no `endpoint` that takes them.".to_owned(), "/spec/webhooks");
+            self.error(
+                "PL1003",
+                "There are `webhooks`, and no `endpoint` that takes them.".to_owned(),
+                "/spec/webhooks",
+            );
         }
         let defaults = spec.get("defaults").cloned().unwrap_or_default();
         for (index, item) in items(spec, "stacks") {
@@ -171,7 +175,10 @@ impl<'r> Reader<'r> {
         let written = text(value, name)?;
         let found = written.to_socket_addrs().ok().and_then(|mut found| found.next());
         if found.is_none() {
-            let diagnostic = Diagnostic::error("PL0903", format!("`endpoint.{name}` cannot be `{written}`: it is no address and port."));
+            let diagnostic = Diagnostic::error(
+                "PL1003",
+                format!("`endpoint.{name}` cannot be `{written}`: it is no address and port."),
+            );
             self.add(diagnostic.hint("Write one such as `127.0.0.1:8080`."), &format!("/spec/endpoint/{name}"));
         }
         found
@@ -184,7 +191,8 @@ impl<'r> Reader<'r> {
         let status_page = flag(value, "statusPage");
         if status_page == Some(true) && token.is_none() && value.get("token").is_none() && !listen.ip().is_loopback() {
             let message = "The status page cannot be served to other machines without a `token`.".to_owned();
-            let diagnostic = Diagnostic::error("PL0903", message).hint("Set `endpoint.token`, or listen on `127.0.0.1`.");
+            let diagnostic =
+                Diagnostic::error("PL1003", message).hint("Set `endpoint.token`, or listen on `127.0.0.1`.");
             self.add(diagnostic, "/spec/endpoint/statusPage");
         }
         Some(Endpoint {
@@ -204,7 +212,7 @@ impl<'r> Reader<'r> {
         let username = text(item, "username").map(str::to_owned);
         let login = match (token, password, username) {
             (Some(_), Some(_), _) => {
-                self.error("PL0903", format!("The credential `{name}` has both `token` and `password`."), pointer);
+                self.error("PL1003", format!("The credential `{name}` has both `token` and `password`."), pointer);
                 Login::Anonymous
             }
             (Some(password), None, Some(username)) | (None, Some(password), Some(username)) => {
@@ -212,12 +220,13 @@ impl<'r> Reader<'r> {
             }
             (Some(token), None, None) => Login::Token(token),
             (None, Some(_), None) => {
-                self.error("PL0903", format!("The credential `{name}` has a `password` and no `username`."), pointer);
+                self.error("PL1003", format!("The credential `{name}` has a `password` and no `username`."), pointer);
                 Login::Anonymous
             }
             (None, None, _) => Login::Anonymous,
         };
-        let mut access = Access { login, passphrase, keys: key.into_iter().map(SshKey::Text).collect(), ..Access::default() };
+        let mut access =
+            Access { login, passphrase, keys: key.into_iter().map(SshKey::Text).collect(), ..Access::default() };
         if let Some(path) = text(item, "knownHosts") {
             access.known_hosts = KnownHosts::Files(vec![self.path(path)]);
         }
@@ -227,7 +236,7 @@ impl<'r> Reader<'r> {
                 Ok(bytes) => access.ca = Some(bytes),
                 Err(error) => {
                     let message = format!("`{}` cannot be read ({error}).", path.display());
-                    self.error("PL0903", message, &format!("{pointer}/caFile"));
+                    self.error("PL1003", message, &format!("{pointer}/caFile"));
                 }
             }
         }
@@ -249,7 +258,7 @@ impl<'r> Reader<'r> {
             ForgeKind::Gitea => None,
         };
         let Some(url) = text(item, "url").or(usual) else {
-            let diagnostic = Diagnostic::error("PL0903", format!("The forge `{name}` needs the `url` of its API."));
+            let diagnostic = Diagnostic::error("PL1003", format!("The forge `{name}` needs the `url` of its API."));
             self.add(diagnostic.hint("Write one such as `https://git.example/api/v1`."), pointer);
             return None;
         };
@@ -258,7 +267,11 @@ impl<'r> Reader<'r> {
         let loopback = parsed.as_ref().and_then(url::Url::host).is_some_and(|host| is_loopback(&host));
         if parsed.is_none() || (plain && !loopback) {
             let why = if plain { "its token would travel unencrypted" } else { "it is no URL" };
-            self.error("PL0903", format!("The `url` of the forge `{name}` cannot be used: {why}."), &format!("{pointer}/url"));
+            self.error(
+                "PL1003",
+                format!("The `url` of the forge `{name}` cannot be used: {why}."),
+                &format!("{pointer}/url"),
+            );
             return None;
         }
         let url = trimmed(url);
@@ -330,7 +343,13 @@ impl<'r> Reader<'r> {
         let connections = connections
             .map(|(name, value)| {
                 let part = |part: &str| text(value, part).map(str::to_owned);
-                (name.clone(), ConnectionConfig { url: part("url").map(|url| trimmed(&url)), plan_connection: part("planConnection") })
+                (
+                    name.clone(),
+                    ConnectionConfig {
+                        url: part("url").map(|url| trimmed(&url)),
+                        plan_connection: part("planConnection"),
+                    },
+                )
             })
             .collect();
         let mode = match text(&value, "mode") {
@@ -362,7 +381,7 @@ impl<'r> Reader<'r> {
     }
 
     fn unknown<'k>(&mut self, what: &str, name: &str, known: impl Iterator<Item = &'k String> + Clone, pointer: &str) {
-        let diagnostic = Diagnostic::error("PL0903", format!("There is no {what} `{name}` in this configuration."));
+        let diagnostic = Diagnostic::error("PL1003", format!("There is no {what} `{name}` in this configuration."));
         let diagnostic = match nearest(name, known.map(String::as_str)) {
             Some(near) => diagnostic.hint(format!("Did you mean `{near}`?")),
             None => diagnostic,
@@ -373,7 +392,7 @@ impl<'r> Reader<'r> {
     fn window(&mut self, item: &Value, pointer: &str, index: usize) -> Option<Window> {
         let zone = text(item, "timezone").unwrap_or("UTC");
         let Ok(zone) = TimeZone::get(zone) else {
-            let diagnostic = Diagnostic::error("PL0903", format!("There is no time zone `{zone}`."));
+            let diagnostic = Diagnostic::error("PL1003", format!("There is no time zone `{zone}`."));
             let hint = "Write a name such as `Europe/Berlin`; on a small machine, the package `tzdata` may be missing.";
             self.add(diagnostic.hint(hint), &format!("{pointer}/windows/{index}/timezone"));
             return None;
@@ -397,7 +416,8 @@ impl<'r> Reader<'r> {
             (Some(url), None) => (url, None),
             (None, Some(folder)) => ("", Some(folder)),
             _ => {
-                let diagnostic = Diagnostic::error("PL0903", format!("The source of stack `{stack}` is either `git` or `folder`."));
+                let diagnostic =
+                    Diagnostic::error("PL1003", format!("The source of stack `{stack}` is either `git` or `folder`."));
                 self.add(diagnostic.hint("Write `source: {git: URL}` or `source: {folder: PATH}`."), pointer);
                 return None;
             }
@@ -405,14 +425,15 @@ impl<'r> Reader<'r> {
         if let Some(folder) = folder {
             for name in ["paths", "credential", "allowedSigners"].into_iter().filter(|name| value.get(name).is_some()) {
                 let message = format!("`{name}` is for sources in Git; this one is a folder.");
-                self.error("PL0903", message, &format!("{pointer}/{name}"));
+                self.error("PL1003", message, &format!("{pointer}/{name}"));
             }
             return Some(Source::Folder(self.path(folder)));
         }
         let mut location = match Location::parse(url) {
             Ok(location) => location,
             Err(error) => {
-                let diagnostic = error.hints.iter().fold(Diagnostic::error("PL0903", error.message.clone()), Diagnostic::hint);
+                let diagnostic =
+                    error.hints.iter().fold(Diagnostic::error("PL1003", error.message.clone()), Diagnostic::hint);
                 self.add(diagnostic, &format!("{pointer}/git"));
                 return None;
             }
@@ -423,7 +444,11 @@ impl<'r> Reader<'r> {
             location.paths.sort();
             location.paths.dedup();
             if location.paths.iter().any(|path| path.split('/').any(|part| part == "..")) {
-                self.error("PL0903", "A path in a repository has no `..` in it.".to_owned(), &format!("{pointer}/paths"));
+                self.error(
+                    "PL1003",
+                    "A path in a repository has no `..` in it.".to_owned(),
+                    &format!("{pointer}/paths"),
+                );
                 return None;
             }
             if location.paths.iter().any(|path| path.is_empty() || path == ".") {
@@ -442,11 +467,12 @@ impl<'r> Reader<'r> {
         let signers = match text(value, "allowedSigners").map(|path| self.path(path)) {
             None => None,
             Some(path) => {
-                let read = std::fs::read_to_string(&path).map_err(|error| format!("`{}` cannot be read ({error}).", path.display()));
+                let read = std::fs::read_to_string(&path)
+                    .map_err(|error| format!("`{}` cannot be read ({error}).", path.display()));
                 match read.and_then(|text| AllowedSigners::parse(&text).map_err(|error| error.message)) {
                     Ok(signers) => Some(Arc::new(signers)),
                     Err(why) => {
-                        self.error("PL0903", why, &format!("{pointer}/allowedSigners"));
+                        self.error("PL1003", why, &format!("{pointer}/allowedSigners"));
                         None
                     }
                 }

@@ -118,7 +118,10 @@ mod tests {
         ] {
             assert_eq!(window.is_open(at(when)), open, "{when}");
         }
-        assert_eq!(gate(std::slice::from_ref(&window), at("2026-03-04T12:00:00Z")), Err(Some(at("2026-03-06T22:00:00Z"))));
+        assert_eq!(
+            gate(std::slice::from_ref(&window), at("2026-03-04T12:00:00Z")),
+            Err(Some(at("2026-03-06T22:00:00Z")))
+        );
         assert_eq!(gate(&[window], at("2026-03-06T23:00:00Z")), Ok(()));
         assert_eq!(gate(&[], at("2026-03-06T23:00:00Z")), Ok(()));
     }

@@ -263,6 +263,10 @@ impl FileTree for GitTree {
         &self.root
     }
 
+    fn dependencies(&self) -> Vec<String> {
+        Self::dependencies(self)
+    }
+
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         let path = self.relative(path)?;
         let repository = self.cache.open().map_err(|error| io::Error::other(error.message))?;
