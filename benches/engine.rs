@@ -121,6 +121,8 @@ fn make_plan(world: &World) -> plan::Plan {
         only: None,
         roots: &[],
         empty_source: false,
+        going: None,
+        prune_entries: false,
         hashes_kept: true,
         barred: &HashMap::new(),
         seal: &seal,

@@ -67,6 +67,9 @@ _plumb() {
             plumb,man)
                 cmd="plumb__subcmd__man"
                 ;;
+            plumb,operator)
+                cmd="plumb__subcmd__operator"
+                ;;
             plumb,plan)
                 cmd="plumb__subcmd__plan"
                 ;;
@@ -129,6 +132,9 @@ _plumb() {
                 ;;
             plumb__subcmd__help,man)
                 cmd="plumb__subcmd__help__subcmd__man"
+                ;;
+            plumb__subcmd__help,operator)
+                cmd="plumb__subcmd__help__subcmd__operator"
                 ;;
             plumb__subcmd__help,plan)
                 cmd="plumb__subcmd__help__subcmd__plan"
@@ -194,7 +200,7 @@ _plumb() {
 
     case "${cmd}" in
         plumb)
-            opts="-f -o -v -q -h -V --file --output --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help --version validate plan diff apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis crds sandbox demo completions man help"
+            opts="-f -o -v -q -h -V --file --output --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help --version validate plan diff apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -946,7 +952,7 @@ _plumb() {
             return 0
             ;;
         plumb__subcmd__help)
-            opts="validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis crds sandbox demo completions man help"
+            opts="validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1226,6 +1232,20 @@ _plumb() {
             return 0
             ;;
         plumb__subcmd__help__subcmd__man)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        plumb__subcmd__help__subcmd__operator)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1705,6 +1725,99 @@ _plumb() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connection)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        plumb__subcmd__operator)
+            opts="-o -f -v -q -h --namespace --interval --debounce --release-after --prune-entries --allow-secret --allow-env --allow-folder --lease --identity --listen --no-election --output --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --debounce)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --release-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-secret)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-folder)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --lease)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --output)

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    http::Pace,
+    http::{Budgets, Pace},
     source::git::Repositories,
     webhook::{Answer, Event, Sink},
 };
@@ -61,6 +61,7 @@ pub struct Shared {
     pub(super) notifier: Notifier,
     pub(super) tasks: TaskTracker,
     pub(super) pace: Pace,
+    pub(super) budgets: Budgets,
     config: RwLock<Arc<Config>>,
     forges: Mutex<HashMap<String, Forge>>,
 }
@@ -107,6 +108,7 @@ impl Agent {
         let metrics = Arc::new(Metrics::new());
         let notifier = Notifier::new(metrics.clone())
             .map_err(|error| Failure::config(format!("No HTTP client can be set up: {error}.")))?;
+        let budgets = Budgets::shared(Some(state.budgets()));
         let repositories = Repositories::new(state.git())
             .map_err(|error| error.hints.iter().fold(Failure::config(error.message.clone()), Failure::hint))?;
         let shared = Shared {
@@ -122,6 +124,7 @@ impl Agent {
             notifier,
             tasks: TaskTracker::new(),
             pace,
+            budgets,
             config: RwLock::new(Arc::new(config)),
             forges: Mutex::default(),
         };
@@ -260,6 +263,7 @@ impl Agent {
                 tracing::error!(stack = name, "the worker of a stack ended unexpectedly");
             }
         }
+        self.shared.budgets.release().await;
         self.shared.tasks.close();
         if tokio::time::timeout(GRACE, self.shared.tasks.wait()).await.is_err() {
             tracing::warn!("messages under way were given up");

@@ -354,14 +354,14 @@ impl Worker {
             inventory: config.inventory.clone(),
             connections: urls.collect(),
             allow_hosts: settings.allow_hosts.clone(),
-            policy: Some(ResolvePolicy { allow_exec: false, ..settings.policy.clone() }),
+            secrets: ResolvePolicy { allow_exec: false, ..settings.policy.clone() },
             prune: config.prune,
             max_deletes: config.max_deletes,
             keep_going: config.keep_going,
             keep_key: true,
             progress: Arc::new(Listener(self.shared.metrics.clone())),
             stop: self.shared.stop.clone(),
-            budgets: Some(self.shared.state.budgets()),
+            budgets: self.shared.budgets.clone(),
             pace: self.shared.pace,
             ..Options::default()
         }

@@ -18,7 +18,7 @@ use crate::{
     diff::holds,
     http::{Answer, Call, HttpError, Processed, Repeat},
     inventory::Edit,
-    live::{ListQuery, Remote},
+    live::{ListQuery, Remote, own_headers},
     plan::{Operation, Outcome, Step, bulk_of, bulk_route, create_route, follows},
     secret::sink::Sink,
     value::{Fields, Target, as_reference, text},
@@ -230,6 +230,7 @@ impl Shared<'_> {
             let mut call =
                 Call::new(super::write::method(&route.method), route.path.clone()).repeat(repeat).body(body.clone());
             call.query.clone_from(&query);
+            call.headers = own_headers(&spec.headers);
             if let Some(header) = keyed {
                 call.headers.push((header.clone(), self.intent_id(index)));
             }

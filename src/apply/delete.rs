@@ -6,13 +6,13 @@ use super::Shared;
 use crate::{
     description::format::Verb,
     dialect::bulk_delete_body,
-    http::{HttpError, Processed, Repeat},
-    live::{Remote, item_vars},
+    http::{Call, HttpError, Processed, Repeat},
+    live::{Remote, item_vars, own_headers},
     plan::{Operation, Step, bulk_of, bulk_route, delete_route},
     value::secret_hash,
 };
 
-use super::write::{Done, Trouble};
+use super::write::{Done, Trouble, method};
 
 /// How often a deletion is sent that is refused because the object is in use.
 const BUSY_TRIES: u32 = 3;
@@ -106,7 +106,10 @@ impl Shared<'_> {
         let query: Vec<(String, String)> = query;
         let mut tried = 1;
         let sent = loop {
-            match self.send(remote, &route, query.clone(), None, Repeat::Always, &spec.success).await {
+            let mut call = Call::new(method(&route.method), route.path.clone()).repeat(Repeat::Always);
+            call.query.clone_from(&query);
+            call.headers = own_headers(&spec.headers);
+            match self.send_call(remote, call, &spec.success).await {
                 Ok(answer) if spec.poll => break remote.settled(&route.path, answer).await,
                 Err(error)
                     if tried < BUSY_TRIES && error.status().is_some_and(|status| spec.busy.contains(&status)) =>

@@ -51,36 +51,37 @@ impl Shared<'_> {
 
     /// Puts the rows of a collection in order, as a step and others of its parent and types read them.
     pub(super) fn shelve(&self, step: &Step, parent: Option<&str>, rows: &[Value]) -> Shelf {
-        let (kind, seal) = (&step.kind, self.context.seal);
-        let scope = kind.spec.scope.as_ref().and_then(|scope| {
-            let value = self.made.resolve_value(step.desired.get(&scope.field)?);
-            Some((&scope.field, value))
-        });
-        let hook = kind.spec.hook.as_deref().and_then(hook::find);
         let mut shelf = Shelf::new();
-        for row in rows {
-            if kind.spec.not_ours.iter().any(|condition| crate::dialect::wire_condition(kind, row, condition)) {
-                continue;
-            }
-            let Some(mut decoded) = decode_row(kind, row, &seal) else { continue };
-            decoded.id = kind.full_id(parent, &decoded.id);
-            qualify(kind, parent, &mut decoded.fields);
-            if let Some((field, value)) = &scope
-                && decoded.fields.get(*field).is_none_or(Value::is_null)
-            {
-                decoded.fields.insert((*field).clone(), value.clone());
-            }
-            if let Some(hook) = &hook
-                && let (Some(raw), Some(spec)) =
-                    (decoded.fields.get(hook.field()).cloned(), step.specs().get(hook.field()))
-            {
-                decoded.fields.insert(hook.field().to_owned(), decode(spec, &raw, &seal));
-            }
-            for key in natural_keys(kind, step.specs(), parent, &decoded.fields) {
+        for decoded in rows.iter().filter_map(|row| self.as_read(step, parent, row)) {
+            for key in natural_keys(&step.kind, step.specs(), parent, &decoded.fields) {
                 shelf.entry(key).or_default().push(decoded.clone());
             }
         }
         shelf
+    }
+
+    /// A row of a collection, as a step and others of its parent and types read it; nothing where it is none of theirs.
+    pub(super) fn as_read(&self, step: &Step, parent: Option<&str>, row: &Value) -> Option<Decoded> {
+        let (kind, seal) = (&step.kind, self.context.seal);
+        if kind.spec.not_ours.iter().any(|condition| crate::dialect::wire_condition(kind, row, condition)) {
+            return None;
+        }
+        let mut decoded = decode_row(kind, row, &seal)?;
+        decoded.id = kind.full_id(parent, &decoded.id);
+        qualify(kind, parent, &mut decoded.fields);
+        let scope = kind.spec.scope.as_ref().map(|scope| &scope.field);
+        if let Some(field) = scope
+            && decoded.fields.get(field).is_none_or(Value::is_null)
+            && let Some(value) = step.desired.get(field)
+        {
+            decoded.fields.insert(field.clone(), self.made.resolve_value(value));
+        }
+        if let Some(hook) = kind.spec.hook.as_deref().and_then(hook::find)
+            && let (Some(raw), Some(spec)) = (decoded.fields.get(hook.field()).cloned(), step.specs().get(hook.field()))
+        {
+            decoded.fields.insert(hook.field().to_owned(), decode(spec, &raw, &seal));
+        }
+        Some(decoded)
     }
 
     /// What has the natural key of a step's object, those that were there before aside.
@@ -107,7 +108,7 @@ impl Shared<'_> {
         }
     }
 
-    async fn collection(
+    pub(super) async fn collection(
         &self,
         remote: &Remote,
         step: &Step,

@@ -13,9 +13,13 @@ use crate::{
     live::Remote,
 };
 
-/// How often intents are written anew while a call is under way.
-pub fn renewal(settle: Duration) -> Duration {
-    (settle / 2).clamp(Duration::from_millis(250), Duration::from_secs(5))
+/// The longest that an intent holds while a call is under way.
+pub const RENEWAL: Duration = Duration::from_secs(5);
+
+/// For how long intents hold while a call is under way. A remote inventory is written less often.
+pub(super) fn renewal(settle: Duration, remote: bool) -> Duration {
+    let most = if remote { RENEWAL } else { Duration::from_secs(2) };
+    (settle / 2).clamp(Duration::from_millis(250), most)
 }
 
 /// Until when the intents of all calls under way hold.
@@ -73,7 +77,7 @@ impl Shared<'_> {
         begun: jiff::Timestamp,
         work: impl Future<Output = T>,
     ) -> T {
-        let period = renewal(remote.client.settle());
+        let period = renewal(remote.client.settle(), self.context.inventory.safe_until().is_some());
         let slot = self.fresh.begin(period);
         let keeper = async {
             loop {

@@ -3,6 +3,7 @@
 //! Before a call its intent is durable, after it its result is. A failure stops only what depends on it. An answer that
 //! was lost is looked for before anything is sent again.
 
+mod compare;
 mod create;
 mod delete;
 mod encode;
@@ -30,7 +31,7 @@ use std::{
 use serde_json::Value;
 
 pub use self::{
-    keep::renewal,
+    keep::RENEWAL,
     run::{Policies, apply},
 };
 use crate::{
@@ -52,6 +53,11 @@ pub struct Context<'a> {
     pub remotes: &'a HashMap<String, Remote>,
     /// The inventory, locked.
     pub inventory: &'a Inventory,
+    /// When what is live was read: later than some seconds after it, objects are looked at again before they are changed.
+    /// At once where none is given, because a person read the plan meanwhile.
+    pub observed: Option<std::time::Instant>,
+    /// How many live objects were read, by API and kind.
+    pub live: &'a HashMap<(String, String), usize>,
     /// The text of a secret, by hash.
     pub open: &'a (dyn Fn(&str) -> Option<String> + Sync),
     /// Makes the placeholder of a secret.
@@ -164,6 +170,10 @@ struct Shared<'a> {
     /// Objects that a replacement left, to be deleted once nothing uses them: step and id.
     leftovers: Mutex<Vec<(usize, String)>>,
     run: String,
+    /// Addresses of all steps.
+    by_address: std::collections::HashSet<&'a str>,
+    /// Collections that were read again before their objects were changed.
+    looks: compare::Looks,
     /// Until when the intents of calls under way hold.
     fresh: keep::Fresh,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::{Shared, StepResult, format_instant, now, renewal};
+use super::{Shared, StepResult, format_instant, keep::renewal, now};
 use crate::{
     diagnostic::Diagnostic,
     dialect::Decoded,
@@ -113,6 +113,8 @@ impl Shared<'_> {
         };
         if let Some((from, _)) = &step.record
             && from != step.address()
+            // Who takes its name at the same time has its record there.
+            && !self.by_address.contains(from.as_str())
         {
             edits.push(Edit::Remove(from.clone()));
         }
@@ -170,7 +172,9 @@ impl Shared<'_> {
     pub(super) fn intent(&self, index: usize, begun: jiff::Timestamp) -> Edit {
         let step = &self.plan.steps[index];
         let settle = self.remote(&step.action.connection).map_or(Duration::ZERO, |remote| remote.client.settle());
-        let deadline = SignedDuration::try_from(renewal(settle) + settle).unwrap_or_default();
+        let deadline =
+            SignedDuration::try_from(renewal(settle, self.context.inventory.safe_until().is_some()) + settle)
+                .unwrap_or_default();
         Edit::Begin(
             self.intent_id(index),
             Intent {

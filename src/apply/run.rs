@@ -79,6 +79,8 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         owned: super::upsert::owned(&context.inventory.state(), context.remotes),
         leftovers: std::sync::Mutex::default(),
         fresh: keep::Fresh::default(),
+        looks: super::compare::Looks::default(),
+        by_address: plan.steps.iter().map(Step::address).collect(),
         run: format!("{:x}{:08x}", jiff::Timestamp::now().as_microsecond(), fastrand::u32(..)),
     };
     let mut report = Report::default();
@@ -154,7 +156,7 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
                 for index in &steps {
                     (shared.context.tell)(plan.steps[*index].address(), None);
                 }
-                let (done, calls) = trailed(shared.write(batch, &steps)).await;
+                let (done, calls) = trailed(Box::pin(shared.write(batch, &steps))).await;
                 shared.note_calls(&steps, calls);
                 (number, done)
             };

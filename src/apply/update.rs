@@ -8,7 +8,7 @@ use crate::{
     dialect::{self, Decoded, bulk_body, decode_row, update_body},
     diff::{Sides, diff},
     http::{Call, HttpError, Processed, Repeat},
-    live::{LiveObject, Remote, item_vars},
+    live::{LiveObject, Remote, item_vars, own_headers},
     plan::{Operation, Step, bulk_of, bulk_route, reads_before_update, update_route},
     value::Fields,
 };
@@ -213,13 +213,7 @@ impl Shared<'_> {
                     headers.extend(tag.map(|tag| ("if-match".to_owned(), tag)));
                 }
                 sent_lock = lock_value(&step.kind, &row);
-                if let (Some(now), Some(then)) =
-                    (&sent_lock, live.and_then(|live| lock_value(&step.kind, live.raw.as_ref()?)))
-                    && *now != then
-                    && !spec.lock_again
-                {
-                    return Err(Trouble::known("it was changed by somebody else since the plan: plan again".into()));
-                }
+                self.is_as_planned(step, &row, sent_lock.as_deref())?;
                 if spec.style == UpdateStyle::ReplaceFields {
                     let fields = self.all_fields(remote, step, &row).await?;
                     if self.is_as_declared(step, &fields) {
@@ -236,6 +230,9 @@ impl Shared<'_> {
             None => self.known_attributes(step).map_err(Trouble::known)?,
         };
         let mut attributes = attributes;
+        for (name, value) in &spec.body {
+            attributes.entry(name.clone()).or_insert_with(|| value.clone());
+        }
         if let (Some(member), Some(id)) = (&spec.id_in_body, &step.action.id) {
             attributes.insert(member.clone(), id.clone().into());
         }
@@ -253,6 +250,7 @@ impl Shared<'_> {
         let mut call = Call::new(method(&route.method), route.path.clone()).repeat(Repeat::Always).body(body);
         call.query = spec.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         call.headers = headers;
+        call.headers.extend(own_headers(&spec.headers));
         let answer = match self.send_call(remote, call, &spec.success).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -290,6 +288,17 @@ impl Shared<'_> {
 }
 
 impl Shared<'_> {
+    /// Refuses what somebody else changed since the plan, by its lock and by its fields.
+    fn is_as_planned(&self, step: &Step, row: &Value, lock: Option<&str>) -> Result<(), Trouble> {
+        let seen = step.live.as_ref().and_then(|live| lock_value(&step.kind, live.raw.as_ref()?));
+        let locked = lock.zip(seen.as_deref()).is_some_and(|(now, then)| now != then);
+        if locked && !step.kind.spec.update.lock_again {
+            return Err(Trouble::known("it was changed by somebody else since the plan: plan again".into()));
+        }
+        let moved = self.decoded(step, row).and_then(|now| self.moved(step, &now.fields));
+        moved.map_or(Ok(()), |moved| Err(Trouble::known(moved)))
+    }
+
     /// What the lock of an object is now, and the object, if it is as an update was to make it.
     async fn as_sent(&self, remote: &Remote, step: &Step) -> (Option<String>, Option<Done>) {
         if !step.kind.can(Verb::Get) {

@@ -317,8 +317,9 @@ impl Shared<'_> {
         };
         let body = answer.json_if_any().ok().flatten().unwrap_or_default();
         let told = by_name(updates(&remote.api, &body));
-        let errors =
-            dialect::error_text(&remote.api, &answer.body).map(|errors| format!("; {errors}")).unwrap_or_default();
+        let errors = dialect::error_text(&remote.api, &answer.body)
+            .map(|errors| format!("; {}", answer.tell(&errors)))
+            .unwrap_or_default();
         let judge = |index: &usize| {
             let step = &self.plan.steps[*index];
             let result = match told.get(&(step.kind.name.clone(), id(step))) {

@@ -44,7 +44,14 @@ impl Shared<'_> {
             let why = format!("the intent could not be recorded, so nothing was sent: {error}");
             return steps.iter().chain(&along).map(|index| (*index, failed(&why))).collect();
         }
-        let results = self.keeping(&remote, &begun, at, self.calls(&remote, batch, steps)).await;
+        let work = async {
+            let (unmoved, mut results) = self.unmoved(&remote, batch, steps).await;
+            if !unmoved.is_empty() {
+                results.extend(self.calls(&remote, batch, &unmoved).await);
+            }
+            results
+        };
+        let results = Box::pin(self.keeping(&remote, &begun, at, work)).await;
         let mut out = Vec::new();
         let mut edits = Vec::new();
         let mut embedded = Vec::new();

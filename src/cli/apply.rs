@@ -1,7 +1,6 @@
 //! `plumb apply`: plan, confirm, execute, report.
 
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     failure::Failure,
     pipeline,
-    plan::{FORMAT_VERSION, Mode, PlanDocument},
+    plan::{Mode, PlanDocument},
 };
 
 /// Change what the plan says, after a question
@@ -79,91 +78,21 @@ fn read(path: &Path) -> Result<PlanDocument, Failure> {
 }
 
 fn parse(text: &str, path: &str) -> Result<PlanDocument, Failure> {
-    let bad = |why: String| {
+    PlanDocument::from_saved(text).map_err(|why| {
         Failure::user(format!("`{path}` is no saved plan: {why}.")).hint("`plumb plan --out FILE` saves one.")
-    };
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
-    match value.get("formatVersion").and_then(serde_json::Value::as_str) {
-        Some(FORMAT_VERSION) => {}
-        Some(other) => return Err(bad(format!("its format is `{other}`, and this plumb reads `{FORMAT_VERSION}`"))),
-        None => return Err(bad("it has no `formatVersion`".to_owned())),
-    }
-    let plan: PlanDocument = serde_json::from_value(value).map_err(|error| bad(error.to_string()))?;
-    if plan.actions.iter().any(|action| action.outcome.is_some()) {
-        return Err(bad("it is the report of an apply".to_owned()));
-    }
-    Ok(plan)
+    })
 }
 
 /// Says how what would be done now differs from what was saved.
 fn stale(saved: &PlanDocument, now: &PlanDocument) -> Failure {
-    let of = |plan: &PlanDocument| -> BTreeSet<String> {
-        plan.actions.iter().map(|action| format!("{} {}", action.action.word(), action.address)).collect()
-    };
-    let (before, after) = (of(saved), of(now));
     let mut failure = Failure::stale("The saved plan is stale: it is not what would be done now. Nothing was written.");
-    let mut differences: Vec<String> = after.difference(&before).map(|what| format!("now: {what}")).collect();
-    differences.extend(before.difference(&after).map(|what| format!("no longer: {what}")));
-    let more = differences.len().saturating_sub(TOLD);
-    for difference in differences.into_iter().take(TOLD) {
-        failure = failure.hint(difference);
+    let moved = now.moved_since(saved);
+    let more = moved.len().saturating_sub(TOLD);
+    for what in moved.into_iter().take(TOLD) {
+        failure = failure.hint(what);
     }
     if more > 0 {
         failure = failure.hint(format!("and {more} more differences"));
     }
     failure.hint("Plan again with `--out`, review, and give `apply` the flags that `plan` had.")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::{Action, ActionKind, Reason};
-
-    fn plan(addresses: &[&str]) -> PlanDocument {
-        let action = |address: &&str| Action {
-            action: ActionKind::Update,
-            address: (*address).to_owned(),
-            connection: "c".into(),
-            api: "rest".into(),
-            kind: "Webhook".into(),
-            name: "a".into(),
-            id: None,
-            reason: Reason::Changed,
-            depends_on: Vec::new(),
-            changes: Vec::new(),
-            requests: Vec::new(),
-            notes: Vec::new(),
-            outcome: None,
-            error: None,
-            drifted: false,
-        };
-        PlanDocument {
-            format_version: FORMAT_VERSION.into(),
-            actions: addresses.iter().map(action).collect(),
-            ..PlanDocument::default()
-        }
-    }
-
-    #[test]
-    fn a_stale_plan_says_what_differs() {
-        let failure = stale(&plan(&["rest/Webhook/a", "rest/Webhook/b"]), &plan(&["rest/Webhook/b", "rest/Webhook/c"]));
-        assert_eq!(failure.hints[..2], ["now: update rest/Webhook/c", "no longer: update rest/Webhook/a"]);
-    }
-
-    #[test]
-    fn only_saved_plans_are_taken() {
-        let text = serde_json::to_string(&plan(&["rest/Webhook/a"])).unwrap();
-        assert_eq!(parse(&text, "p").unwrap(), plan(&["rest/Webhook/a"]));
-        let mut report = plan(&["rest/Webhook/a"]);
-        report.actions[0].outcome = Some(crate::plan::Outcome::Done);
-        for (text, why) in [
-            ("{".to_owned(), "EOF"),
-            ("{}".to_owned(), "no `formatVersion`"),
-            (r#"{"formatVersion": "2"}"#.to_owned(), "its format is `2`"),
-            (serde_json::to_string(&report).unwrap(), "report of an apply"),
-        ] {
-            let failure = parse(&text, "p").unwrap_err();
-            assert!(failure.message.contains(why), "{}", failure.message);
-        }
-    }
 }

@@ -156,6 +156,7 @@ pub(super) fn address(flag: &str, text: &str) -> Result<crate::address::Address,
 
 /// What a plan may do to objects that no manifest declares, and to the rest after an error.
 #[derive(Debug, Clone, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Limits {
     /// Delete what the stack owns and no manifest declares
     #[arg(long)]

@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource};
 
 use super::{
-    agent::AgentArgs, apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, crds::CrdsArgs,
-    demo::DemoArgs, destroy::DestroyArgs, doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs,
-    export::ExportArgs, forget::ForgetArgs, generate::GenerateArgs, graph::GraphArgs, import::ImportArgs,
-    inventory::InventoryArgs, man::ManArgs, output, plan::PlanArgs, sandbox::SandboxArgs, schema::SchemaArgs,
+    agent::AgentArgs,
+    apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, crds::CrdsArgs, demo::DemoArgs,
+    destroy::DestroyArgs, doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs, export::ExportArgs,
+    forget::ForgetArgs, generate::GenerateArgs, graph::GraphArgs, import::ImportArgs, inventory::InventoryArgs,
+    man::ManArgs, operator::OperatorArgs, output, plan::PlanArgs, sandbox::SandboxArgs, schema::SchemaArgs,
     unmanaged::UnmanagedArgs, validate::ValidateArgs,
 };
 
@@ -57,6 +58,7 @@ pub enum Verb {
     Explain(ExplainArgs),
     Schema(SchemaArgs),
     Apis(ApisArgs),
+    Operator(OperatorArgs),
     Crds(CrdsArgs),
     Sandbox(SandboxArgs),
     Demo(DemoArgs),
@@ -114,6 +116,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, environment: Environment)
         split(sub, "from", &mut args.from);
         split(sub, "omit", &mut args.omit);
     }
+    if let Verb::Operator(args) = &mut cli.verb {
+        split(sub, "namespace", &mut args.namespace);
+    }
     if let Verb::Sandbox(args) = &mut cli.verb {
         split(sub, "api", &mut args.api);
     }
@@ -158,7 +163,11 @@ mod tests {
     use super::*;
 
     /// The flags that lift a safety.
-    const SAFETY: [&str; 10] = [
+    const SAFETY: [&str; 14] = [
+        "prune-entries",
+        "allow-secret",
+        "allow-env",
+        "allow-folder",
         "yes",
         "allow-host",
         "allow-exec",

@@ -4,6 +4,7 @@
 use std::{
     fmt::{self, Write as _},
     io::{self, BufRead, IsTerminal, Read, Write},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -18,8 +19,10 @@ use super::{
 };
 use crate::{
     failure::Failure,
+    http::Budgets,
     plan::DiagnosticDocument,
     progress::{Progress, Silent},
+    secret::masked,
 };
 
 /// Columns where there is no terminal.
@@ -43,6 +46,7 @@ pub struct Console {
     quiet: bool,
     log_format: LogFormat,
     interrupt: Interrupt,
+    budgets: Budgets,
 }
 
 /// A writer, and whether it takes colour.
@@ -103,6 +107,7 @@ impl Console {
             quiet: false,
             log_format: LogFormat::Text,
             interrupt: Interrupt::default(),
+            budgets: Budgets::shared(budgets()),
         }
     }
 
@@ -122,6 +127,7 @@ impl Console {
             quiet: false,
             log_format: LogFormat::Text,
             interrupt: Interrupt::default(),
+            budgets: Budgets::default(),
         }
     }
 
@@ -169,6 +175,11 @@ impl Console {
     /// Whether somebody is there to answer a question.
     pub fn is_interactive(&self) -> bool {
         self.interactive
+    }
+
+    /// The budgets of credentials, which all runs of the process share.
+    pub(super) fn budgets(&self) -> Budgets {
+        self.budgets.clone()
     }
 
     /// What the person interrupts a run by.
@@ -232,20 +243,22 @@ impl Console {
 
     /// Writes a failure and its hints.
     pub fn failure(&mut self, failure: &Failure) {
+        // What ended a run early may quote a server, past all that masks a report.
+        let hidden = |text: &String| masked(text).into_owned();
+        let (message, hints) = (hidden(&failure.message), failure.hints.iter().map(hidden).collect::<Vec<_>>());
         match self.log_format {
             LogFormat::Text => {
-                let mut text = format!("{ERROR}error{ERROR:#}: {}\n", failure.message);
-                if !failure.hints.is_empty() {
+                let mut text = format!("{ERROR}error{ERROR:#}: {message}\n");
+                if !hints.is_empty() {
                     text.push('\n');
                 }
-                for hint in &failure.hints {
+                for hint in &hints {
                     let _ = writeln!(text, "{HINT}hint{HINT:#}: {hint}");
                 }
                 self.talk.write(&text);
             }
             LogFormat::Json => {
-                let fields =
-                    json!({ "message": failure.message, "class": failure.class.word(), "hints": failure.hints });
+                let fields = json!({ "message": message, "class": failure.class.word(), "hints": hints });
                 self.log("ERROR", &fields);
             }
         }
@@ -324,6 +337,16 @@ impl Console {
         let trouble = self.out.trouble.as_ref()?;
         Some(Failure::config(format!("The result cannot be written: {trouble}.")))
     }
+}
+
+/// The folder in which this user's processes share the budgets of credentials: one that goes with the session, or else
+/// the one for caches.
+fn budgets() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let session = folder("XDG_RUNTIME_DIR").filter(|path| path.is_dir());
+    let cache = || folder("XDG_CACHE_HOME").or_else(|| folder("LOCALAPPDATA"));
+    let home = || folder("HOME").map(|home| home.join(".cache"));
+    Some(session.or_else(cache).or_else(home)?.join("plumb").join("budgets"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `plumb crds`: the CustomResourceDefinitions of the described kinds.
+//! `plumb crds`: the `CustomResourceDefinitions` of the described kinds.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use super::{args::Global, catalog::catalog, console::Console, exit::Exit, generate};
 use crate::{apis, description::crd::Crd, diagnostic::nearest, failure::Failure, operator::crds};
 
-/// Print the CustomResourceDefinitions of the described kinds
+/// Print the `CustomResourceDefinitions` of the described kinds
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "\
 Examples:
@@ -30,12 +30,9 @@ pub(super) fn run(global: &Global, args: &CrdsArgs, console: &mut Console) -> Re
     let found = chosen(global, args, console)?;
     for (index, crd) in found.iter().enumerate() {
         let text = crds::yaml(crd)?;
-        match &args.to {
-            Some(folder) => generate::write(&folder.join(crds::file(crd)), &text)?,
-            None => {
-                console.print(if index == 0 { "" } else { "---\n" });
-                console.print(&text);
-            }
+        if let Some(folder) = &args.to { generate::write(&folder.join(crds::file(crd)), &text)? } else {
+            console.print(if index == 0 { "" } else { "---\n" });
+            console.print(&text);
         }
     }
     Ok(Exit::Done)

@@ -31,7 +31,7 @@ pub(super) fn check_question(yes: bool, console: &Console) -> Result<(), Failure
 
 /// Shows a plan, asks, carries it out and reports.
 pub(super) async fn execute(
-    planned: Planned,
+    mut planned: Planned,
     options: &Options,
     manner: Manner<'_>,
     global: &Global,
@@ -57,6 +57,9 @@ pub(super) async fn execute(
     }
     if !manner.yes && !nothing && !console.confirm(manner.question).await? {
         return Err(Failure::user("Nothing was written, because the answer was not `yes`."));
+    }
+    if !manner.yes {
+        planned.was_read();
     }
     let applied = carry_out(planned, options, console).await?;
     report(&applied, nothing, manner.format, global, console)

@@ -1,4 +1,4 @@
-//! The log on standard error: plumb's own events, as much of them as `-v` and `-q` ask for.
+//! The log on standard error: plumb's own events, as much of them as `-v` and `-q` ask for, secrets masked.
 
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
@@ -6,6 +6,7 @@ use super::{
     args::{Global, LogFormat},
     trace,
 };
+use crate::secret::Masked;
 
 /// Starts the log of this process; does nothing where one is started already.
 ///
@@ -20,7 +21,7 @@ pub(super) fn start(global: &Global, serves: bool, color: bool) {
     };
     let others = if global.quiet { "error" } else { "warn" };
     let filter = EnvFilter::new(format!("{others},plumb={level}"));
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(color);
+    let lines = fmt::layer().with_writer(|| Masked(std::io::stderr())).with_ansi(color);
     let lines = match global.log_format {
         LogFormat::Text => lines.with_target(false).boxed(),
         LogFormat::Json => lines.json().boxed(),

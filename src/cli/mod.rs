@@ -26,6 +26,7 @@ mod interrupt;
 mod inventory;
 mod log;
 mod man;
+mod operator;
 mod options;
 mod output;
 mod plan;
@@ -52,6 +53,7 @@ use crate::failure::Failure;
 /// Runs the program: reads the arguments (the program's name first), does what they say on the process's own streams,
 /// and returns the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    crate::secret::guard();
     let mut console = Console::process();
     let cli = match parse(args, Environment::Process) {
         Ok(cli) => cli,
@@ -94,6 +96,7 @@ pub async fn run_on(args: impl IntoIterator<Item = OsString>, console: &mut Cons
 /// Runs a verb, and says what ended it early.
 async fn finish(cli: &Cli, console: &mut Console) -> Exit {
     let result = dispatch(cli, console).await;
+    console.budgets().release().await;
     let result = match console.trouble() {
         Some(trouble) => Err(trouble),
         None => result,
@@ -135,6 +138,7 @@ async fn dispatch(cli: &Cli, console: &mut Console) -> Result<Exit, Failure> {
         Verb::Sandbox(args) => sandbox::run(&cli.global, args, console).await,
         Verb::Explain(args) => explain::run(&cli.global, args, console),
         Verb::Schema(args) => schema::run(&cli.global, args, console),
+        Verb::Operator(args) => operator::run(&cli.global, args, console).await,
         Verb::Crds(args) => crds::run(&cli.global, args, console),
         Verb::Apis(args) => apis::run(&cli.global, args, console),
         Verb::Completions(args) => completions::run(args, console),

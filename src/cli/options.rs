@@ -1,6 +1,6 @@
 //! Flags → the pipeline's options.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     args::{DeleteLimit, Global, Limits, Selection},
@@ -9,6 +9,7 @@ use super::{
 use crate::{
     failure::Failure,
     pipeline::{self, Options},
+    secret::ResolvePolicy,
 };
 
 /// The options that the global flags give. Reads standard input where it is among the inputs.
@@ -20,23 +21,13 @@ pub(super) fn base(global: &Global, console: &mut Console) -> Result<Options, Fa
         connections: global.connections()?,
         allow_hosts: global.allow_host.clone(),
         allow_plaintext_secrets: global.allow_plaintext_secrets,
-        allow_exec: global.allow_exec,
+        secrets: ResolvePolicy { allow_exec: global.allow_exec, ..ResolvePolicy::default() },
         sandbox: global.sandbox,
         progress: console.progress(),
         stop: console.interrupt().flag(),
-        budgets: budgets(),
+        budgets: console.budgets(),
         ..Options::default()
     })
-}
-
-/// The folder in which this user's processes share the budgets of credentials: one that goes with the session, or else
-/// the one for caches.
-fn budgets() -> Option<PathBuf> {
-    let folder = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let session = folder("XDG_RUNTIME_DIR").filter(|path| path.is_dir());
-    let cache = || folder("XDG_CACHE_HOME").or_else(|| folder("LOCALAPPDATA"));
-    let home = || folder("HOME").map(|home| home.join(".cache"));
-    Some(session.or_else(cache).or_else(home)?.join("plumb").join("budgets"))
 }
 
 /// The options of a run that plans.

@@ -41,7 +41,7 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "N[/SECONDS]", env = "PLUMB_RATE")]
     pub rate: Option<Rate>,
 
-    /// What goes wrong: KIND[@METHOD[:PATH]]=N%|Nx, where KIND is a status, `reset`, `lost`, `truncate` or `slow`
+    /// What goes wrong: KIND[@METHOD[:PATH]]=N%|Nx, where KIND is a status (`429/2s` with a `Retry-After`), `reset`, `lost`, `truncate` or `slow`
     #[arg(long, value_name = "FAULTS", env = "PLUMB_FAULTS")]
     pub faults: Option<Faults>,
 

@@ -141,6 +141,7 @@ fn check_names(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec) {
     }
     if let Some(synced) = &kind.synced {
         need_fields(faults, &format!("{at}/synced/allow"), kind, &synced.allow);
+        need_fields(faults, &format!("{at}/synced/refuse"), kind, &synced.refuse);
         check_conditions(faults, &format!("{at}/synced/detect"), &synced.detect, kind);
     }
     check_conditions(faults, &format!("{at}/notOurs"), &kind.not_ours, kind);

@@ -219,6 +219,13 @@ impl Kind {
         Some(self.full_id(Some(parent?), &crate::value::text(fields.get(name)?)?))
     }
 
+    /// What tells the entries of one parent from those of another: its id, with its kind where there are parents of
+    /// several kinds, whose ids may be equal.
+    pub fn among(&self, parent_kind: &str, parent: &str) -> String {
+        let several = self.inside().is_some_and(|inside| inside.parents.len() > 1);
+        if several { format!("{parent_kind}:{parent}") } else { parent.to_owned() }
+    }
+
     /// The parent's id in an object's, where it is there.
     pub fn parent_in<'i>(&self, id: &'i str) -> Option<&'i str> {
         if self.spec.id.local { id.rsplit_once('/').map(|(parent, _)| parent) } else { None }

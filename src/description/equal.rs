@@ -164,6 +164,7 @@ pub fn plain(spec: &FieldSpec, words: &str) -> String {
             }
             Equality::Ip => out.parse::<std::net::IpAddr>().map_or(out, |address| address.to_string()),
             Equality::Scalars => out,
+            Equality::Duration => duration(&out).unwrap_or(out),
             Equality::Html => out.split_whitespace().collect::<Vec<_>>().join(" ").replace("> <", "><"),
             Equality::Document => match serde_saphyr::from_str::<Value>(&out) {
                 Ok(document) => sorted(&document).to_string(),
@@ -172,6 +173,16 @@ pub fn plain(spec: &FieldSpec, words: &str) -> String {
         };
     }
     out
+}
+
+/// A duration in seconds, however it is written: `90s`, `1m30s`, `PT1M30S`, or a number of seconds.
+fn duration(words: &str) -> Option<String> {
+    let words = words.trim();
+    if let Ok(seconds) = words.parse::<f64>() {
+        return seconds.is_finite().then(|| seconds.to_string());
+    }
+    let parsed: jiff::SignedDuration = words.parse().ok()?;
+    Some(parsed.as_secs_f64().to_string())
 }
 
 /// A name without the version that a mark sets off.
@@ -258,6 +269,18 @@ mod tests {
 
     fn of(ty: FieldType) -> FieldSpec {
         FieldSpec { ty, ..FieldSpec::default() }
+    }
+
+    #[test]
+    fn durations_are_equal_however_they_are_written() {
+        let spec = FieldSpec { equal: vec![Equality::Duration], ..FieldSpec::default() };
+        for other in ["90s", "1m30s", "1m 30s", "PT1M30S", "90", "90000ms"] {
+            assert!(equal(&spec, &json!("1m30s"), &json!(other)), "{other}");
+        }
+        assert!(equal(&spec, &json!("90s"), &json!(90)));
+        for other in ["91s", "soon", "", "1h30m"] {
+            assert!(!equal(&spec, &json!("90s"), &json!(other)), "{other}");
+        }
     }
 
     #[test]

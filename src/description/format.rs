@@ -524,6 +524,8 @@ pub struct KindSpec {
     pub key_extra: Vec<String>,
     /// Whether the vendor lets two objects have the same key; such a kind is never adopted by guess.
     pub key_not_unique: bool,
+    /// Which live objects that nothing owns yet a manifest takes over.
+    pub adopt: Adoption,
     /// Field that takes `metadata.name` where the manifest leaves it out; the last field of `key` unless given, none
     /// where empty.
     pub name_field: Option<String>,
@@ -623,6 +625,19 @@ pub struct IdSpec {
     /// Path of what tells an object from another that had the same id before it, such as `metadata.id` where the id is
     /// a name.
     pub stamp: Option<String>,
+}
+
+/// Which live objects that nothing owns yet a manifest takes over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Adoption {
+    /// The one with its natural key, or that `plumb.dev/external-id` names.
+    #[default]
+    ByKey,
+    /// Only one that `plumb.dev/external-id` names.
+    ById,
+    /// None: only `plumb import` takes objects over.
+    Never,
 }
 
 /// How ids are written in request bodies.
@@ -738,6 +753,8 @@ pub struct ListSpec {
     pub path: Option<String>,
     /// Query parameters.
     pub query: IndexMap<String, String>,
+    /// Headers, besides those of the API.
+    pub headers: IndexMap<String, String>,
     /// Items are summaries: a field that is not in one is read object by object where a manifest declares it.
     pub partial: bool,
     /// Values of the include parameter always asked for.
@@ -761,6 +778,8 @@ pub struct CallSpec {
     pub path: Option<String>,
     /// Query parameters.
     pub query: IndexMap<String, String>,
+    /// Headers, besides those of the API.
+    pub headers: IndexMap<String, String>,
     /// Query parameters that take the place of those of `query` where no secret is asked for.
     pub without_secrets: IndexMap<String, String>,
     /// Member that the request body is put under, where it differs from the API's; empty for bare.
@@ -819,6 +838,10 @@ pub struct UpdateSpec {
     pub path: Option<String>,
     /// Query parameters.
     pub query: IndexMap<String, String>,
+    /// Headers, besides those of the API.
+    pub headers: IndexMap<String, String>,
+    /// Attributes that every update sends where the object has none of its own.
+    pub body: IndexMap<String, Value>,
     /// Member that the request body is put under, where it differs from the API's; empty for bare.
     pub envelope: Option<String>,
     /// The call answers with nothing.
@@ -1215,6 +1238,8 @@ pub enum Equality {
     Html,
     /// YAML or JSON texts that say the same.
     Document,
+    /// Durations: `60s`, `1m`, `PT1M`, and a number of seconds.
+    Duration,
     /// Numbers and booleans, and texts that say the same: `5` and `"5"`, `true` and `"true"`.
     Scalars,
 }
@@ -1294,8 +1319,20 @@ pub struct Synced {
     pub detect: Vec<Condition>,
     /// Fields that can be changed all the same.
     pub allow: Vec<String>,
+    /// Fields that cannot be changed, where they are the fewer; all but those of `allow` unless given.
+    pub refuse: Vec<String>,
+    /// Entries inside bear the signs, and count only where the object that they are inside is another system's.
+    pub with_parent: bool,
     /// The system, in words.
     pub by: Option<String>,
+}
+
+impl Synced {
+    /// Whether the API refuses a change of a field.
+    pub fn refuses(&self, field: &str) -> bool {
+        let has = |list: &[String]| list.iter().any(|name| name == field);
+        if self.refuse.is_empty() { !has(&self.allow) } else { has(&self.refuse) }
+    }
 }
 
 /// Declarations that contradict each other.

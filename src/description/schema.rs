@@ -157,8 +157,36 @@ fn sensitive() -> Value {
                 "properties": {
                     "env": text("Name of an environment variable."),
                     "file": text("Path of a file that holds nothing but the value."),
-                    "secretKeyRef": {"type": "object", "description": "Key of a Kubernetes Secret."},
-                    "sops": {"description": "Place in a file that SOPS encrypted."},
+                    "secretKeyRef": {
+                        "type": "object",
+                        "description": "Key of a Kubernetes Secret.",
+                        "required": ["name", "key"],
+                        "additionalProperties": false,
+                        "properties": {
+                            "name": text("Name of the Secret."),
+                            "key": text("Key in its data."),
+                            "namespace": text("Its namespace; that of the manifest or of the kubeconfig unless given."),
+                        },
+                    },
+                    "sops": {
+                        "description": "Value in a file that SOPS encrypted: `FILE#KEY`, or `file` and `key`.",
+                        "oneOf": [
+                            {"type": "string"},
+                            {
+                                "type": "object",
+                                "required": ["file"],
+                                "additionalProperties": false,
+                                "properties": {
+                                    "file": text("Path of the file."),
+                                    "key": {
+                                        "description": "Names on the way to the value, with dots between them, or as a list.",
+                                        "type": ["string", "array"],
+                                        "items": {"type": ["string", "integer"]},
+                                    },
+                                },
+                            },
+                        ],
+                    },
                     "exec": {"description": "Command that prints the value; needs `--allow-exec`."},
                 },
             },

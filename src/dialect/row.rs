@@ -485,7 +485,8 @@ pub fn errors_in_success(api: &Api, body: &[u8]) -> Option<String> {
     if errors && !data { error_text(api, body) } else { None }
 }
 
-/// What an error answer says, in one line; nothing where it says nothing that can be read.
+/// What an error answer says, as it says it: a secret that it repeats can be told only while it is whole. Nothing where
+/// it says nothing that can be read.
 pub fn error_text(api: &Api, body: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let mut parts: Vec<String> = Vec::new();
@@ -520,8 +521,8 @@ pub fn error_text(api: &Api, body: &[u8]) -> Option<String> {
     {
         parts.push(format!("code `{code}`"));
     }
-    let line = parts.join("; ").replace(['\n', '\r'], " ");
-    (!line.is_empty()).then(|| line.chars().take(500).collect())
+    let said = parts.join("; ");
+    (!said.is_empty()).then_some(said)
 }
 
 fn error_code(api: &Api, value: &Value) -> Option<String> {

@@ -6,13 +6,13 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, SET_COOKIE};
 use serde_json::Value;
 
-use super::{
-    error::{HttpError, Site},
-    mask::Masker,
-};
+use super::error::{HttpError, Site};
+use crate::secret::Mask;
 
 /// The longest part of a body that is shown in a message, in characters.
 const EXCERPT: usize = 240;
+/// The longest explanation of an API that is shown, in characters.
+const LINE: usize = 500;
 
 /// The final answer to a call.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub struct Answer {
     /// Requests that were sent for it.
     pub attempts: u32,
     site: Arc<Site>,
-    masker: Arc<Masker>,
+    secrets: Arc<Mask>,
 }
 
 /// A cookie that an answer sets.
@@ -49,13 +49,13 @@ impl Answer {
 
     pub(super) fn made(
         site: Arc<Site>,
-        masker: Arc<Masker>,
+        secrets: Arc<Mask>,
         status: u16,
         headers: HeaderMap,
         body: Bytes,
         attempts: u32,
     ) -> Self {
-        Self { status, headers, body, attempts, site, masker }
+        Self { status, headers, body, attempts, site, secrets }
     }
 
     /// The call that it answers.
@@ -104,22 +104,31 @@ impl Answer {
     pub fn unusable(&self, came: impl Into<String>, expected: impl Into<String>) -> HttpError {
         HttpError::Unusable {
             site: self.site.clone(),
-            came: self.masker.apply(&came.into()),
+            came: self.secrets.apply(&came.into()).into_owned(),
             expected: expected.into(),
         }
     }
 
     /// The error of an answer that refuses the call, with what its body says, secrets masked.
     pub fn refused(self, message: impl Into<String>) -> HttpError {
-        let message = self.masker.apply(&message.into());
+        let message = self.tell(&message.into());
         HttpError::Refused { site: self.site.clone(), message, answer: Box::new(self) }
+    }
+
+    /// What the answer says, as one line that is not too long, secrets masked while they are whole.
+    pub fn tell(&self, words: &str) -> String {
+        let line = self.secrets.apply(words).replace(['\n', '\r'], " ");
+        match line.char_indices().nth(LINE) {
+            Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+            None => line,
+        }
     }
 
     /// A message with what the body means in place of its beginning, secrets masked.
     pub(super) fn reworded(&self, message: &str, words: &dyn Fn(&[u8]) -> Option<String>) -> String {
         let excerpt = self.excerpt();
         match words(&self.body) {
-            Some(words) if !excerpt.is_empty() => message.replace(&excerpt, &shorten(&self.masker.apply(&words))),
+            Some(words) if !excerpt.is_empty() => message.replace(&excerpt, &shorten(&self.secrets.apply(&words))),
             _ => message.to_owned(),
         }
     }
@@ -131,7 +140,7 @@ impl Answer {
         }
         let text = String::from_utf8_lossy(&self.body);
         Some(match title(&text) {
-            Some(title) => format!("a page of HTML titled `{}`", shorten(&self.masker.apply(title))),
+            Some(title) => format!("a page of HTML titled `{}`", shorten(&self.secrets.apply(title))),
             None => "a page of HTML".into(),
         })
     }
@@ -140,7 +149,7 @@ impl Answer {
     pub fn excerpt(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         let text = if self.is_html() { title(&text).unwrap_or("a page of HTML") } else { &text };
-        shorten(&self.masker.apply(text))
+        shorten(&self.secrets.apply(text))
     }
 
     fn parse(&self) -> Option<Result<Value, String>> {

@@ -94,7 +94,9 @@ impl Base {
     pub(super) fn next(&self, api: &Api, from: &str, link: &str) -> Result<NextPage, (String, &'static str)> {
         let shown = |url: &Url| format!("{}{}", url.origin().ascii_serialization(), url.path());
         let here = Url::parse(&format!("{}{from}", self.text)).unwrap_or_else(|_| self.url.clone());
-        let url = here.join(link.trim()).map_err(|_| (shorten(link), "which is no URL"))?;
+        let url = here
+            .join(link.trim())
+            .map_err(|_| (link.split(['?', '#']).next().unwrap_or_default().to_owned(), "which is no URL"))?;
         if !self.is_home(api, &url) {
             return Err((shown(&url), "which is another host than the connection's"));
         }
@@ -174,10 +176,6 @@ fn join<'a>(base: &str, path: &str, query: impl IntoIterator<Item = (&'a str, &'
         separator = '&';
     }
     Url::parse(&text).map_err(|error| format!("its URL is not valid: {error}"))
-}
-
-fn shorten(link: &str) -> String {
-    link.split(['?', '#']).next().unwrap_or_default().chars().take(120).collect()
 }
 
 #[cfg(test)]

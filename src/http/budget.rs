@@ -38,20 +38,33 @@ pub type Naming = Arc<dyn Fn(&[u8]) -> String + Send + Sync>;
 pub struct Budgets {
     known: Arc<Mutex<HashMap<Vec<u8>, Arc<Budget>>>>,
     folder: Option<PathBuf>,
-    board: Option<(Arc<dyn Board>, Naming)>,
 }
 
 impl Budgets {
-    /// Budgets that all processes of this machine share which use the same folder, and all machines that use the same
-    /// board, under names that are made from hashes of credentials.
-    pub fn shared(folder: Option<PathBuf>, board: Option<(Arc<dyn Board>, Naming)>) -> Self {
-        Self { known: Arc::default(), folder, board }
+    /// Budgets that all processes of this machine share which use the same folder.
+    pub fn shared(folder: Option<PathBuf>) -> Self {
+        Self { known: Arc::default(), folder }
     }
 
-    /// The budget of a credential, by its fingerprint, with the newest model.
-    pub(super) fn of(&self, fingerprint: Vec<u8>, model: Model, pace: &Pace) -> Arc<Budget> {
+    /// Gives the shares that were leased back to other machines, as far as they can be reached.
+    pub async fn release(&self) {
+        let all: Vec<Arc<Budget>> =
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        futures::future::join_all(all.iter().map(|budget| budget.turns.release())).await;
+    }
+
+    /// The budget of a credential, by its fingerprint, with the newest model. Machines share it by way of a board, under a
+    /// name that is made from the fingerprint.
+    pub(super) fn of(
+        &self,
+        fingerprint: Vec<u8>,
+        model: Model,
+        pace: &Pace,
+        board: Option<&(Arc<dyn Board>, Naming)>,
+    ) -> Arc<Budget> {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = |key: &Vec<u8>| Arc::new(Budget::new(model, pace, self.ledger(key), self.share(key)));
+        let share = |key: &Vec<u8>| board.map(|(board, name)| Share::new(board.clone(), name(key)));
+        let made = |key: &Vec<u8>| Arc::new(Budget::new(model, pace, self.ledger(key), share(key)));
         let budget = all.entry(fingerprint).or_insert_with_key(made).clone();
         drop(all);
         budget.configure(model, pace);
@@ -66,11 +79,6 @@ impl fmt::Debug for Budgets {
 }
 
 impl Budgets {
-    fn share(&self, fingerprint: &[u8]) -> Option<Share> {
-        let (board, name) = self.board.as_ref()?;
-        Some(Share::new(board.clone(), name(fingerprint)))
-    }
-
     fn ledger(&self, fingerprint: &[u8]) -> Option<Arc<Ledger>> {
         let folder = self.folder.as_ref()?;
         match Ledger::open(folder, fingerprint) {

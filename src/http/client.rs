@@ -13,6 +13,7 @@ use reqwest::{
     Method,
     header::{ACCEPT, HeaderMap, HeaderName, HeaderValue},
 };
+use secrecy::ExposeSecret;
 
 use super::{
     answer::Answer,
@@ -21,7 +22,6 @@ use super::{
     budget::{Budget, Model},
     error::{HttpError, Site},
     hosts::is_loopback,
-    mask::Masker,
     quota::{self, Quota},
     send::Sending,
     spec::{Call, ClientSpec, Pace, Throttled},
@@ -29,7 +29,10 @@ use super::{
     trail::{Called, Words},
     wire::{Stop, Wire},
 };
-use crate::{description::Api, diagnostic::Diagnostic};
+use crate::{description::Api, diagnostic::Diagnostic, secret::Mask};
+
+/// The longest link that is shown, in characters.
+const LINK: usize = 120;
 
 /// A client for one connection; clones share everything.
 #[derive(Clone)]
@@ -47,7 +50,7 @@ pub(super) struct Inner {
     pub(super) budget: Arc<Budget>,
     pub(super) model: Model,
     pub(super) pace: Pace,
-    pub(super) masker: Arc<Masker>,
+    pub(super) secrets: Arc<Mask>,
     pub(super) stop: Arc<Stop>,
     /// Headers of every request.
     pub(super) headers: HeaderMap,
@@ -108,9 +111,16 @@ impl Client {
         })?;
         let model = Model::new(&spec.api.spec.limits, &spec.limits);
         let origin = base.url().origin().ascii_serialization();
-        let budget = spec.budgets.of(ResolvedAuth::fingerprint(spec.auth.as_ref(), &origin), model, &spec.pace);
-        let secrets = spec.auth.as_ref().map(ResolvedAuth::secrets).unwrap_or_default();
-        let masker = Arc::new(Masker::new(spec.mask.clone(), secrets));
+        let budget = spec.budgets.of(
+            ResolvedAuth::fingerprint(spec.auth.as_ref(), &origin),
+            model,
+            &spec.pace,
+            spec.board.as_ref(),
+        );
+        let secrets = spec.secrets.clone();
+        for secret in spec.auth.as_ref().map(ResolvedAuth::secrets).unwrap_or_default() {
+            secrets.learn(secret.expose_secret());
+        }
         let stop = Arc::new(Stop::default());
         let credential = match prepared {
             Prepared::Fixed(credential) => credential,
@@ -123,7 +133,7 @@ impl Client {
                 limits: spec.api.spec.limits.clone(),
                 passing: spec.api.spec.errors.retry.clone(),
                 pace: spec.pace,
-                masker: masker.clone(),
+                secrets: secrets.clone(),
                 stop: stop.clone(),
                 state: tokio::sync::Mutex::default(),
             })),
@@ -138,7 +148,7 @@ impl Client {
             budget,
             model,
             pace: spec.pace,
-            masker,
+            secrets,
             stop,
             sent: AtomicU64::new(0),
             throttled: spec.throttled.clone(),
@@ -159,9 +169,13 @@ impl Client {
     /// query of the next call. A link that leads away from the API is an error.
     pub fn resolve_next(&self, from: &str, link: &str) -> Result<(String, Vec<(String, String)>), HttpError> {
         let inner = &self.inner;
-        let (path, mut query) = inner.base.next(&inner.api, from, link).map_err(|(link, why)| {
-            HttpError::ForeignLink { site: inner.site(&Method::GET, from), link: inner.masker.apply(&link), why }
-        })?;
+        let (path, mut query) =
+            inner.base.next(&inner.api, from, link).map_err(|(link, why)| HttpError::ForeignLink {
+                site: inner.site(&Method::GET, from),
+                // What is cut off would not be known for a secret.
+                link: inner.secrets.apply(&link).chars().take(LINK).collect(),
+                why,
+            })?;
         // A server may repeat the credential in its links; it is added to every request anyway.
         if let Credential::Query(name, _) = &inner.credential {
             query.retain(|(key, _)| key != name);
@@ -223,7 +237,7 @@ impl Client {
 
     /// A text with the connection's secrets masked.
     pub fn mask(&self, text: &str) -> String {
-        self.inner.masker.apply(text)
+        self.inner.secrets.apply(text).into_owned()
     }
 
     /// Lets no further call start; those under way finish.

@@ -6,8 +6,9 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Seek, Write},
+    io::{self, Read, Seek, Write as _},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     thread,
@@ -26,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 const SULK: Duration = Duration::from_secs(5);
 /// Files that nobody has used for so long are removed.
 const OLD: Duration = Duration::from_hours(24);
+/// The longest that a call may be late, in milliseconds.
+const MARGIN: u64 = 250;
 /// The longest file that is read.
 const LONGEST: u64 = 1 << 20;
 
@@ -89,12 +92,6 @@ impl Ledger {
         })
     }
 
-    /// Reserves the next call of a budget of `requests` in a window; gives the time until it, or nothing where the file
-    /// cannot be had.
-    pub(super) fn slot(&self, requests: u32, window: Duration) -> Option<Duration> {
-        self.with(|page, now| Duration::from_millis(page.slot(requests, millis(window), now).saturating_sub(now)))
-    }
-
     /// Calls of the last window, all processes together.
     pub(super) fn recent(&self, window: Duration) -> Option<(u32, Duration)> {
         self.with(|page, now| {
@@ -131,22 +128,24 @@ impl Ledger {
         }
     }
 
-    /// Whether the server lets calls through; how long it does not.
-    pub(super) fn is_open(&self) -> Result<(), Duration> {
-        self.with(|page, now| page.is_open(now)).unwrap_or(Ok(()))
-    }
-
-    /// A call goes on the wire.
-    pub(super) fn depart(&self) {
-        let done = self.with(|page, _| {
+    /// Lets a call go on the wire, within a budget of `requests` in a window where there is one, and while the server lets
+    /// calls through; or says after how long to ask again.
+    pub(super) fn depart(&self, budget: Option<(u32, Duration)>) -> Result<(), Duration> {
+        let went = self.with(|page, now| {
+            page.is_open(now)?;
+            if let Some((requests, window)) = budget {
+                page.take(requests, millis(window), now)?;
+            }
             if let Some((calls, _)) = &mut page.left {
                 *calls -= 1;
             }
             self.count(page, |own| own.flying += 1);
+            Ok(())
         });
-        if done.is_none() {
+        went.unwrap_or_else(|| {
             self.own().flying += 1;
-        }
+            Ok(())
+        })
     }
 
     /// A call is not on the wire any more.
@@ -228,17 +227,20 @@ impl Drop for Ledger {
     }
 }
 
-fn locked<T>(file: &mut File, change: impl FnOnce(&mut Page, u64) -> T) -> io::Result<T> {
-    let mut tries = 0;
-    loop {
+/// Locks a file, but waits no longer than a moment for whoever has it.
+fn lock(file: &File) -> io::Result<()> {
+    for _ in 0..TRIES {
         match file.try_lock() {
-            Ok(()) => break,
-            Err(TryLockError::WouldBlock) if tries < TRIES => thread::sleep(PAUSE),
-            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        tries += 1;
     }
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+fn locked<T>(file: &mut File, change: impl FnOnce(&mut Page, u64) -> T) -> io::Result<T> {
+    lock(file)?;
     let done = rewritten(file, change);
     file.unlock()?;
     done
@@ -276,34 +278,31 @@ impl Page {
 
     /// Drops what lies before the window, and what a clock that was set back left in the future.
     fn prune(&mut self, window: u64, now: u64) {
-        let slice = slice(window);
-        self.taken.retain(|(start, _)| start + slice + window > now && *start <= now + 100 * window);
+        self.taken.retain(|(start, _)| end(*start, window) > now && *start <= now + 2 * window);
     }
 
-    /// The time of the next call: one window after so many calls before it that the budget has room.
-    fn slot(&mut self, requests: u32, window: u64, now: u64) -> u64 {
+    /// Takes a call of a budget, or says after how long there is one again.
+    fn take(&mut self, requests: u32, window: u64, now: u64) -> Result<(), Duration> {
         self.prune(window, now);
         let slice = slice(window);
         let total: u64 = self.taken.iter().map(|(_, count)| u64::from(*count)).sum();
         let mut over = (total + 1).saturating_sub(u64::from(requests.max(1)));
-        let mut at = now;
-        for (start, count) in &self.taken {
-            if over == 0 {
-                break;
-            }
-            // A call counts as made at the end of its slice.
-            at = at.max(start + slice + window);
+        let mut free = now;
+        for (start, count) in self.taken.iter().take_while(|_| over > 0).collect::<Vec<_>>() {
+            free = free.max(end(*start, window));
             over = over.saturating_sub(u64::from(*count));
         }
-        let start = at - at % slice;
-        match self.taken.iter_mut().find(|(known, _)| *known == start) {
-            Some((_, count)) => *count += 1,
-            None => {
-                self.taken.push((start, 1));
-                self.taken.sort_unstable();
-            }
+        if free > now {
+            return Err(Duration::from_millis(free - now));
         }
-        at
+        let start = now - now % slice;
+        if let Some((_, count)) = self.taken.iter_mut().find(|(known, _)| *known == start) {
+            *count += 1;
+        } else {
+            self.taken.push((start, 1));
+            self.taken.sort_unstable();
+        }
+        Ok(())
     }
 
     /// Forgets the processes that died without a word.
@@ -318,6 +317,12 @@ impl Page {
             lives
         });
     }
+}
+
+/// When the calls of a slice do not count any more: one window after its end, and a little later, since a call may take a
+/// moment longer to get to the server than the next one.
+fn end(start: u64, window: u64) -> u64 {
+    start + slice(window) + window + (window / 50).min(MARGIN)
 }
 
 /// Length of the slices that a window is counted in.
@@ -353,7 +358,7 @@ fn private_folder(folder: &Path) -> io::Result<()> {
 /// a copy of the name.
 fn keyed(folder: &Path, fingerprint: &[u8]) -> io::Result<String> {
     let mut file = private_file(&folder.join("key"))?;
-    file.lock()?;
+    lock(&file)?;
     let mut key = Vec::new();
     Read::by_ref(&mut file).take(64).read_to_end(&mut key)?;
     if key.len() < 32 {
@@ -364,7 +369,10 @@ fn keyed(folder: &Path, fingerprint: &[u8]) -> io::Result<String> {
     }
     file.unlock()?;
     let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
-    Ok(hmac::sign(&key, fingerprint).as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hmac::sign(&key, fingerprint).as_ref().iter().take(16).fold(String::new(), |mut name, byte| {
+        let _ = write!(name, "{byte:02x}");
+        name
+    }))
 }
 
 /// Removes the files that nobody has used for long.
@@ -389,13 +397,20 @@ mod tests {
     fn no_window_sees_more_calls_than_the_budget_over_all_processes() {
         let folder = tempfile::tempdir().unwrap();
         let all = [1, 2].map(|_| Ledger::open(folder.path(), b"credential").unwrap());
-        let window = Duration::from_secs(10);
-        let waits: Vec<Duration> = (0..23).map(|n| all[n % 2].slot(5, window).unwrap()).collect();
-        assert!(waits[4] < Duration::from_millis(50), "a fresh budget is used at once: {waits:?}");
-        for pair in waits.windows(6) {
-            assert!(pair[5] + Duration::from_millis(50) >= pair[0] + window, "{waits:?}");
+        let window = Duration::from_millis(400);
+        let start = Instant::now();
+        let mut went = Vec::new();
+        while went.len() < 13 {
+            match all[went.len() % 2].depart(Some((4, window))) {
+                Ok(()) => went.push(Instant::now()),
+                Err(wait) => thread::sleep(wait),
+            }
         }
-        assert!(waits[22] < Duration::from_secs(42), "little of the budget is wasted: {waits:?}");
+        assert!(went[3] - start < Duration::from_millis(200), "a fresh budget is used at once");
+        for calls in went.windows(5) {
+            assert!(calls[4] - calls[0] >= window);
+        }
+        assert!(went[12] - start < window * 4, "little of the budget is wasted");
     }
 
     #[test]
@@ -403,17 +418,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [one, other] = [1, 2].map(|_| Ledger::open(folder.path(), b"credential").unwrap());
         let stranger = Ledger::open(folder.path(), b"another").unwrap();
-        assert_eq!(one.is_open(), Ok(()));
+        assert_eq!(one.depart(None), Ok(()));
         one.pause(Duration::from_secs(5));
-        assert!(other.is_open().is_err_and(|wait| wait > Duration::from_secs(4)));
-        assert_eq!(stranger.is_open(), Ok(()));
+        assert!(other.depart(None).is_err_and(|wait| wait > Duration::from_secs(4)));
+        assert_eq!(stranger.depart(None), Ok(()));
         let third = Ledger::open(folder.path(), b"a third").unwrap();
-        third.depart();
+        third.depart(None).unwrap();
         third.told(1, Duration::from_secs(9));
         let fourth = Ledger::open(folder.path(), b"a third").unwrap();
-        assert_eq!(fourth.is_open(), Ok(()));
-        fourth.depart();
-        assert!(third.is_open().is_err_and(|wait| wait > Duration::from_secs(8)), "one was left, and is used");
+        assert_eq!(fourth.depart(None), Ok(()));
+        assert!(third.depart(None).is_err_and(|wait| wait > Duration::from_secs(8)), "one was left, and is used");
     }
 
     #[test]
@@ -439,14 +453,15 @@ mod tests {
     fn a_stopped_process_does_not_stop_the_others_and_nothing_of_the_credential_is_in_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(folder.path(), b"hunter2hunter2hunter2").unwrap();
-        ledger.slot(5, Duration::from_secs(1)).unwrap();
+        ledger.depart(Some((5, Duration::from_secs(1)))).unwrap();
         let files: Vec<PathBuf> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         let budget = files.iter().find(|path| path.extension().is_some_and(|end| end == "budget")).unwrap();
         assert!(!fs::read_to_string(budget).unwrap().contains("hunter"));
         let stopped = File::open(budget).unwrap();
         stopped.lock().unwrap();
         let start = Instant::now();
-        assert_eq!(ledger.slot(5, Duration::from_secs(1)), None);
+        assert_eq!(ledger.recent(Duration::from_secs(1)), None);
+        assert_eq!(ledger.depart(Some((1, Duration::from_secs(1)))), Ok(()));
         assert!(ledger.enter(1.0));
         assert!(start.elapsed() < Duration::from_secs(1));
     }

@@ -12,7 +12,6 @@ mod error;
 mod exchange;
 mod hosts;
 mod ledger;
-mod mask;
 mod quota;
 mod retry;
 mod send;
@@ -33,10 +32,9 @@ pub use self::{
     client::{Client, ServerDate},
     error::{Class, HttpError, Processed, Site},
     hosts::HostPolicy,
-    mask::Mask,
     quota::Quota,
     send::TRACED,
-    shares::Board,
+    shares::{Board, Posted},
     spec::{Call, ClientSpec, Leave, Pace, Repeat, Terms, Throttled, Transport},
     trail::{CallMade, Called, trailed},
 };

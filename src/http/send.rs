@@ -175,7 +175,7 @@ impl<'a> Sending<'a> {
             }
             sleep_until(end).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Waits for something, unless the run is interrupted or the call's deadline comes.
@@ -265,7 +265,7 @@ impl<'a> Sending<'a> {
                 .as_ref()
                 .ok()
                 .and_then(|raw| trail::request_id(&raw.headers))
-                .map(|id| self.inner.masker.apply(&id)),
+                .map(|id| self.inner.secrets.apply(&id).into_owned()),
         };
         called(&call);
         trail::note(&call);
@@ -284,7 +284,7 @@ impl<'a> Sending<'a> {
             "{} {}{}",
             self.call.method,
             self.site.path,
-            self.inner.masker.apply(&query),
+            self.inner.secrets.apply(&query),
         );
     }
 
@@ -292,8 +292,8 @@ impl<'a> Sending<'a> {
     async fn judge(&mut self, raw: Raw, bearer: Option<&Bearer>, sent: Instant) -> Result<Step, HttpError> {
         let status = raw.status;
         let asked = quota::retry_after(&raw.headers, SystemTime::now());
-        let masker = self.inner.masker.clone();
-        let answer = Answer::made(self.site.clone(), masker, status, raw.headers, raw.body, self.attempts);
+        let secrets = self.inner.secrets.clone();
+        let answer = Answer::made(self.site.clone(), secrets, status, raw.headers, raw.body, self.attempts);
         match status {
             401 => self.unauthorized(answer, bearer).await,
             301 | 302 | 303 | 307 | 308 => self.redirected(&answer),
@@ -357,14 +357,14 @@ impl<'a> Sending<'a> {
             Failure::NotSent { reason, lasting } => {
                 self.attempts -= 1;
                 self.inner.sent.fetch_sub(1, Ordering::Relaxed);
-                let reason = self.inner.masker.apply(&reason);
+                let reason = self.inner.secrets.apply(&reason).into_owned();
                 (Setback::NotSent, HttpError::NotSent { site, reason }, lasting)
             }
             Failure::Unanswered { reason, slow } => {
                 if slow {
                     self.inner.budget.shrink(sent);
                 }
-                let reason = self.inner.masker.apply(&reason);
+                let reason = self.inner.secrets.apply(&reason).into_owned();
                 (Setback::Unanswered, HttpError::Unanswered { site, reason }, false)
             }
             Failure::TooLarge => {
@@ -425,7 +425,7 @@ impl<'a> Sending<'a> {
         }
         let to = target
             .map_or_else(|| "nowhere".into(), |url| format!("{}{}", url.origin().ascii_serialization(), url.path()));
-        let to = self.inner.masker.apply(&to);
+        let to = self.inner.secrets.apply(&to).into_owned();
         Err(HttpError::Redirected { site: self.site.clone(), status: answer.status, to })
     }
 

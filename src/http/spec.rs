@@ -10,8 +10,13 @@ use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::{auth::ResolvedAuth, budget::Budgets, hosts::HostPolicy, mask::Mask};
-use crate::{description::Api, manifest::ConnectionLimits};
+use super::{
+    auth::ResolvedAuth,
+    budget::{Budgets, Naming},
+    hosts::HostPolicy,
+    shares::Board,
+};
+use crate::{description::Api, manifest::ConnectionLimits, secret::Mask};
 
 /// Everything that a client needs to know.
 #[derive(Clone)]
@@ -28,14 +33,16 @@ pub struct ClientSpec {
     pub limits: ConnectionLimits,
     /// Hosts that may be called.
     pub allowed_hosts: HostPolicy,
-    /// Masks secrets in the texts of errors and log lines.
-    pub mask: Mask,
+    /// The secrets that texts of errors and log lines must not have; the client adds its credential and tokens.
+    pub secrets: Arc<Mask>,
     /// Time-outs and the pace of repeats.
     pub pace: Pace,
     /// TLS and proxy, where the usual does not do.
     pub transport: Transport,
     /// Budgets of credentials that other clients of this process use too.
     pub budgets: Budgets,
+    /// Where machines share the budget, and how its name is made there.
+    pub board: Option<(Arc<dyn Board>, Naming)>,
     /// Told of waits for the budget, in seconds.
     pub throttled: Throttled,
     /// Told of every request.
@@ -46,7 +53,7 @@ pub struct ClientSpec {
 pub type Throttled = Arc<dyn Fn(f64) + Send + Sync>;
 
 impl ClientSpec {
-    /// A specification with defaults: no credential, no further hosts, nothing masked.
+    /// A specification with defaults: no credential, no further hosts, no other secrets.
     pub fn new(connection: impl Into<String>, api: Arc<Api>, url: impl Into<String>) -> Self {
         Self {
             connection: connection.into(),
@@ -55,10 +62,11 @@ impl ClientSpec {
             auth: None,
             limits: ConnectionLimits::default(),
             allowed_hosts: HostPolicy::default(),
-            mask: Arc::new(str::to_owned),
+            secrets: Arc::default(),
             pace: Pace::default(),
             transport: Transport::default(),
             budgets: Budgets::default(),
+            board: None,
             throttled: Arc::new(|_| ()),
             called: None,
         }

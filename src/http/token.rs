@@ -20,14 +20,13 @@ use super::{
     budget::Budget,
     error::{HttpError, Processed, Site},
     exchange::{Grant, Token},
-    mask::Masker,
     quota,
     retry::Tries,
     spec::Pace,
     turns::UsedUp,
     wire::{Failure, Raw, Stop, Wire},
 };
-use crate::description::format::Limits;
+use crate::{description::format::Limits, secret::Mask};
 
 /// Share of a token's lifetime after which it is renewed.
 const RENEW_AT: f64 = 0.8;
@@ -45,7 +44,7 @@ pub(super) struct TokenSource {
     pub(super) limits: Limits,
     pub(super) passing: Vec<u16>,
     pub(super) pace: Pace,
-    pub(super) masker: Arc<Masker>,
+    pub(super) secrets: Arc<Mask>,
     pub(super) stop: Arc<Stop>,
     pub(super) state: Mutex<State>,
 }
@@ -174,9 +173,9 @@ impl TokenSource {
         header.set_sensitive(true);
         let now = Instant::now();
         let lifetime = token.lifetime.map(|lifetime| self.pace.scaled(lifetime));
-        self.masker.learn(token.access);
+        self.secrets.learn(token.access.expose_secret());
         if let Some(refresh) = &token.refresh {
-            self.masker.learn(refresh.clone());
+            self.secrets.learn(refresh.expose_secret());
         }
         state.generation += 1;
         state.held = Some(Held {
@@ -230,11 +229,14 @@ impl TokenSource {
                     return Err(Failed::Rejected(self.rejected(&site, "the answer is too long")));
                 }
                 Err(Failure::NotSent { reason, lasting }) => {
-                    let error = HttpError::NotSent { site: Arc::new(site.clone()), reason: self.masker.apply(&reason) };
+                    let error = HttpError::NotSent {
+                        site: Arc::new(site.clone()),
+                        reason: self.secrets.apply(&reason).into_owned(),
+                    };
                     (error, if lasting { None } else { tries.next(false, None) })
                 }
                 Err(Failure::Unanswered { reason, .. }) => {
-                    let reason = self.masker.apply(&reason);
+                    let reason = self.secrets.apply(&reason).into_owned();
                     let error = HttpError::Unanswered { site: Arc::new(site.clone()), reason };
                     (error, if refresh.is_some() { None } else { tries.next(false, None) })
                 }
@@ -259,7 +261,7 @@ impl TokenSource {
         let asked = quota::retry_after(&raw.headers, SystemTime::now()).map(|wait| self.pace.scaled(wait));
         let status = raw.status;
         let site = Arc::new(site.clone());
-        let answer = Answer::made(site.clone(), self.masker.clone(), status, raw.headers, raw.body, attempts);
+        let answer = Answer::made(site.clone(), self.secrets.clone(), status, raw.headers, raw.body, attempts);
         // A login that gives a cookie often leads on to a page.
         if answer.is_success() || (self.grant.cookie().is_some() && (300..400).contains(&status)) {
             return self.grant.read(&answer).map_err(|why| (Failed::Rejected(self.rejected(&site, why)), None));
@@ -294,7 +296,7 @@ impl TokenSource {
     }
 
     fn rejected(&self, site: &Site, why: impl AsRef<str>) -> HttpError {
-        let message = format!("no token was given ({})", self.masker.apply(why.as_ref()));
+        let message = format!("no token was given ({})", self.secrets.apply(why.as_ref()));
         HttpError::Auth { site: Arc::new(site.clone()), message, answer: None }
     }
 }

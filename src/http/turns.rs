@@ -40,6 +40,8 @@ pub(super) struct Turns {
 #[derive(Debug)]
 struct State {
     requests: Option<usize>,
+    /// Those of them that other machines leave.
+    own: Option<u32>,
     window: Duration,
     patience: Duration,
     /// When the latest calls went or will go, at most `requests` of them, oldest first.
@@ -82,6 +84,7 @@ impl Turns {
     pub(super) fn new(model: Model, pace: &Pace, ledger: Option<Arc<Ledger>>, share: Option<Share>) -> Self {
         let state = State {
             requests: None,
+            own: None,
             window: Duration::ZERO,
             patience: Duration::ZERO,
             taken: VecDeque::new(),
@@ -118,7 +121,7 @@ impl Turns {
         let (requests, window) = {
             let state = self.state();
             let Some(requests) = state.requests else { return };
-            (u32::try_from(requests).unwrap_or(u32::MAX), state.window)
+            (saturated(requests), state.window)
         };
         let mut own = requests;
         if let Some(share) = &self.share {
@@ -131,10 +134,8 @@ impl Turns {
                 tokio::time::sleep(ELSEWHERE).await;
             }
         }
-        // Both are asked, so that either knows of the call should the other not be there later.
         let slot = self.slot(own);
-        let shared = self.ledger.as_ref().and_then(|ledger| ledger.slot(own, window)).unwrap_or_default();
-        let slot = slot.max(Instant::now() + shared);
+        self.state().own = Some(own);
         let wait = slot.duration_since(Instant::now());
         if wait >= TOLD {
             tell(wait.as_secs_f64());
@@ -142,12 +143,20 @@ impl Turns {
         sleep_until(slot).await;
     }
 
+    /// Gives what was leased and not used back.
+    pub(super) async fn release(&self) {
+        let window = self.state().window;
+        if let Some(share) = &self.share {
+            share.release(window, self.used(window)).await;
+        }
+    }
+
     /// Calls of this process in the last window.
     fn used(&self, window: Duration) -> u32 {
         let now = Instant::now();
         let state = self.state();
         let recent = state.taken.iter().rev().take_while(|taken| **taken + window > now).count();
-        u32::try_from(recent).unwrap_or(u32::MAX)
+        saturated(recent)
     }
 
     /// Calls that the budget has at once, and how long it is until the first of them may go.
@@ -160,7 +169,7 @@ impl Turns {
         };
         let shared = self.ledger.as_ref().and_then(|ledger| ledger.recent(window));
         let used = shared.map_or(0, |(used, _)| used).max(self.used(window));
-        let free = requests.map(|requests| u32::try_from(requests).unwrap_or(u32::MAX).saturating_sub(used));
+        let free = requests.map(|requests| saturated(requests).saturating_sub(used));
         (free, closed.max(shared.map_or(Duration::ZERO, |(_, wait)| wait)))
     }
 
@@ -173,32 +182,28 @@ impl Turns {
             }
         };
         loop {
-            if let Some(Err(wait)) = self.ledger.as_ref().map(|ledger| ledger.is_open()) {
-                let patience = self.state().patience;
-                if wait > patience {
-                    return Err(UsedUp(wait));
-                }
-                tell(wait);
-                tokio::time::sleep(wait.min(ELSEWHERE)).await;
-                continue;
-            }
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
             let until = {
                 let mut state = self.state();
                 let now = Instant::now();
+                let budget = state.requests.map(|all| (state.own.unwrap_or_else(|| saturated(all)), state.window));
+                let elsewhere = || self.ledger.as_ref().map_or(Ok(()), |ledger| ledger.depart(budget));
                 match state.closed_until(now) {
-                    None => {
-                        if let Some(left) = &mut state.left {
-                            left.calls -= 1;
+                    None => match elsewhere() {
+                        Ok(()) => {
+                            if let Some(left) = &mut state.left {
+                                left.calls -= 1;
+                            }
+                            state.flying += 1;
+                            return Ok(Flight(self));
                         }
-                        state.flying += 1;
-                        drop(state);
-                        if let Some(ledger) = &self.ledger {
-                            ledger.depart();
+                        Err(wait) if wait > state.patience => return Err(UsedUp(wait)),
+                        Err(wait) => {
+                            tell(wait);
+                            now + wait.min(ELSEWHERE)
                         }
-                        return Ok(Flight(self));
-                    }
+                    },
                     Some(until) if until.duration_since(now) > state.patience => {
                         return Err(UsedUp(until.duration_since(now)));
                     }
@@ -282,6 +287,10 @@ impl State {
         let used_up = self.left.filter(|left| left.calls <= 0).map(|left| left.until);
         self.gate.into_iter().chain(used_up).filter(|until| *until > now).max()
     }
+}
+
+fn saturated(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Whether two ends of a window, told in whole seconds, are the same one.

@@ -419,7 +419,7 @@ impl Observer<'_> {
                     }
                     None => {
                         for row in &answers.listing.rows {
-                            let added = self.add_row(&connection, &child, row, Some(parent));
+                            let added = self.add_row(&connection, &child, row, Some(parent), parent_kind);
                             self.note_parent(added, parent_kind);
                         }
                     }
@@ -433,7 +433,7 @@ impl Observer<'_> {
                 match answers.one {
                     Some((row, _)) => {
                         let above = parent.as_deref().or_else(|| kind.parent_in(id));
-                        if let Some(index) = self.add_row(&connection, &kind, &row, above)
+                        if let Some(index) = self.add_row(&connection, &kind, &row, above, "")
                             && let Some(object) = self.out.objects.get_mut(index)
                         {
                             object.detailed = true;

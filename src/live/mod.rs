@@ -28,7 +28,7 @@ pub use self::{
     observe::{ObserveOptions, Observer, is_another, item_vars},
     query::Wanted,
     records::{record_of, record_sources},
-    remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path},
+    remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path, own_headers},
     rows::qualify,
     rows::wanted,
     survey::{Depth, Place, Surveyed, each_reference},

@@ -25,9 +25,9 @@ use crate::{
     },
     diagnostic::{Diagnostic, Sources},
     graph::{Graph, Use},
-    inventory::{Record, State},
+    inventory::{Intent, Record, State},
     manifest::{DeletionPolicy, Manifest, Manifests, locate},
-    value::{Fields, Target, as_reference, is_empty, text},
+    value::{Fields, Target, as_reference, has_secret, is_empty, text},
 };
 
 /// What to observe besides the declared objects.
@@ -444,7 +444,9 @@ impl<'a> Observer<'a> {
         record: Option<&Record>,
     ) -> Result<Option<usize>, Stop> {
         let object = &self.manifests.objects[index];
-        let id_of = |id: &str| slot_of(connection, kind, parent, id);
+        let above = object.parent.and_then(|parent| self.manifests.objects.get(parent));
+        let place = parent.map(|id| kind.among(above.map(|above| &*above.kind.name).unwrap_or_default(), id));
+        let id_of = |id: &str| slot_of(connection, kind, place.as_deref(), id);
         if let Some(record) = record {
             if record.connection != object.connection {
                 return Err(Stop::Fail(vec![
@@ -513,7 +515,7 @@ impl<'a> Observer<'a> {
             self.out.found[index] = there.map(|_| Found::Key);
             return Ok(there);
         }
-        let candidates = self.candidates(object, kind, connection, canonical, specs, parent);
+        let candidates = self.candidates(object, kind, connection, canonical, specs, place.as_deref());
         let free: Vec<usize> = self.narrow_extra(kind, canonical, candidates);
         if !free.is_empty() {
             let ids =
@@ -532,6 +534,7 @@ impl<'a> Observer<'a> {
             _ => {
                 // Which of several it is, the intent of an unfinished create may know; else a person must say.
                 let intent = self.state.intents.values().find(|intent| intent.address == object.address.to_string());
+                let mut since = None;
                 if let Some(intent) = intent {
                     let fresh: Vec<usize> = free
                         .iter()
@@ -540,13 +543,16 @@ impl<'a> Observer<'a> {
                             self.out.objects.get(*index).is_some_and(|live| !intent.seen.contains(&live.id))
                         })
                         .collect();
-                    if let [only] = fresh[..] {
-                        self.out.found[index] = Some(Found::Key);
-                        return Ok(Some(only));
-                    }
                     if fresh.is_empty() {
                         return Ok(None);
                     }
+                    let sent: Vec<usize> =
+                        fresh.iter().copied().filter(|live| self.is_as_sent(intent, *live)).collect();
+                    if let ([only], _) | (_, [only]) = (&fresh[..], &sent[..]) {
+                        self.out.found[index] = Some(Found::Key);
+                        return Ok(Some(*only));
+                    }
+                    since = Some((intent.at.clone(), fresh.len()));
                 }
                 let ids: Vec<String> = free
                     .iter()
@@ -554,21 +560,39 @@ impl<'a> Observer<'a> {
                     .map(|live| format!("`{}`", live.id))
                     .take(10)
                     .collect();
-                Err(Stop::Fail(vec![
-                    self.about(
-                        object,
-                        "",
-                        "PL0208",
-                        format!(
-                            "{} live objects have the natural key of this manifest: ids {}.",
-                            free.len(),
-                            ids.join(", ")
-                        ),
-                    )
-                    .hint("Say which one it is with the annotation `plumb.dev/external-id: ID`, or delete the others."),
-                ]))
+                let told = self.about(
+                    object,
+                    "",
+                    "PL0208",
+                    format!(
+                        "{} live objects have the natural key of this manifest: ids {}.",
+                        free.len(),
+                        ids.join(", ")
+                    ),
+                );
+                let told = match since {
+                    None => told,
+                    Some((at, fresh)) => told
+                        .hint(format!(
+                            "An earlier run began to make it at {at} and lost the answer; {fresh} of them were not there \
+                             before, and what was sent does not tell which is its own."
+                        ))
+                        .hint(format!("`plumb import {} ID` takes one of them for it.", object.address)),
+                };
+                Err(Stop::Fail(vec![told.hint(
+                    "Say which one it is with the annotation `plumb.dev/external-id: ID`, or delete the others.",
+                )]))
             }
         }
+    }
+
+    /// Whether a live object is as an unfinished create sent it, as far as the list shows it.
+    fn is_as_sent(&self, intent: &Intent, live: usize) -> bool {
+        let Some(live) = self.out.objects.get(live) else { return false };
+        intent.sent.iter().all(|(name, sent)| match (live.kind.field(name), live.fields.get(name)) {
+            (Some(spec), Some(there)) if !has_secret(sent) => crate::description::equal(spec, sent, there),
+            _ => true,
+        })
     }
 
     pub(super) fn singleton(&self, kind: &Kind, connection: &Arc<str>, scope: Option<&str>) -> Option<usize> {

@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
+use indexmap::IndexMap;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
@@ -313,6 +314,7 @@ impl Remote {
         let vars = |name: &str| kind.path_part(name, &known);
         let path = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());
         let mut call = Call::get(path);
+        call.headers = own_headers(&kind.spec.list.headers);
         let is_odata = kind.dialect == DialectName::Odata;
         if is_odata {
             let query = list_query(&self.api, kind, asked, &self.wanted, self.caller.as_deref());
@@ -382,6 +384,7 @@ impl Remote {
         let vars = |name: &str| kind.path_part(name, vars);
         let path = fill_path(&template, &vars).unwrap_or(template);
         let mut call = Call::get(path);
+        call.headers = own_headers(&kind.spec.get.headers);
         let spec = &kind.spec.get;
         call.query.extend(spec.query.iter().map(|(name, value)| {
             let other = spec.without_secrets.get(name).filter(|_| !self.secrets);
@@ -617,6 +620,11 @@ fn next_link(header: &str) -> Option<String> {
         });
         next.then(|| target.trim().trim_start_matches('<').to_owned())
     })
+}
+
+/// The headers that a description gives to one call.
+pub fn own_headers(headers: &IndexMap<String, String>) -> Vec<(String, String)> {
+    headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ impl Observer<'_> {
         let included = index_included(&listing.included);
         // Each row goes as soon as it is read: there may be very many.
         for row in listing.rows {
-            let added = self.add_row(connection, kind, &row, scope);
+            let added = self.add_row(connection, kind, &row, scope, "");
             let Some(id) = added.and_then(|index| self.out.objects.get(index)).map(|object| object.id.clone()) else {
                 continue;
             };
@@ -55,7 +55,7 @@ impl Observer<'_> {
             let other = self.other_side(connection, inside);
             if let Some(rows) = dialect::entries(parent_kind, &child, row, other.as_deref(), along) {
                 for row in &rows {
-                    let added = self.add_row(connection, &child, row, Some(parent));
+                    let added = self.add_row(connection, &child, row, Some(parent), &parent_kind.name);
                     self.note_parent(added, &parent_kind.name);
                 }
                 self.note_joins(connection, parent_kind, parent, &child, row, other.as_deref());
@@ -101,6 +101,7 @@ impl Observer<'_> {
         kind: &Arc<Kind>,
         row: &Value,
         parent: Option<&str>,
+        parent_kind: &str,
     ) -> Option<usize> {
         if kind.spec.not_ours.iter().any(|condition| dialect::wire_condition(kind, row, condition)) {
             *self.noted.foreign.entry((connection.clone(), kind.name.clone())).or_default() += 1;
@@ -131,7 +132,8 @@ impl Observer<'_> {
                 }
             }
         }
-        let slot = slot_of(connection, kind, parent, &decoded.id);
+        let place = parent.map(|parent| kind.among(parent_kind, parent));
+        let slot = slot_of(connection, kind, place.as_deref(), &decoded.id);
         if let Some(known) = self.out.by_id.get(&slot) {
             return Some(*known);
         }
@@ -152,9 +154,10 @@ impl Observer<'_> {
         };
         let index = self.out.objects.len();
         self.names.add(&object, index);
-        self.keys.add(connection, kind, object.parent.as_deref(), &object.fields, index);
-        if let Some(parent) = object.parent.clone().filter(|_| kind.inside().is_some()) {
-            self.children.entry((connection.clone(), kind.name.clone(), parent)).or_default().push(index);
+        let place = place.or_else(|| object.parent.clone());
+        self.keys.add(connection, kind, place.as_deref(), &object.fields, index);
+        if let Some(place) = place.filter(|_| kind.inside().is_some()) {
+            self.children.entry((connection.clone(), kind.name.clone(), place)).or_default().push(index);
         }
         self.out.by_id.insert(slot, index);
         self.out.objects.push(object);

@@ -35,6 +35,7 @@ pub(super) fn read<'t>(
 ) -> (Connection, Defaults) {
     let mut connection = Connection {
         name: name.to_owned(),
+        namespace: None,
         api: String::new(),
         url: None,
         auth: None,
@@ -404,6 +405,22 @@ pub(super) fn fields() -> IndexMap<String, FieldSpec> {
             ),
         ],
     );
+    let interval = FieldSpec {
+        pattern: Some("([0-9]+(s|m|h|d))+".to_owned()),
+        ..text(
+            "How often the operator looks at the objects of this connection, such as `10m`; the command line ignores it.",
+        )
+    };
+    let namespaces = FieldSpec {
+        ty: FieldType::List,
+        set: true,
+        items: Some(Box::new(FieldSpec {
+            pattern: Some("[a-z0-9]([-a-z0-9]*[a-z0-9])?".to_owned()),
+            max_length: Some(63),
+            ..FieldSpec::default()
+        })),
+        ..text("Namespaces of Kubernetes that it serves besides its own; the command line ignores it.")
+    };
     [
         ("api", needed(text("A built-in API, or the name of an `Api` manifest."))),
         ("url", text("Base URL, where it is not the API's own.")),
@@ -412,6 +429,8 @@ pub(super) fn fields() -> IndexMap<String, FieldSpec> {
         ("tls", tls),
         ("proxy", text("URL of the HTTP proxy; the one of the environment (`HTTPS_PROXY`) unless given.")),
         ("timeouts", timeouts),
+        ("interval", interval),
+        ("namespaces", namespaces),
     ]
     .into_iter()
     .map(|(name, field)| (name.to_owned(), field))

@@ -312,7 +312,7 @@ impl<'o> Loader<'o> {
         let overridden = self.options.connection_overrides.contains(&header.name);
         let catalog = self.manifests.catalog.clone();
         let mut convert = self.convert(faults, None);
-        let (connection, defaults) = connection::read(
+        let (mut connection, defaults) = connection::read(
             &header.name,
             header.spec,
             header.name_at,
@@ -321,6 +321,7 @@ impl<'o> Loader<'o> {
             &catalog,
             &mut convert,
         );
+        connection.namespace.clone_from(&header.namespace);
         let faults = convert.faults;
         let broken = faults.any_error() || document.broken;
         self.accounts.add(connection, defaults, broken);

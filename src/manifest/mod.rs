@@ -15,12 +15,15 @@ mod model;
 mod node;
 mod object;
 mod parse;
+mod place;
 mod reference;
 mod scalar;
 mod sensitive;
 mod settings;
 mod stack;
 mod variants;
+
+use std::time::Duration;
 
 pub use self::{
     accounts::connection_example,
@@ -50,6 +53,29 @@ pub fn core_kind(name: &str) -> Option<(&'static str, Specs)> {
         "Stack" => Some(("Settings of the manifests that are reconciled together.", stack::fields())),
         _ => None,
     }
+}
+
+/// A span of time such as `30s`, `10m` or `1h30m`; nothing where the text is none.
+pub fn span(text: &str) -> Option<Duration> {
+    let mut seconds: u64 = 0;
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit())?;
+        let number: u64 = rest.get(..digits)?.parse().ok()?;
+        let unit = match rest.get(digits..digits + 1)? {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        seconds = seconds.checked_add(number.checked_mul(unit)?)?;
+        rest = rest.get(digits + 1..)?;
+    }
+    Some(Duration::from_secs(seconds))
 }
 
 /// Finds the place of a JSON pointer in a document, or of its nearest ancestor that is there.

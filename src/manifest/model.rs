@@ -184,6 +184,8 @@ impl std::str::FromStr for MaxDeletes {
 pub struct Connection {
     /// Its name.
     pub name: String,
+    /// The namespace of its manifest.
+    pub namespace: Option<String>,
     /// Name of the API.
     pub api: String,
     /// Base URL, where the manifest gives one.

@@ -10,6 +10,7 @@ use super::{
     convert::Convert,
     faults::Path,
     node::{Mark, Member, Node, Scalar, Shape},
+    place::place,
 };
 use crate::{
     description::format::{FieldSpec, Sensitivity},
@@ -179,45 +180,23 @@ impl<'t> Convert<'_, 't> {
             self.faults.add(Diagnostic::error("PL0114", message).hint(right_form(path)), key);
             return None;
         };
-        let good = match &*source.key {
-            "env" => source.value.as_text().filter(|name| is_variable_name(name)).map(Value::from),
-            "file" => source.value.as_text().filter(|file| !file.is_empty()).map(Value::from),
-            "exec" => source.value.as_list().filter(|argv| !argv.is_empty()).and_then(|argv| {
-                argv.iter().map(|arg| arg.as_text().map(Value::from)).collect::<Option<Vec<_>>>().map(Value::Array)
-            }),
-            "secretKeyRef" => source
-                .value
-                .as_map()
-                .filter(|members| {
-                    let texts =
-                        |name| members.iter().any(|member| member.key == name && member.value.as_text().is_some());
-                    texts("name") && texts("key")
-                })
-                .map(|_| source.value.to_json()),
-            "sops" => Some(source.value.to_json()).filter(|value| value.is_string() || value.is_object()),
-            unknown => {
-                let message = format!("A sensitive value cannot come from `{unknown}`.");
-                let mut diagnostic = Diagnostic::error("PL0114", message);
-                diagnostic = match nearest(unknown, SOURCES) {
-                    Some(near) => diagnostic.hint(format!("Did you mean `{near}`?")),
-                    None => diagnostic.hint(right_form(path)),
-                };
-                self.plaintexts.hide(self.faults.source, &source.value);
-                self.faults.add(diagnostic, source.at);
+        if !is_source(&source.key) {
+            let message = format!("A sensitive value cannot come from `{}`.", source.key);
+            let diagnostic = Diagnostic::error("PL0114", message).hint(match nearest(&source.key, SOURCES) {
+                Some(near) => format!("Did you mean `{near}`?"),
+                None => right_form(path),
+            });
+            self.plaintexts.hide(self.faults.source, &source.value);
+            self.faults.add(diagnostic, source.at);
+            return None;
+        }
+        let good = match place(&source.key, &source.value) {
+            Ok(good) => good,
+            Err(form) => {
+                let message = format!("The `{}` of `{path}` has to be {form}.", source.key);
+                self.faults.error("PL0114", message, source.at);
                 return None;
             }
-        };
-        let Some(good) = good else {
-            let form = match &*source.key {
-                "env" => "the name of a variable, such as `env: ITGLUE_API_KEY`",
-                "file" => "a path, such as `file: secrets/key`",
-                "exec" => "a list of a program and its arguments, such as `exec: [pass, show, key]`",
-                "secretKeyRef" => "a map of `name` and `key`",
-                _ => "a path, or a map of `file` and `key`",
-            };
-            let message = format!("The `{}` of `{path}` has to be {form}.", source.key);
-            self.faults.error("PL0114", message, source.at);
-            return None;
         };
         let mut map = Map::new();
         map.insert(source.key.to_string(), good);
@@ -237,8 +216,4 @@ fn right_form(path: &Path<'_>) -> String {
         }
     }
     format!("Write `{name}: {{valueFrom: {{env: {variable}}}}}` and put the value into that variable.")
-}
-
-fn is_variable_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains(|c: char| c == '=' || c == '\0' || c.is_whitespace())
 }

@@ -1,4 +1,4 @@
-//! All CustomResourceDefinitions: those of the APIs by their descriptions, plumb's own by their types.
+//! All `CustomResourceDefinitions`: those of the APIs by their descriptions, plumb's own by their types.
 
 use indexmap::IndexMap;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Where the budgets of credentials are shared: in a folder of this machine, and beside a remote inventory.
+//! Where machines share the budgets of credentials: beside the remote inventory that they share.
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -6,17 +6,14 @@ use futures::{FutureExt as _, future::BoxFuture};
 
 use super::{Loaded, Options};
 use crate::{
-    http::{Board, Budgets, Naming},
+    http::{Board, Naming, Posted},
     inventory::Notices,
     secret::Vault,
 };
 
-/// The budgets of a run, shared with whoever else uses the same credentials.
-pub(super) fn shared(loaded: &Loaded, vault: &Arc<Vault>, options: &Options) -> Budgets {
-    if options.sandbox {
-        return Budgets::default();
-    }
-    let notices = loaded.location(options).ok().and_then(|location| Notices::at(&location));
+/// Where the machines that share a stack's inventory share the budgets of its credentials, too.
+pub(super) fn board(loaded: &Loaded, vault: &Arc<Vault>, options: &Options) -> Option<(Arc<dyn Board>, Naming)> {
+    let notices = Notices::at(&loaded.location(options).ok().filter(|_| !options.sandbox)?)?;
     let vault = vault.clone();
     // Machines that share an inventory share the key of its hashes.
     let naming: Naming = Arc::new(move |fingerprint: &[u8]| {
@@ -26,15 +23,14 @@ pub(super) fn shared(loaded: &Loaded, vault: &Arc<Vault>, options: &Options) -> 
         }
         vault.hash(&text)
     });
-    let board = notices.map(|notices| (Arc::new(Beside(notices)) as Arc<dyn Board>, naming));
-    Budgets::shared(options.budgets.clone(), board)
+    Some((Arc::new(Beside(notices)), naming))
 }
 
 /// The documents beside a remote inventory.
 struct Beside(Notices);
 
 impl Board for Beside {
-    fn read<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<(Vec<u8>, String)>, String>> {
+    fn read<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Posted> {
         async { self.0.read(name).await.map_err(|error| error.to_string()) }.boxed()
     }
 

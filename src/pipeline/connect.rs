@@ -14,7 +14,7 @@ use crate::{
     description::{Api, format::Check},
     diagnostic::Diagnostic,
     failure::Failure,
-    http::{self, Budgets, Call, Client, ClientSpec, HostPolicy, HttpError, Pace, Quota, ResolvedAuth},
+    http::{self, Board, Call, Client, ClientSpec, HostPolicy, HttpError, Naming, Pace, Quota, ResolvedAuth},
     inventory::State,
     live::Remote,
     manifest::{Auth, Connection},
@@ -23,6 +23,9 @@ use crate::{
     secret::Vault,
     value::{get_path, secret_hash, text},
 };
+
+/// Where machines share budgets, and the names that these have there.
+type Shared = (Arc<dyn Board>, Naming);
 
 /// The connections of a run.
 pub struct Connected {
@@ -134,11 +137,11 @@ pub(super) async fn connect_to(
     } else {
         None
     };
-    let budgets = super::budgets::shared(loaded, vault, options);
+    let board = super::budgets::board(loaded, vault, options);
     let wanted = Arc::new(crate::live::wanted(manifests));
     for name in names {
         let Some(connection) = manifests.connections.get(name) else { continue };
-        let made = client(loaded, connection, vault, options, sandbox.as_ref(), &budgets, diagnostics);
+        let made = client(loaded, connection, vault, options, sandbox.as_ref(), board.as_ref(), diagnostics);
         match made.map(|remote| remote.map(|remote| Remote { wanted: wanted.clone(), ..remote })) {
             Ok(Some(remote)) => {
                 remotes.insert(name.to_owned(), remote);
@@ -162,7 +165,7 @@ fn client(
     vault: &Arc<Vault>,
     options: &Options,
     sandbox: Option<&Sandbox>,
-    budgets: &Budgets,
+    board: Option<&Shared>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<Option<Remote>, Box<Diagnostic>> {
     // What is wrong with it was told; nothing goes anywhere else instead.
@@ -197,15 +200,18 @@ fn client(
         let url = url::Url::parse(url).ok()?;
         url.host_str().map(str::to_owned)
     }));
-    let mask_vault = vault.clone();
     let mut spec = ClientSpec::new(connection.name.clone(), api.clone(), url);
     spec.auth = auth;
     spec.limits = connection.limits;
     // What a manifest describes is not to be trusted with where a credential goes.
     let described = crate::apis::builtin().api(&api.name).is_some_and(|builtin| Arc::ptr_eq(builtin, &api));
     spec.allowed_hosts = HostPolicy { described, ..HostPolicy::new(hosts) };
-    spec.mask = Arc::new(move |text: &str| mask_vault.mask(text).into_owned());
-    spec.budgets = budgets.clone();
+    spec.secrets = vault.secrets().clone();
+    // Simulated APIs of this process are nobody else's.
+    if sandbox.is_none() {
+        spec.budgets = options.budgets.clone();
+        spec.board = board.cloned();
+    }
     let (progress, name) = (options.progress.clone(), connection.name.clone());
     spec.throttled = Arc::new(move |seconds| progress.event(&ProgressEvent::Throttled { connection: &name, seconds }));
     let progress = options.progress.clone();

@@ -60,13 +60,13 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
     let vault = Arc::new(Vault::new(key));
     let mut diagnostics = loaded.snapshot.diagnostics.clone();
     diagnostics.extend(loaded.manifests.diagnostics.iter().cloned());
+    // Of objects, only the names matter; but what they keep secret is secret in an export, too.
+    let secrets = loaded.resolve_secrets(&vault, options).await;
     if !asked.unmanaged {
         loaded.manifests.objects.clear();
         // What is wrong with an object that is declared already is no matter here.
         diagnostics.retain(|diagnostic| diagnostic.address.is_none());
     }
-    let secrets = loaded.resolve_secrets(&vault, options);
-    // Of objects, only the names matter.
     diagnostics.extend(secrets.into_iter().filter(|diagnostic| diagnostic.address.is_none()));
     diagnostics.retain(Diagnostic::is_error);
     let names = chosen(&loaded, asked)?;
@@ -117,7 +117,7 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
             .hint("A comment stands in its place, and references name it by its id.")
     }));
     diagnostics.extend(read_back(&loaded, &exported));
-    super::mask(&mut diagnostics, &vault);
+    super::veil::diagnostics(&mut diagnostics, &vault);
     Ok(Export { exported, connection, requests: connected.sent(), diagnostics, sources: loaded.snapshot.sources })
 }
 

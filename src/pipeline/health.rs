@@ -74,7 +74,7 @@ pub async fn checkup(options: &Options) -> Result<Checkup, Failure> {
     let vault = Arc::new(Vault::new(key));
     let mut diagnostics = loaded.snapshot.diagnostics.clone();
     diagnostics.extend(loaded.manifests.diagnostics.iter().cloned());
-    diagnostics.extend(loaded.resolve_secrets(&vault, options));
+    diagnostics.extend(loaded.resolve_secrets(&vault, options).await);
     // What is wrong with an object is no matter of its connection.
     diagnostics.retain(|diagnostic| diagnostic.address.is_none());
     let names = loaded.manifests.connections.keys().map(String::as_str).collect();
@@ -100,7 +100,7 @@ async fn look(remote: &Remote, mut health: Health) -> Health {
     match read(remote, &mut health).await {
         Ok(identity) => {
             health.reachable = true;
-            health.identity = identity;
+            health.identity = identity.map(|identity| remote.client.mask(&identity));
         }
         Err(error) => {
             health.reachable = error.status().is_some();

@@ -13,9 +13,9 @@ use crate::{
     apis,
     diagnostic::{Diagnostic, SourceText},
     failure::Failure,
-    inventory::{HashKey, Inventory, Location},
+    inventory::{HashKey, Inventory, Location, State},
     manifest::{self, LoadOptions, Manifests},
-    secret::{self, ClusterSecrets, ResolvePolicy, Vault},
+    secret::{self, Cluster, ResolvePolicy, Vault},
     source::{self, Input, Snapshot},
 };
 
@@ -60,7 +60,9 @@ pub fn load(options: &Options) -> Result<Loaded, Failure> {
         None => source::read_with(&inputs, &mut stdin),
     };
     for (path, text) in &options.beside {
-        let source = SourceText { path: path.clone(), folder: PathBuf::new(), text: text.as_str().into() };
+        // Files that resources of a cluster name are below the first folder that is allowed.
+        let folder = options.cluster.as_ref().and_then(|cluster| cluster.policy.folders.as_ref()?.first().cloned());
+        let source = SourceText { path: path.clone(), folder: folder.unwrap_or_default(), text: text.as_str().into() };
         snapshot.sources.add(source);
         snapshot.empty = false;
     }
@@ -99,6 +101,14 @@ fn stand_in(manifests: &mut Manifests, name: &str, other: &str) -> Result<(), Fa
         *own = crate::manifest::Connection { name: name.to_owned(), defaults: own.defaults.clone(), ..stand_in };
     }
     Ok(())
+}
+
+/// What the inventory of a stack has, read without a lock.
+pub async fn recorded(options: &Options) -> Result<State, Failure> {
+    let loaded = load(options)?;
+    let inventory = loaded.open_inventory(options).await?;
+    let state = inventory.state().clone();
+    Ok(state)
 }
 
 impl Loaded {
@@ -152,23 +162,21 @@ impl Loaded {
     }
 
     /// Finds the texts of sensitive values and the hashes of files.
-    pub(super) fn resolve_secrets(&mut self, vault: &Vault, options: &Options) -> Vec<Diagnostic> {
-        let policy = match &options.cluster {
+    pub(super) async fn resolve_secrets(&mut self, vault: &Vault, options: &Options) -> Vec<Diagnostic> {
+        let mut policy = match &options.cluster {
             Some(cluster) => ResolvePolicy {
                 allow_exec: false,
-                cluster: Some(ClusterSecrets(cluster.secrets.clone())),
+                cluster: Cluster::Held(cluster.secrets.clone()),
                 ..cluster.policy.clone()
             },
-            None => match &options.policy {
-                Some(policy) => ResolvePolicy { allow_exec: false, ..policy.clone() },
-                None => ResolvePolicy { allow_exec: options.allow_exec, ..ResolvePolicy::default() },
-            },
+            None => options.secrets.clone(),
         };
+        policy.stand_in |= options.sandbox;
         // Simulated APIs take any credential: whoever tries plumb out needs none.
         let environment = |name: &str| {
             std::env::var(name).ok().or_else(|| options.sandbox.then(|| format!("sandbox value of {name}")))
         };
-        secret::resolve_with(&mut self.manifests, vault, &policy, &self.snapshot.sources, &environment)
+        secret::resolve(&mut self.manifests, vault, &policy, &self.snapshot.sources, &environment).await
     }
 }
 
@@ -178,7 +186,7 @@ fn default_folder(options: &Options) -> PathBuf {
         return PathBuf::from(".");
     };
     if path.is_dir() {
-        return path.to_owned();
+        return path.clone();
     }
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }

@@ -16,6 +16,7 @@ mod rebuild;
 mod receivers;
 mod select;
 mod unmanaged;
+mod veil;
 mod views;
 
 use std::{
@@ -31,7 +32,7 @@ pub use self::{
     connect::{Connected, connect},
     export::{Export, ExportOptions, export},
     health::{Checkup, Health, checkup},
-    load::{Loaded, load},
+    load::{Loaded, load, recorded},
     rebuild::{Rebuilt, rebuild},
     select::{LabelTest, Selection},
     unmanaged::{Stray, Unmanaged, unmanaged},
@@ -81,17 +82,15 @@ pub struct Options {
     pub allow_hosts: Vec<String>,
     /// `{value: …}` is accepted for sensitive fields.
     pub allow_plaintext_secrets: bool,
-    /// `valueFrom: {exec: …}` may run commands.
-    pub allow_exec: bool,
     /// Name of the stack where no manifest says one.
     pub stack: Option<String>,
-    /// What manifests may reach for on this machine, where that is not everything.
-    pub policy: Option<ResolvePolicy>,
     /// Where connections, APIs and the stack's settings come from, in place of what was read: a proposal may change
     /// objects, and never where a credential goes.
     pub settings: Option<Arc<Snapshot>>,
     /// Connections that stand for others, by name: those that may only read.
     pub stand_ins: BTreeMap<String, String>,
+    /// What sensitive values may be read from.
+    pub secrets: ResolvePolicy,
     /// Run against simulated APIs in this process.
     pub sandbox: bool,
     /// Which objects to look at.
@@ -112,8 +111,8 @@ pub struct Options {
     pub progress: Arc<dyn Progress>,
     /// Set by Ctrl-C.
     pub stop: Arc<AtomicBool>,
-    /// Folder in which the processes of this machine share the budgets of credentials.
-    pub budgets: Option<std::path::PathBuf>,
+    /// The budgets of credentials, over all runs of this process.
+    pub budgets: crate::http::Budgets,
     /// Time-outs and repeats of calls.
     pub pace: crate::http::Pace,
     /// What a run in a cluster knows besides.
@@ -131,11 +130,10 @@ impl Default for Options {
             connections: Vec::new(),
             allow_hosts: Vec::new(),
             allow_plaintext_secrets: false,
-            allow_exec: false,
             stack: None,
-            policy: None,
             settings: None,
             stand_ins: BTreeMap::new(),
+            secrets: ResolvePolicy::default(),
             sandbox: false,
             selection: Selection::default(),
             prune: false,
@@ -146,7 +144,7 @@ impl Default for Options {
             keep_key: false,
             progress: Arc::new(Silent),
             stop: Arc::new(AtomicBool::new(false)),
-            budgets: None,
+            budgets: crate::http::Budgets::default(),
             pace: crate::http::Pace::default(),
             cluster: None,
         }
@@ -178,6 +176,8 @@ pub struct Planned {
     vault: Arc<Vault>,
     state: State,
     roots: Vec<String>,
+    /// When what is live was read; none once a person took their time over the plan.
+    observed_from: Option<std::time::Instant>,
     /// Where each connection leads that is known to be the stack's account.
     accounts: HashMap<String, String>,
     _scratch: std::sync::OnceLock<load::Scratch>,
@@ -215,13 +215,13 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let hashes_kept = options.keep_key || inventory.key_file().is_none_or(|file| file.exists());
     let key = Loaded::hash_key(&inventory, options)?;
     let vault = Arc::new(Vault::new(key));
-    let mut diagnostics = loaded.resolve_secrets(&vault, options);
+    let mut diagnostics = loaded.resolve_secrets(&vault, options).await;
     let (graph, wrong) = crate::graph::build(&loaded.manifests, &loaded.snapshot.sources);
     diagnostics.extend(wrong);
     let state = inventory.state().clone();
     settle(&state, &loaded, options).await;
     let connected = connect(&loaded, &state, &vault, options, &mut diagnostics).await?;
-    let Loaded { snapshot, manifests, scratch } = loaded;
+    let Loaded { mut snapshot, manifests, scratch } = loaded;
     let prune = match &options.cluster {
         Some(cluster) => cluster.prune_entries,
         None => options.prune || manifests.stack.prune,
@@ -255,6 +255,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         &tell,
     );
     let mut observed = Box::pin(observer.run()).await;
+    let observed_from = std::time::Instant::now();
     // What a connection that cannot be used has was not looked at, whatever the inventory knows of it.
     for connection in manifests.connections.values() {
         if !connected.remotes.contains_key(&connection.name)
@@ -325,21 +326,17 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     all.append(&mut diagnostics);
     all.extend(observed.diagnostics.iter().cloned());
     all.extend(plan.diagnostics.iter().cloned());
-    mask(&mut all, &vault);
+    veil::diagnostics(&mut all, &vault);
+    veil::sources(&mut snapshot.sources, &all, &vault);
     let observe = connected.sent();
-    let document = plan.document(
+    let mut document = plan.document(
         &manifests.stack.name,
         &observed_at,
         snapshot.revision.clone(),
         observe,
         report::to_documents(&all, &snapshot.sources),
     );
-    let mut document = document;
-    for change in document.actions.iter_mut().flat_map(|action| &mut action.changes) {
-        for side in [&mut change.before, &mut change.after].into_iter().flatten() {
-            mask_leaves(side, &vault);
-        }
-    }
+    veil::document(&mut document, &vault);
     let notes = notes(&plan, &connected.remotes);
     options.progress.event(&ProgressEvent::Finished);
     Ok(Planned {
@@ -358,6 +355,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         vault,
         state,
         accounts,
+        observed_from: Some(observed_from),
         _scratch: scratch,
     })
 }
@@ -369,22 +367,13 @@ async fn settle(state: &State, loaded: &Loaded, options: &Options) {
         let left = intent.deadline.parse::<jiff::Timestamp>().ok()?.duration_since(now);
         // Another machine's clock may be ahead: no wait is longer than a call of this connection's may take.
         let settle = connect::settles(loaded, &intent.connection, options.pace);
-        Some(left.unsigned_abs().min(apply::renewal(settle) + settle)).filter(|_| left.is_positive())
+        Some(left.unsigned_abs().min(apply::RENEWAL + settle)).filter(|_| left.is_positive())
     });
     if let Some(left) = left.max() {
         tracing::info!("an earlier run was cut short: waiting until its calls have come to an end");
         let until = tokio::time::Instant::now() + left;
         while tokio::time::Instant::now() < until && !options.stop.load(std::sync::atomic::Ordering::SeqCst) {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    }
-}
-
-fn mask(diagnostics: &mut [Diagnostic], vault: &Vault) {
-    for diagnostic in diagnostics {
-        diagnostic.message = vault.mask(&diagnostic.message).into_owned();
-        for hint in &mut diagnostic.hints {
-            *hint = vault.mask(hint).into_owned();
         }
     }
 }
@@ -420,20 +409,6 @@ async fn owned_elsewhere(
     Ok(out)
 }
 
-/// Masks what a text in a plan may quote of a secret, wherever it stands.
-fn mask_leaves(value: &mut serde_json::Value, vault: &Vault) {
-    match value {
-        serde_json::Value::String(text) => {
-            if let std::borrow::Cow::Owned(masked) = vault.mask(text) {
-                *text = masked;
-            }
-        }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| mask_leaves(item, vault)),
-        serde_json::Value::Object(map) => map.values_mut().for_each(|item| mask_leaves(item, vault)),
-        _ => {}
-    }
-}
-
 fn notes(plan: &Plan, remotes: &HashMap<String, Remote>) -> PlanNotes {
     let seconds = plan
         .calls
@@ -444,6 +419,11 @@ fn notes(plan: &Plan, remotes: &HashMap<String, Remote>) -> PlanNotes {
 }
 
 impl Planned {
+    /// Notes that a person read the plan: what is live is looked at again before it is changed.
+    pub fn was_read(&mut self) {
+        self.observed_from = None;
+    }
+
     /// Whether anything would be refused for safety.
     pub fn refusal(&self) -> Option<&Diagnostic> {
         self.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Refusal)
@@ -551,10 +531,16 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         Some(cluster) => cluster.until.clone(),
         None => Arc::new(|| None),
     };
+    let mut live: HashMap<(String, String), usize> = HashMap::new();
+    for object in &planned.observed.objects {
+        *live.entry((object.kind.api.clone(), object.kind.name.clone())).or_default() += 1;
+    }
     let report = {
         let context = Context {
             remotes: &planned.connected.remotes,
             inventory: &planned.inventory,
+            observed: planned.observed_from,
+            live: &live,
             open: &open,
             seal: &seal,
             read: &load::read_file,
@@ -575,7 +561,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
     options.progress.event(&ProgressEvent::Finished);
     let mut diagnostics = planned.diagnostics;
     let mut more = report.diagnostics;
-    mask(&mut more, &vault);
+    veil::diagnostics(&mut more, &vault);
     diagnostics.extend(more);
     let mut document = planned.document;
     for (action, result) in document.actions.iter_mut().zip(&report.results) {
@@ -597,13 +583,16 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         |(index, action): (usize, &plan::Action)| Some((action.address.clone(), report.calls.get(&index)?.clone()));
     let calls = document.actions.iter().enumerate().filter_map(step).collect();
     document.requests.apply = planned.connected.sent().saturating_sub(before);
-    document.diagnostics = report::to_documents(&diagnostics, &planned.sources);
+    veil::document(&mut document, &vault);
+    let mut sources = planned.sources;
+    veil::sources(&mut sources, &diagnostics, &vault);
+    document.diagnostics = report::to_documents(&diagnostics, &sources);
     let failed = report.results.iter().any(|result| matches!(result.outcome, Outcome::Failed | Outcome::Skipped));
     Ok(Applied {
         document,
         notes: planned.notes,
         diagnostics,
-        sources: planned.sources,
+        sources,
         interrupted: report.interrupted,
         failed,
         lasting,

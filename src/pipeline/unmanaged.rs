@@ -67,7 +67,7 @@ pub async fn unmanaged(options: &Options, wanted: &[Wanted]) -> Result<Unmanaged
     let mut diagnostics = loaded.snapshot.diagnostics.clone();
     diagnostics.extend(loaded.manifests.diagnostics.iter().cloned());
     // Of objects, only the names matter.
-    let secrets = loaded.resolve_secrets(&vault, options);
+    let secrets = loaded.resolve_secrets(&vault, options).await;
     diagnostics.extend(secrets.into_iter().filter(|diagnostic| diagnostic.address.is_none()));
     let places = used(&loaded, &state, wanted);
     let connections = places.iter().map(|(connection, _)| connection.as_str());
@@ -78,7 +78,7 @@ pub async fn unmanaged(options: &Options, wanted: &[Wanted]) -> Result<Unmanaged
         survey(&loaded, &state, &connected.remotes, &vault, options, &places, Depth::Names, &mut diagnostics).await;
     options.progress.event(&ProgressEvent::Finished);
     diagnostics.extend(surveyed.observed.diagnostics.iter().cloned());
-    super::mask(&mut diagnostics, &vault);
+    super::veil::diagnostics(&mut diagnostics, &vault);
     let managed = Managed::of(&loaded, &surveyed);
     let owners = owners(&state);
     let mut objects: Vec<Stray> = surveyed
@@ -94,7 +94,9 @@ pub async fn unmanaged(options: &Options, wanted: &[Wanted]) -> Result<Unmanaged
                 None if places.contains(&(live.connection.to_string(), live.kind.name.clone())) => None,
                 None => return None,
             };
-            Some(stray(&surveyed.observed, live, inside, &owners))
+            let mut stray = stray(&surveyed.observed, live, inside, &owners);
+            super::veil::texts([&mut stray.id, &mut stray.key], &vault);
+            Some(stray)
         })
         .filter(|stray| {
             let fits = |one: &Wanted| one.pattern.as_ref().is_none_or(|pattern| matches(pattern, &stray.key));

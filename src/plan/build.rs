@@ -416,8 +416,11 @@ impl Builder<'_> {
             && (inputs.observed.found[index] == Some(Found::Owned)
                 || record.as_ref().is_some_and(|(_, record)| record.id == live.id));
         let begun = self.begun.get(&*object.address.to_string());
-        let intent = begun.into_iter().flatten().find(|intent| !intent.seen.contains(&live.id));
+        let intent = begun.into_iter().flatten().copied().find(|intent| !intent.seen.contains(&live.id));
         let intended = intent.is_some();
+        if !owned && !intended && !self.may_adopt(index, object, live) {
+            return;
+        }
         let mut fields = aligned(specs, &desired, &live.fields, inputs.seal);
         // The read of one object shows all that it has, where lists are known to show less.
         if live.detailed && kind.spec.list.partial {

@@ -4,12 +4,12 @@ use super::build::{Builder, Mode};
 use crate::{
     description::{
         Kind, Specs,
-        format::{FieldType, Immutable},
+        format::{Adoption, FieldType, Immutable},
     },
     diagnostic::Diagnostic,
     diff::{Difference, Differences},
     graph::Meaning,
-    live::LiveObject,
+    live::{Found, LiveObject},
     manifest::Manifest,
     value::Fields,
 };
@@ -52,15 +52,33 @@ impl Builder<'_> {
         }
     }
 
+    /// Whether a manifest may take a live object over that nothing owns; tells why not.
+    pub(super) fn may_adopt(&mut self, index: usize, object: &Manifest, live: &LiveObject) -> bool {
+        let kind = &object.kind;
+        let named = self.inputs.observed.found[index] == Some(Found::ExternalId);
+        let ways = match kind.spec.adopt {
+            Adoption::ByKey => return true,
+            Adoption::ById if named => return true,
+            Adoption::ById => format!("Add the annotation `plumb.dev/external-id: \"{}\"` if it is meant.", live.id),
+            Adoption::Never => format!("`plumb import {} {}` takes it over.", object.address, live.id),
+        };
+        let message =
+            format!("There is a live {} like it, `{}`, and such objects are not adopted.", kind.name, live.id);
+        self.tell(object, "", Diagnostic::error("PL0524", message).hint(ways));
+        false
+    }
+
     /// Changes that the API would refuse, told before anything is sent.
     pub(super) fn refused(&mut self, object: &Manifest, live: &LiveObject, changes: &[Difference]) -> bool {
         let kind = &object.kind;
         let mut refused = false;
+        let parent = object.parent.and_then(|parent| self.inputs.observed.live(parent));
         if live.synced
             && let Some(synced) = &kind.spec.synced
+            && (!synced.with_parent || parent.is_some_and(|parent| parent.synced))
         {
             let by = synced.by.as_deref().unwrap_or("another system");
-            for change in changes.iter().filter(|change| !synced.allow.contains(&change.field)) {
+            for change in changes.iter().filter(|change| synced.refuses(&change.field)) {
                 let mut told = Diagnostic::error(
                     "PL0511",
                     format!(

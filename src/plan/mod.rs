@@ -10,6 +10,7 @@ mod lockout;
 mod model;
 mod removed;
 mod rollout;
+mod saved;
 mod sequence;
 mod show;
 mod step;

@@ -90,7 +90,7 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
             kept.insert(address.to_string());
             continue;
         }
-        let live = live_of(inputs, &connection, &kind, &record).cloned();
+        let live = live_of(inputs, &connection, &address, &kind, &record).cloned();
         let fate = fate(inputs, &address, &record, &kind, live.as_ref());
         if matches!(fate, Fate::Delete) && inside_unseen(inputs, &address, &kind, &connection, &failed) {
             to.out.undeclared.push((address.to_string(), "what it contains could not be looked at".to_owned()));
@@ -360,9 +360,16 @@ fn inside_unseen(
         .any(|inner| failed.contains(&(connection, inner.name.as_str())))
 }
 
-fn live_of<'o>(inputs: &'o Inputs<'_>, connection: &Arc<str>, kind: &Kind, record: &Record) -> Option<&'o LiveObject> {
+fn live_of<'o>(
+    inputs: &'o Inputs<'_>,
+    connection: &Arc<str>,
+    address: &Address,
+    kind: &Kind,
+    record: &Record,
+) -> Option<&'o LiveObject> {
     let id = if kind.inside().is_some() && !kind.spec.id.local {
-        format!("{}/{}", record.parent.as_deref().unwrap_or_default(), record.id)
+        // An entry's address names its parent's kind.
+        format!("{}/{}", kind.among(&address.kind, record.parent.as_deref().unwrap_or_default()), record.id)
     } else {
         record.id.clone()
     };

@@ -122,7 +122,8 @@ impl<'a> Desk<'a> {
             faults.extend(rules::missing(shape, &row));
         }
         refuse(faults)?;
-        check_frozen(shape, &old, &row)?;
+        let parent = row.parent.as_ref().and_then(|(kind, id)| self.store.get(kind, id));
+        check_frozen(shape, &old, &row, parent)?;
         let mut change = Change { shape, row, old: Some(old), given, raw };
         self.sim.behaviour.before_write(self, &mut change)?;
         rules::complete(shape, &mut change.row, false);
@@ -446,9 +447,16 @@ pub(super) fn remove_path(target: &mut crate::value::Fields, path: &str) {
 }
 
 /// Refuses changes of what cannot change.
-fn check_frozen(shape: &Shape, old: &Row, new: &Row) -> Result<(), Refusal> {
+fn check_frozen(shape: &Shape, old: &Row, new: &Row, parent: Option<&Row>) -> Result<(), Refusal> {
     let mut faults = Vec::new();
-    let synced = shape.kind.spec.synced.as_ref().filter(|_| old.synced.is_some());
+    let synced = shape.kind.spec.synced.as_ref().filter(|synced| {
+        let signs = || synced.detect.iter().any(|sign| rules::holds(shape, old, sign));
+        if synced.with_parent {
+            parent.is_some_and(|parent| parent.synced.is_some()) && signs()
+        } else {
+            old.synced.is_some()
+        }
+    });
     for (name, field) in &shape.kind.spec.fields {
         let wire = field.wire_name();
         let unset = |value: Option<&Value>| value.is_none_or(Value::is_null);
@@ -457,7 +465,7 @@ fn check_frozen(shape: &Shape, old: &Row, new: &Row) -> Result<(), Refusal> {
         }
         let detail = if field.immutable.is_some() {
             format!("`{wire}` cannot be changed.")
-        } else if synced.is_some_and(|synced| !synced.allow.contains(name)) {
+        } else if synced.is_some_and(|synced| synced.refuses(name)) {
             format!("`{wire}` of an externally synced record cannot be changed.")
         } else {
             continue;

@@ -85,7 +85,12 @@ impl Checker<'_> {
                 Equality::Digits => kept.chars().filter(char::is_ascii_digit).collect(),
                 Equality::Mac => respell_mac(&kept).unwrap_or(kept),
                 Equality::Blanks => kept.trim().to_owned(),
-                Equality::Case | Equality::Ip | Equality::Html | Equality::Document | Equality::Scalars => kept,
+                Equality::Case
+                | Equality::Ip
+                | Equality::Html
+                | Equality::Document
+                | Equality::Duration
+                | Equality::Scalars => kept,
             };
         }
         if let Some(max) = field.max_length

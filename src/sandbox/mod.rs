@@ -191,6 +191,11 @@ impl Sandbox {
         self.hub.log()
     }
 
+    /// How many requests there were so far.
+    pub fn requests(&self) -> usize {
+        self.hub.requests()
+    }
+
     /// Forgets the requests so far.
     pub fn clear_log(&self) {
         self.hub.clear_log();

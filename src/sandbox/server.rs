@@ -80,6 +80,7 @@ fn as_text<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::E
     serializer.collect_str(time)
 }
 
+#[expect(clippy::ref_option, reason = "serde gives it so")]
 fn as_text_if_any<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => serializer.collect_str(time),
@@ -152,6 +153,11 @@ impl Hub {
     /// The requests so far.
     pub(super) fn log(&self) -> Vec<LogEntry> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many requests there were so far.
+    pub(super) fn requests(&self) -> usize {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Forgets the requests so far.
@@ -364,7 +370,7 @@ fn not_before(text: &header::HeaderValue, now: Timestamp) -> Option<Timestamp> {
 /// A few digits of a credential's hash.
 fn mark(credential: &str) -> String {
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, credential.as_bytes());
-    hash.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    hash.as_ref().first_chunk().map(|bytes| format!("{:08x}", u32::from_be_bytes(*bytes))).unwrap_or_default()
 }
 
 /// Names of query parameters that carry a key.

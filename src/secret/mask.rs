@@ -1,28 +1,101 @@
-//! Takes known secrets out of texts: one pass over the text, however many secrets there are.
+//! Takes known secrets out of texts: one pass over the text, however many secrets there are. A secret is known by keyed
+//! hashes of its spellings alone, so that what masks it does not hold it.
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, hash_map::RandomState},
+    collections::{HashMap, HashSet, hash_map::RandomState},
     hash::BuildHasher,
+    sync::{LazyLock, PoisonError, RwLock},
 };
 
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
-};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use zeroize::Zeroizing;
+use serde_json::Value;
 
+use super::spell::spellings;
+
+/// Characters from which a secret is taken out of texts; shorter ones would make ordinary words disappear.
+pub(super) const MIN_MASKED: usize = 8;
 /// Bytes of a spelling that it is found by.
 const HEAD: usize = 8;
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// What is masked in all that this process logs, and in its panics, whatever run it belongs to.
+static PROCESS: LazyLock<Mask> = LazyLock::new(Mask::default);
+
+/// Secrets to be taken out of texts. Threads share it.
+#[derive(Default)]
+pub struct Mask {
+    needles: RwLock<Needles>,
+}
+
+impl std::fmt::Debug for Mask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Mask")
+    }
+}
+
+impl Mask {
+    /// Has a secret taken out from now on, here and in the process's logs; one of fewer than 8 characters is not.
+    pub fn learn(&self, secret: &str) {
+        if secret.chars().count() >= MIN_MASKED {
+            let spelled = spellings(secret);
+            for mask in [self, &*PROCESS] {
+                let mut needles = mask.needles.write().unwrap_or_else(PoisonError::into_inner);
+                spelled.iter().for_each(|spelling| needles.add(spelling.as_bytes()));
+            }
+        }
+        let trimmed = secret.trim();
+        if trimmed.len() < secret.len() {
+            self.learn(trimmed);
+        }
+    }
+
+    /// A text with every known secret in it replaced by `***`: as it is, and as JSON, URLs, HTML, hex and base64 write
+    /// it.
+    pub fn apply<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.needles.read().unwrap_or_else(PoisonError::into_inner).mask(text)
+    }
+
+    /// A text with every byte of a secret overwritten, but for line ends, so that all else stays where it is; nothing
+    /// where it has no secret.
+    pub fn overwrite(&self, text: &str) -> Option<String> {
+        let needles = self.needles.read().unwrap_or_else(PoisonError::into_inner);
+        let blank = needles.replace(text, &mut |secret, out| {
+            out.extend(secret.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { char::from(byte) } else { 'x' }));
+        });
+        matches!(blank, Cow::Owned(_)).then(|| blank.into_owned())
+    }
+
+    /// Masks the string leaves of a value, so that what holds them together stays whole.
+    pub fn apply_to_leaves(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if let Cow::Owned(masked) = self.apply(text) {
+                    *text = masked;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.apply_to_leaves(item)),
+            Value::Object(map) => map.values_mut().for_each(|item| self.apply_to_leaves(item)),
+            _ => {}
+        }
+    }
+}
+
+/// What is masked in all that this process logs.
+pub(super) fn of_process() -> &'static Mask {
+    &PROCESS
+}
+
+/// A text with every secret of this process masked; nothing where that would have to wait, as in a panic it must not.
+pub(super) fn at_once(text: &str) -> Option<String> {
+    PROCESS.needles.try_read().ok().map(|needles| needles.mask(text).into_owned())
+}
 
 /// The spellings to take out, found by a hash of their first bytes.
 #[derive(Default)]
-pub(super) struct Needles {
+struct Needles {
     hasher: RandomState,
-    spellings: Vec<Zeroizing<String>>,
-    by_head: HashMap<u64, Vec<usize>>,
+    /// Lengths of the spellings that begin so, the longest first.
+    lengths: HashMap<u64, Vec<usize>>,
+    known: HashSet<u64>,
     /// Which pairs of first bytes there are: most places of a text end the search here.
     starts: Starts,
 }
@@ -56,45 +129,37 @@ impl Starts {
 }
 
 impl Needles {
-    /// Adds a secret in all its spellings.
-    pub(super) fn add(&mut self, secret: &str) {
-        let mut spellings = vec![Zeroizing::new(secret.to_owned())];
-        let json = Zeroizing::new(serde_json::Value::from(secret).to_string());
-        spellings.push(Zeroizing::new(json.get(1..json.len() - 1).unwrap_or_default().to_owned()));
-        spellings.push(Zeroizing::new(utf8_percent_encode(secret, UNRESERVED).to_string()));
-        spellings.push(Zeroizing::new(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect()));
-        spellings.extend(base64_spellings(secret.as_bytes()));
-        for spelling in spellings {
-            self.add_spelling(spelling);
-        }
-    }
-
-    fn add_spelling(&mut self, spelling: Zeroizing<String>) {
-        let Some(head) = spelling.as_bytes().get(..HEAD) else { return };
-        let hash = self.hasher.hash_one(head);
-        let same_head = self.by_head.entry(hash).or_default();
-        if same_head.iter().any(|index| self.spellings.get(*index).is_some_and(|known| *known == spelling)) {
+    fn add(&mut self, spelling: &[u8]) {
+        let Some(head) = spelling.get(..HEAD) else { return };
+        if !self.known.insert(self.hasher.hash_one(spelling)) {
             return;
         }
         self.starts.add(head);
-        same_head.push(self.spellings.len());
-        self.spellings.push(spelling);
+        let lengths = self.lengths.entry(self.hasher.hash_one(head)).or_default();
+        if let Err(place) = lengths.binary_search_by(|length| spelling.len().cmp(length)) {
+            lengths.insert(place, spelling.len());
+        }
     }
 
-    pub(super) fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.replace(text, &mut |_, out| out.push_str("***"))
+    }
+
+    /// A text with something else in the place of each secret.
+    fn replace<'t>(&self, text: &'t str, put: &mut dyn FnMut(&str, &mut String)) -> Cow<'t, str> {
         let bytes = text.as_bytes();
         let mut out = String::new();
         let mut copied = 0;
         let mut at = 0;
         while let Some(head) = bytes.get(at..at + HEAD) {
-            match self.longest(head, text.get(at..)) {
-                Some(length) => {
+            match self.longest(head, bytes.get(at..)) {
+                Some(length) if text.is_char_boundary(at) && text.is_char_boundary(at + length) => {
                     out.push_str(text.get(copied..at).unwrap_or_default());
-                    out.push_str("***");
+                    put(text.get(at..at + length).unwrap_or_default(), &mut out);
                     at += length;
                     copied = at;
                 }
-                None => at += 1,
+                _ => at += 1,
             }
         }
         if copied == 0 {
@@ -105,34 +170,15 @@ impl Needles {
     }
 
     /// Length of the longest spelling that a text starts with.
-    fn longest(&self, head: &[u8], rest: Option<&str>) -> Option<usize> {
+    fn longest(&self, head: &[u8], rest: Option<&[u8]>) -> Option<usize> {
         if !self.starts.may_start(head) {
             return None;
         }
         let rest = rest?;
-        let found = self.by_head.get(&self.hasher.hash_one(head))?;
-        found
-            .iter()
-            .filter_map(|index| self.spellings.get(*index))
-            .filter(|spelling| rest.starts_with(spelling.as_str()))
-            .map(|spelling| spelling.len())
-            .max()
+        let lengths = self.lengths.get(&self.hasher.hash_one(head))?;
+        let fits = |length: &&usize| {
+            rest.get(..**length).is_some_and(|spelling| self.known.contains(&self.hasher.hash_one(spelling)))
+        };
+        lengths.iter().find(fits).copied()
     }
-}
-
-/// A secret in base64: by itself, and as it looks within a longer text, whatever comes before and after it.
-fn base64_spellings(secret: &[u8]) -> Vec<Zeroizing<String>> {
-    let mut out = Vec::new();
-    for before in 0..3_usize {
-        let mut padded = Zeroizing::new(vec![0; before]);
-        padded.extend_from_slice(secret);
-        for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
-            let encoded = Zeroizing::new(engine.encode(&*padded));
-            // Digits that hold bits of what is before or after the secret are not its own.
-            let first = (before * 8).div_ceil(6);
-            let last = padded.len() * 8 / 6;
-            out.push(Zeroizing::new(encoded.get(first..last).unwrap_or_default().to_owned()));
-        }
-    }
-    out
 }

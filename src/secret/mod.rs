@@ -2,14 +2,22 @@
 
 mod cluster;
 mod exec;
+mod held;
 mod mask;
+mod policy;
+mod process;
 mod resolve;
 pub mod sink;
+mod sops;
+mod spell;
 mod upload;
 mod vault;
 
 pub use self::{
-    cluster::Secrets,
-    resolve::{ClusterSecrets, ResolvePolicy, resolve, resolve_with},
+    held::Secrets,
+    mask::Mask,
+    policy::{AgeKeys, Cluster, ResolvePolicy},
+    process::{Masked, guard, masked},
+    resolve::{resolve, resolve_with},
     vault::Vault,
 };

@@ -2,21 +2,24 @@
 //! reported, all of it at once, by the name of the source and the field, never by a value.
 
 use std::{
-    collections::HashMap,
-    env, fmt, fs, io,
+    collections::{BTreeSet, HashMap},
+    fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
+    rc::Rc,
 };
 
 use indexmap::IndexMap;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    cluster::Secrets,
-    exec, upload,
-    vault::{MIN_MASKED, Vault},
+    cluster::{self, Asked, Secrets},
+    exec,
+    mask::MIN_MASKED,
+    policy::{AgeKeys, Cluster, ResolvePolicy},
+    sops::{self, Identities, Key, Opened},
+    upload,
+    vault::Vault,
 };
 use crate::{
     address::escape,
@@ -29,52 +32,23 @@ use crate::{
 /// Bytes that a file with a secret may have at most.
 const MAX_SECRET: u64 = 1024 * 1024;
 
-/// What manifests may reach for on this machine.
-#[derive(Debug, Clone)]
-pub struct ResolvePolicy {
-    /// `--allow-exec`.
-    pub allow_exec: bool,
-    /// Variables that may be read; any where this is nothing. `PREFIX_*` stands for all that start so.
-    pub variables: Option<Vec<String>>,
-    /// Folders whose files may be read; any where this is nothing.
-    pub folders: Option<Vec<PathBuf>>,
-    /// How long a program may take.
-    pub exec_time: Duration,
-    /// What has no secret gets a made-up one: for simulated APIs, which take any.
-    pub stand_in: bool,
-    /// Where the Secrets of a cluster are.
-    pub cluster: Option<ClusterSecrets>,
-}
-
-/// Where the Secrets of a cluster are. Prints nothing.
-#[derive(Clone)]
-pub struct ClusterSecrets(pub Arc<dyn Secrets>);
-
-impl fmt::Debug for ClusterSecrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClusterSecrets").finish_non_exhaustive()
-    }
-}
-
-impl Default for ResolvePolicy {
-    fn default() -> Self {
-        Self {
-            allow_exec: false,
-            variables: None,
-            folders: None,
-            exec_time: Duration::from_secs(30),
-            stand_in: false,
-            cluster: None,
-        }
-    }
-}
-
 /// Replaces every sensitive value and file of connections and objects; what is left unresolved is reported.
-pub fn resolve(manifests: &mut Manifests, vault: &Vault, policy: &ResolvePolicy, sources: &Sources) -> Vec<Diagnostic> {
-    resolve_with(manifests, vault, policy, sources, &|name| env::var(name).ok())
+///
+/// Kubernetes Secrets are read first, all at once; the rest is on this machine.
+pub async fn resolve(
+    manifests: &mut Manifests,
+    vault: &Vault,
+    policy: &ResolvePolicy,
+    sources: &Sources,
+    environment: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Vec<Diagnostic> {
+    let mut asked = BTreeSet::new();
+    each_value(manifests, &mut |value, owner, _| secrets_in(value, owner.namespace, &mut asked));
+    let secrets = cluster::read(asked, policy).await;
+    resolve_on(manifests, vault, policy, sources, &environment, &secrets)
 }
 
-/// Like [`resolve`], with another environment.
+/// Like [`resolve`], without a cluster.
 pub fn resolve_with(
     manifests: &mut Manifests,
     vault: &Vault,
@@ -82,40 +56,91 @@ pub fn resolve_with(
     sources: &Sources,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Vec<Diagnostic> {
+    resolve_on(manifests, vault, policy, sources, environment, &Secrets::default())
+}
+
+fn resolve_on(
+    manifests: &mut Manifests,
+    vault: &Vault,
+    policy: &ResolvePolicy,
+    sources: &Sources,
+    environment: &dyn Fn(&str) -> Option<String>,
+    secrets: &Secrets,
+) -> Vec<Diagnostic> {
     let plaintexts = std::mem::take(&mut manifests.plaintexts);
-    let mut resolver =
-        Resolver { vault, policy, sources, environment, plaintexts, known: HashMap::new(), findings: IndexMap::new() };
-    for connection in manifests.connections.values_mut() {
-        let title = format!("the connection `{}`", connection.name);
-        let Some(document) = connection.document else { continue };
-        if let Some(auth) = &mut connection.auth {
-            for (pointer, value) in auth_values(auth) {
-                resolver.value(value, &Owner { document, address: None, title: &title }, pointer);
-            }
-        }
-        for (pointer, value) in transport_values(&mut connection.transport) {
-            resolver.value(value, &Owner { document, address: None, title: &title }, pointer);
-        }
-        for (name, value) in &mut connection.defaults {
-            let pointer = format!("/spec/defaults/{}", escape(name));
-            resolver.value(value, &Owner { document, address: None, title: &title }, &pointer);
-        }
-    }
+    let mut resolver = Resolver {
+        vault,
+        policy,
+        sources,
+        environment,
+        secrets,
+        plaintexts,
+        known: HashMap::new(),
+        files: HashMap::new(),
+        identities: None,
+        findings: IndexMap::new(),
+    };
+    each_value(manifests, &mut |value, owner, pointer| resolver.value(value, owner, pointer));
     for object in &mut manifests.objects {
-        let address = object.address.to_string();
-        let title = format!("`{address}`");
         for (name, value) in &mut object.spec {
-            if !matches!(value, Value::Object(_) | Value::Array(_)) {
-                continue;
-            }
-            let owner = Owner { document: object.document, address: Some(&address), title: &title };
-            resolver.value(value, &owner, &format!("{}/{}", object.pointer, escape(name)));
             if let Some(spec) = object.kind.field(name) {
                 trim(spec, value, vault);
             }
         }
     }
     resolver.findings.into_values().map(Finding::tell).collect()
+}
+
+/// Visits every value that may be sensitive, or hold one that is.
+fn each_value(manifests: &mut Manifests, visit: &mut dyn FnMut(&mut Value, &Owner<'_>, &str)) {
+    for connection in manifests.connections.values_mut() {
+        let title = format!("the connection `{}`", connection.name);
+        let Some(document) = connection.document else { continue };
+        let owner = Owner { document, address: None, title: &title, namespace: connection.namespace.as_deref() };
+        if let Some(auth) = &mut connection.auth {
+            for (pointer, value) in auth_values(auth) {
+                visit(value, &owner, pointer);
+            }
+        }
+        for (pointer, value) in transport_values(&mut connection.transport) {
+            visit(value, &owner, pointer);
+        }
+        for (name, value) in &mut connection.defaults {
+            visit(value, &owner, &format!("/spec/defaults/{}", escape(name)));
+        }
+    }
+    for object in &mut manifests.objects {
+        let address = object.address.to_string();
+        let title = format!("`{address}`");
+        let namespace = object.address.namespace.as_deref();
+        let owner = Owner { document: object.document, address: Some(&address), title: &title, namespace };
+        for (name, value) in &mut object.spec {
+            if matches!(value, Value::Object(_) | Value::Array(_)) {
+                visit(value, &owner, &format!("{}/{}", object.pointer, escape(name)));
+            }
+        }
+    }
+}
+
+/// Collects the Kubernetes Secrets that a value names.
+fn secrets_in(value: &Value, namespace: Option<&str>, asked: &mut BTreeSet<Asked>) {
+    if let Some(source) = value::value_from(value) {
+        if let Some((namespace, name, _)) = source.get("secretKeyRef").and_then(|place| key_ref(place, namespace)) {
+            asked.insert((namespace.map(str::to_owned), name.to_owned()));
+        }
+        return;
+    }
+    match value {
+        Value::Object(map) => map.values().for_each(|value| secrets_in(value, namespace, asked)),
+        Value::Array(items) => items.iter().for_each(|value| secrets_in(value, namespace, asked)),
+        _ => {}
+    }
+}
+
+/// Namespace, name and key of a `secretKeyRef`; the namespace is its own, or else that of the manifest.
+fn key_ref<'v>(place: &'v Value, namespace: Option<&'v str>) -> Option<(Option<&'v str>, &'v str, &'v str)> {
+    let text = |name: &str| place.get(name).and_then(Value::as_str);
+    Some((text("namespace").or(namespace), text("name")?, text("key")?))
 }
 
 /// Drops the blanks around texts that the API keeps without them.
@@ -169,6 +194,7 @@ struct Owner<'o> {
     document: DocumentRef,
     address: Option<&'o str>,
     title: &'o str,
+    namespace: Option<&'o str>,
 }
 
 /// A diagnostic about a source, and how many more fields it is about.
@@ -192,9 +218,13 @@ struct Resolver<'r> {
     policy: &'r ResolvePolicy,
     sources: &'r Sources,
     environment: &'r dyn Fn(&str) -> Option<String>,
+    secrets: &'r Secrets,
     plaintexts: Plaintexts,
     /// What sources gave; each is asked once.
     known: HashMap<String, Option<Value>>,
+    /// Files that SOPS encrypted.
+    files: HashMap<PathBuf, Result<Rc<Opened>, Diagnostic>>,
+    identities: Option<Result<Rc<Identities>, Diagnostic>>,
     findings: IndexMap<String, Finding>,
 }
 
@@ -238,12 +268,14 @@ impl Resolver<'_> {
         let (word, detail) = source.as_object()?.iter().next()?;
         let folder = self.folder(owner.document);
         let name = match (word.as_str(), detail) {
+            ("file" | "exec" | "sops", _) => format!("{word} {detail} {}", folder.display()),
             ("secretKeyRef", _) => {
-                let path = self.path(owner.document);
-                let space = self.policy.cluster.as_ref().map_or("", |cluster| cluster.0.namespace(path));
-                format!("{word} {space} {detail}")
+                let namespace = match &self.policy.cluster {
+                    Cluster::Held(held) => held.namespace(self.path(owner.document)),
+                    _ => owner.namespace.unwrap_or_default(),
+                };
+                format!("{word} {detail} {namespace}")
             }
-            ("file" | "exec", _) => format!("{word} {detail} {}", folder.display()),
             _ => format!("{word} {detail}"),
         };
         if let Some(known) = self.known.get(&name).cloned() {
@@ -256,7 +288,8 @@ impl Resolver<'_> {
             ("env", Value::String(variable)) => self.variable(variable),
             ("file", Value::String(path)) => self.secret_file(&folder.join(path)),
             ("exec", Value::Array(argv)) => self.program(argv, &folder),
-            ("secretKeyRef", Value::Object(place)) if self.policy.cluster.is_some() => self.secret_key(place, owner),
+            ("sops", place) => self.sops(place, &folder),
+            ("secretKeyRef", place) => self.secret_key(place, owner),
             ("value", Value::Number(number)) => number
                 .as_u64()
                 .and_then(|number| self.plaintexts.get(number))
@@ -265,7 +298,7 @@ impl Resolver<'_> {
                     Diagnostic::error("PL0311", "A secret that stood in a manifest is not at hand any more")
                 }),
             _ => Err(Diagnostic::error("PL0311", format!("This build of plumb cannot read secrets from `{word}`"))
-                .hint("Use `env`, `file` or `exec`.")),
+                .hint("Use one of `env`, `file`, `secretKeyRef`, `sops` and `exec`.")),
         };
         let sealed = match answer {
             Ok(text) => {
@@ -302,22 +335,26 @@ impl Resolver<'_> {
         self.sources.get(document.source).map_or("", |source| source.path.as_str())
     }
 
-    fn secret_key(&self, place: &Map<String, Value>, owner: &Owner<'_>) -> Result<Zeroizing<String>, Diagnostic> {
-        let word = |name: &str| place.get(name).and_then(Value::as_str).unwrap_or_default();
-        let Some(ClusterSecrets(cluster)) = &self.policy.cluster else {
-            return Err(Diagnostic::error("PL0311", "There is no cluster here to read a Secret from"));
+    fn secret_key(&self, place: &Value, owner: &Owner<'_>) -> Result<Zeroizing<String>, Diagnostic> {
+        let Some((namespace, name, key)) = key_ref(place, owner.namespace) else {
+            return Err(Diagnostic::error("PL0311", "This `secretKeyRef` names no key of a Secret"));
         };
-        cluster.text(self.path(owner.document), word("name"), word("key"))
+        let Cluster::Held(held) = &self.policy.cluster else {
+            return self.secrets.get(self.policy, namespace, name, key);
+        };
+        let path = self.path(owner.document);
+        let own = held.namespace(path);
+        match namespace {
+            Some(other) if other != own => {
+                Err(Diagnostic::error("PL0310", format!("The Secret `{other}/{name}` may not be read here"))
+                    .hint(format!("Manifests of the namespace `{own}` read its own Secrets alone.")))
+            }
+            _ => held.text(path, name, key),
+        }
     }
 
     fn variable(&self, name: &str) -> Result<Zeroizing<String>, Diagnostic> {
-        let allowed = self.policy.variables.as_ref().is_none_or(|allowed| {
-            allowed.iter().any(|word| match word.strip_suffix('*') {
-                Some(prefix) => name.starts_with(prefix),
-                None => word == name,
-            })
-        });
-        if !allowed {
+        if !self.policy.lets_variable(name) {
             return Err(Diagnostic::error("PL0310", format!("The variable `{name}` may not be read here"))
                 .hint("The configuration of the agent or the operator lists the variables that manifests may read."));
         }
@@ -343,24 +380,98 @@ impl Resolver<'_> {
 
     fn secret_file(&self, path: &Path) -> Result<Zeroizing<String>, Diagnostic> {
         self.permitted(path)?;
-        let shown = path.display();
-        let read = fs::metadata(path).and_then(|metadata| {
-            if metadata.len() > MAX_SECRET {
-                return Err(io::Error::other("it is larger than 1 MiB"));
-            }
-            fs::read(path).map(Zeroizing::new)
-        });
-        let bytes = read.map_err(|error| {
-            Diagnostic::error("PL0309", format!("The file `{shown}` cannot be read ({})", reason(&error)))
-                .hint("The path starts from the folder of the manifest.")
-        })?;
-        let text = std::str::from_utf8(&bytes)
-            .map_err(|_| Diagnostic::error("PL0309", format!("The file `{shown}` is not UTF-8 text")))?;
-        let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+        let text = read_text(path)?;
+        let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
         if text.is_empty() {
-            return Err(Diagnostic::error("PL0309", format!("The file `{shown}` is empty")));
+            return Err(Diagnostic::error("PL0309", format!("The file `{}` is empty", path.display())));
         }
         Ok(Zeroizing::new(text.to_owned()))
+    }
+
+    /// A value of a file that SOPS encrypted: `FILE`, `FILE#KEY`, or a map of the two.
+    fn sops(&mut self, place: &Value, folder: &Path) -> Result<Zeroizing<String>, Diagnostic> {
+        let (file, key) = if let Value::String(text) = place { match text.split_once('#') {
+            Some((file, key)) => (file, Some(Key::parse(key))),
+            None => (text.as_str(), None),
+        } } else {
+            let key = match place.get("key") {
+                Some(Value::Array(steps)) => Some(Key::Path(steps.iter().filter_map(value::text).collect())),
+                Some(key) => value::text(key).map(|key| Key::parse(&key)),
+                None => None,
+            };
+            (place.get("file").and_then(Value::as_str).unwrap_or_default(), key)
+        };
+        let path = folder.join(file);
+        let wrong = |error: &sops::SopsError| {
+            let told = Diagnostic::error("PL0317", format!("The file `{}` {error}", path.display()));
+            match error.hint() {
+                Some(hint) => told.hint(hint),
+                None => told,
+            }
+        };
+        if !self.files.contains_key(&path) {
+            let opened = self.permitted(&path).and_then(|()| read_text(&path)).and_then(|text| {
+                let identities = self.identities()?;
+                sops::open(&text, &identities).map(Rc::new).map_err(|error| wrong(&error))
+            });
+            self.files.insert(path.clone(), opened);
+        }
+        let opened = match self.files.get(&path) {
+            Some(Ok(opened)) => opened.clone(),
+            Some(Err(told)) => return Err(told.clone()),
+            None => return Err(wrong(&sops::SopsError::Plain)),
+        };
+        match opened.get(key.as_ref()) {
+            Ok(text) if !text.is_empty() => Ok(text),
+            Ok(_) => {
+                Err(Diagnostic::error("PL0317", format!("The file `{}` has an empty value there", path.display())))
+            }
+            Err(error) => Err(wrong(&error)),
+        }
+    }
+
+    /// The age keys that the policy gives, read once.
+    fn identities(&mut self) -> Result<Rc<Identities>, Diagnostic> {
+        if let Some(known) = &self.identities {
+            return known.clone();
+        }
+        let read = self.read_identities().map(Rc::new);
+        self.identities = Some(read.clone());
+        read
+    }
+
+    fn read_identities(&self) -> Result<Identities, Diagnostic> {
+        let mut identities = Identities::default();
+        let bad = |place: &str, why: String| {
+            Diagnostic::error("PL0318", format!("The age keys of {place} cannot be used ({why})"))
+        };
+        let mut files = Vec::new();
+        match &self.policy.age_keys {
+            AgeKeys::Listed { files: listed, texts } => {
+                files.extend(listed.iter().map(|path| (path.clone(), true)));
+                for text in texts {
+                    identities.add(text).map_err(|why| bad("the configuration", why))?;
+                }
+            }
+            AgeKeys::Usual => {
+                let set =
+                    |name: &str| (self.environment)(name).filter(|text| !text.trim().is_empty()).map(Zeroizing::new);
+                if let Some(text) = set("SOPS_AGE_KEY") {
+                    identities.add(&text).map_err(|why| bad("`SOPS_AGE_KEY`", why))?;
+                }
+                files.extend(set("SOPS_AGE_KEY_FILE").map(|path| (PathBuf::from(path.as_str()), true)));
+                files.extend(sops::usual_places(self.environment).into_iter().map(|path| (path, false)));
+            }
+        }
+        for (path, needed) in files {
+            if !needed && !path.exists() {
+                continue;
+            }
+            let place = format!("`{}`", path.display());
+            let text = read_text(&path).map_err(|told| bad(&place, told.message.to_lowercase()))?;
+            identities.add(&text).map_err(|why| bad(&place, why))?;
+        }
+        Ok(identities)
     }
 
     fn program(&self, argv: &[Value], folder: &Path) -> Result<Zeroizing<String>, Diagnostic> {
@@ -425,6 +536,24 @@ impl Resolver<'_> {
     }
 }
 
+/// The text of a file, which is of a modest size.
+fn read_text(path: &Path) -> Result<Zeroizing<String>, Diagnostic> {
+    let shown = path.display();
+    let read = fs::metadata(path).and_then(|metadata| {
+        if metadata.len() > MAX_SECRET {
+            return Err(io::Error::other("it is larger than 1 MiB"));
+        }
+        fs::read(path).map(Zeroizing::new)
+    });
+    let bytes = read.map_err(|error| {
+        Diagnostic::error("PL0309", format!("The file `{shown}` cannot be read ({})", reason(&error)))
+            .hint("The path starts from the folder of the manifest.")
+    })?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| Diagnostic::error("PL0309", format!("The file `{shown}` is not UTF-8 text")))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
@@ -435,6 +564,8 @@ fn reason(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{
         description::Catalog,

@@ -4,29 +4,21 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     fmt,
-    sync::{PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use aws_lc_rs::hmac;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::mask::Needles;
+use super::mask::Mask;
 use crate::{inventory::HashKey, value};
-
-/// Characters from which a secret is taken out of texts; shorter ones would make ordinary words disappear.
-pub(super) const MIN_MASKED: usize = 8;
 
 /// Keeps secrets. Threads share it.
 pub struct Vault {
     key: hmac::Key,
-    inner: RwLock<Inner>,
-}
-
-#[derive(Default)]
-struct Inner {
-    texts: HashMap<String, Zeroizing<String>>,
-    needles: Needles,
+    texts: RwLock<HashMap<String, Zeroizing<String>>>,
+    secrets: Arc<Mask>,
 }
 
 impl fmt::Debug for Vault {
@@ -39,7 +31,11 @@ impl Vault {
     /// An empty vault whose hashes are made with a key.
     #[expect(clippy::needless_pass_by_value, reason = "the key ends here")]
     pub fn new(key: HashKey) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()), inner: RwLock::default() }
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()),
+            texts: RwLock::default(),
+            secrets: Arc::default(),
+        }
     }
 
     /// The keyed hash of a text, in hex; the text is not kept.
@@ -51,19 +47,17 @@ impl Vault {
     pub fn seal(&self, text: &str) -> Value {
         let hash = self.hash(text);
         let placeholder = value::secret(&hash);
-        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        if !inner.texts.contains_key(&hash) {
-            if text.chars().count() >= MIN_MASKED {
-                inner.needles.add(text);
-            }
-            inner.texts.insert(hash, Zeroizing::new(text.to_owned()));
-        }
+        let mut texts = self.texts.write().unwrap_or_else(PoisonError::into_inner);
+        texts.entry(hash).or_insert_with(|| {
+            self.secrets.learn(text);
+            Zeroizing::new(text.to_owned())
+        });
         placeholder
     }
 
     /// The secret with this hash, if it is kept here. It is never to be printed.
     pub fn open(&self, hash: &str) -> Option<Zeroizing<String>> {
-        self.inner.read().unwrap_or_else(PoisonError::into_inner).texts.get(hash).cloned()
+        self.texts.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
     }
 
     /// A value with every placeholder replaced by the secret that it stands for: for request bodies, never for output.
@@ -82,9 +76,14 @@ impl Vault {
         })
     }
 
-    /// A text with every kept secret in it replaced by `***`: as it is, and as JSON, URLs and base64 write it.
+    /// A text with every kept secret in it replaced by `***`, in whatever spelling.
     pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.inner.read().unwrap_or_else(PoisonError::into_inner).needles.mask(text)
+        self.secrets.apply(text)
+    }
+
+    /// What masks the kept secrets: whoever gets to know another one of the same run, such as a token, adds it.
+    pub fn secrets(&self) -> &Arc<Mask> {
+        &self.secrets
     }
 }
 
@@ -135,7 +134,10 @@ mod tests {
 
     #[test]
     fn secrets_are_masked_in_every_spelling() {
-        use base64::{Engine, engine::general_purpose::STANDARD};
+        use base64::{
+            Engine,
+            engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD},
+        };
         let vault = vault();
         let secret = "p\"ss wörd/+&\n!";
         vault.seal(secret);
@@ -145,7 +147,16 @@ mod tests {
             json!({"x": secret}).to_string(),
             "p%22ss%20w%C3%B6rd%2F%2B%26%0A%21".to_owned(),
             "p%22ss+w%C3%B6rd%2F%2B%26%0A%21".to_owned(),
+            "p%22ss%20w%c3%b6rd%2f%2b%26%0a%21".to_owned(),
+            "p%22ss%20w%C3%B6rd%2F%2B%26%0A!".to_owned(),
+            hex(secret.as_bytes()),
+            hex(secret.as_bytes()).to_uppercase(),
+            json!({"x": json!({"x": secret}).to_string()}).to_string(),
+            "p\\\"ss w\\u00f6rd/+&\\n!".to_owned(),
+            "p&quot;ss wörd/+&amp;\n!".to_owned(),
             STANDARD.encode(secret),
+            URL_SAFE_NO_PAD.encode(secret),
+            URL_SAFE.encode(format!("{{\"k\":\"{secret}\"}}")),
             STANDARD.encode(format!("u:{secret}")),
             STANDARD.encode(format!("user:{secret}")),
             STANDARD.encode(format!("jane:{secret}x")),
@@ -156,6 +167,33 @@ mod tests {
         }
         assert_eq!(vault.mask("a short text"), "a short text");
         assert!(matches!(vault.mask("nothing in here"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn lines_of_a_key_are_masked_by_themselves() {
+        let vault = vault();
+        let line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
+        vault.seal(&format!("-----BEGIN PRIVATE KEY-----\n{line}\nMzEfYyjiWA4R\n-----END PRIVATE KEY-----\n"));
+        assert_eq!(vault.mask(&format!("offset 3: {line}")), "offset 3: ***");
+        assert!(matches!(vault.mask("-----BEGIN PRIVATE KEY-----"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn overwriting_moves_nothing() {
+        let vault = vault();
+        vault.seal("pässword\none");
+        assert_eq!(vault.secrets().overwrite("a: pässword\none # ä"), Some("a: xxxxxxxxx\nxxx # ä".to_owned()));
+        assert_eq!(vault.secrets().overwrite("a: b"), None);
+    }
+
+    #[test]
+    fn many_secrets_that_begin_alike_are_found_as_fast_as_one() {
+        let vault = vault();
+        for number in 0..2000 {
+            vault.seal(&format!("secret of the variable NUMBER_{number}"));
+        }
+        assert_eq!(vault.mask("secret of the variable NUMBER_1999!"), "***!");
+        assert_eq!(vault.mask("secret of the variable NUMBER_2000!"), "***0!", "its beginning is one");
     }
 
     #[test]

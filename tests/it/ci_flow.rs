@@ -15,7 +15,7 @@ use plumb::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{example::plumb, s3};
+use crate::support::{example::plumb, leaks, s3};
 
 const SECRET: &str = "correct-horse-battery-staple";
 const HASH_KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -133,7 +133,8 @@ impl Ran {
         let output = command.output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let ran = Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) };
-        assert!(!ran.out.contains(SECRET) && !ran.err.contains(SECRET), "a secret is printed");
+        leaks::assert_none("standard output", ran.out.as_bytes());
+        leaks::assert_none("standard error", ran.err.as_bytes());
         ran
     }
 

@@ -368,6 +368,7 @@ boxes:
     let options = SandboxOptions { seed: Some(seed.unwrap()), ..SandboxOptions::default() };
     let stack = crate::support::stack::Stack::of(&catalog, &["boxes"], options).await;
     stack.write("api.yaml", BOXES);
+    stack.write("key", "sandbox-credential");
     let export = |redact: bool| {
         let asked = plumb::pipeline::ExportOptions { redact, ..Default::default() };
         let options = stack.options.clone();

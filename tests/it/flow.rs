@@ -1,6 +1,9 @@
 //! The whole flow: manifests to a converged account, on both built-in APIs.
 
-use plumb::plan::Mode;
+use plumb::{
+    plan::Mode,
+    sandbox::{SandboxOptions, parse_seed},
+};
 use serde_json::json;
 
 use crate::support::stack::{Stack, lines, told};
@@ -394,5 +397,125 @@ async fn an_object_made_anew_by_hand_is_drift() {
     assert_eq!(lines(&drifted.document), ["adopt rest/Organization/acme (drift)"]);
     assert_eq!(drifted.document.summary.drifted, 1);
     stack.apply().await;
+    stack.assert_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_of_parents_with_equal_ids_are_not_taken_for_each_other() {
+    // Ids are those of their kinds: a contact and a location may have the same.
+    let seed = parse_seed(
+        "itglue:
+  Organization:
+    - {id: 1, name: Happy Frog}
+  Contact:
+    - {id: 7, organization: Happy Frog, firstName: Ann}
+  Location:
+    - {id: 7, organization: Happy Frog, name: Pond}
+  Configuration:
+    - {id: 9, organization: Happy Frog, name: FW-01}
+",
+    );
+    let options = SandboxOptions { seed: Some(seed.unwrap()), ..SandboxOptions::default() };
+    let stack = Stack::with(&["itglue"], options).await;
+    let link = "relatedItems: [{target: Configuration/fw}]";
+    let manifests = |contact: &str, location: &str| {
+        format!(
+            "apiVersion: itglue.plumb.dev/v1alpha1\nkind: Organization\nmetadata: {{name: frog}}\nspec: {{name: Happy Frog}}\n\
+             ---\napiVersion: itglue.plumb.dev/v1alpha1\nkind: Configuration\nmetadata: {{name: fw}}\nspec: {{organization: frog, name: FW-01}}\n\
+             ---\napiVersion: itglue.plumb.dev/v1alpha1\nkind: Contact\nmetadata: {{name: ann}}\nspec: {{organization: frog, firstName: Ann{contact}}}\n\
+             ---\napiVersion: itglue.plumb.dev/v1alpha1\nkind: Location\nmetadata: {{name: pond}}\nspec: {{organization: frog, name: Pond{location}}}\n"
+        )
+    };
+    stack.write("stack.yaml", &manifests(&format!(", {link}"), ""));
+    stack.apply().await;
+    stack.assert_empty().await;
+    assert_eq!(stack.sandbox.objects("itglue", "RelatedItem").len(), 1);
+    stack.write("stack.yaml", &manifests(&format!(", {link}"), &format!(", {link}")));
+    let planned = stack.plan().await;
+    let created: Vec<String> = lines(&planned.document).into_iter().filter(|line| line.starts_with("create")).collect();
+    assert_eq!(created.len(), 1, "{created:?}");
+    assert!(created[0].starts_with("create itglue/Location/pond#relatedItems/"), "{created:?}");
+    stack.apply().await;
+    stack.assert_empty().await;
+    assert_eq!(stack.sandbox.objects("itglue", "RelatedItem").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_primary_address_of_what_a_psa_owns_is_left_to_it() {
+    let seed = parse_seed(
+        "itglue:
+  Organization:
+    - {id: 1, name: Happy Frog}
+  Configuration:
+    - {id: 9, organization: Happy Frog, name: FW-01, synced: manage, interfaces: [{name: e0, ipAddress: 10.0.0.1, primary: true}, {name: e1, ipAddress: 10.0.0.2}]}
+",
+    );
+    let options = SandboxOptions { seed: Some(seed.unwrap()), ..SandboxOptions::default() };
+    let stack = Stack::with(&["itglue"], options).await;
+    let manifests = |first: &str, second: &str, notes: &str| {
+        format!(
+            "apiVersion: itglue.plumb.dev/v1alpha1\nkind: Configuration\nmetadata: {{name: fw}}\nspec:\n  organization: Happy Frog\n  name: FW-01\n  \
+             interfaces:\n    - {{name: e0, ipAddress: {first}, notes: {notes}}}\n    - {{name: e1, ipAddress: {second}}}\n"
+        )
+    };
+    stack.write("stack.yaml", &manifests("10.0.0.1", "10.0.0.2", "uplink"));
+    stack.apply().await;
+    stack.assert_empty().await;
+    stack.write("stack.yaml", &manifests("10.0.0.9", "10.0.0.8", "changed"));
+    let planned = stack.plan().await;
+    assert_eq!(
+        told(&planned),
+        [
+            "PL0511 The live ConfigurationInterface `8001` is synchronised by a PSA or RMM: the API refuses a change of `/ipAddress`."
+        ]
+    );
+    assert_eq!(lines(&planned.document), ["update itglue/Configuration/fw#interfaces/e1 (changed) /ipAddress"]);
+    // The rest can be changed.
+    stack.write("stack.yaml", &manifests("10.0.0.1", "10.0.0.8", "changed"));
+    stack.apply().await;
+    stack.assert_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_exchange_their_names_stay_who_they_are() {
+    let stack = Stack::start(&["itglue"]).await;
+    let with = |fields: &str| {
+        let head = "apiVersion: itglue.plumb.dev/v1alpha1\nkind: FlexibleAssetType\nmetadata: {name: t}\nspec:\n  name: T\n  icon: x\n";
+        format!("{head}  fields:\n{fields}")
+    };
+    let field = |name: &str, order: u32, from: &str| {
+        let from = if from.is_empty() { String::new() } else { format!(", renamedFrom: {from}") };
+        format!("    - {{name: {name}, kind: Text, order: {order}, showInList: true, useForTitle: true{from}}}\n")
+    };
+    let names = || {
+        let rows = stack.sandbox.objects("itglue", "FlexibleAssetField");
+        let pair = |row: &serde_json::Value| {
+            (row["id"].as_str().unwrap().to_owned(), row["attributes"]["name"].as_str().unwrap().to_owned())
+        };
+        rows.iter().map(pair).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    stack.write("stack.yaml", &with(&(field("One", 1, "") + &field("Two", 2, "") + &field("Three", 3, ""))));
+    assert_eq!(told(&stack.plan().await), Vec::<String>::new());
+    stack.apply().await;
+    let before = names();
+    let id = |name: &str| before.iter().find(|(_, known)| *known == name).unwrap().0.clone();
+    stack.write("stack.yaml", &with(&(field("Two", 1, "One") + &field("One", 2, "Two") + &field("Three", 3, ""))));
+    assert_eq!(told(&stack.plan().await), Vec::<String>::new());
+    stack.apply().await;
+    let after = names();
+    assert_eq!((after[&id("One")].as_str(), after[&id("Two")].as_str()), ("Two", "One"));
+    assert_eq!(after.len(), 3);
+    stack.assert_empty().await;
+    // Each takes the next one's name.
+    let text = field("Three", 1, "Two") + &field("Two", 2, "One") + &field("Four", 3, "Three");
+    stack.write("stack.yaml", &with(&text));
+    assert_eq!(told(&stack.plan().await), Vec::<String>::new());
+    stack.apply().await;
+    let now = names();
+    assert_eq!(now.len(), 3);
+    assert_eq!(
+        [now[&id("One")].as_str(), now[&id("Two")].as_str(), now[&id("Three")].as_str()],
+        ["Three", "Two", "Four"]
+    );
     stack.assert_empty().await;
 }

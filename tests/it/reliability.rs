@@ -4,9 +4,11 @@
 //! ones and the commands that give them.
 
 mod faults;
+mod fuzz;
 mod kills;
 mod limits;
 mod mistakes;
+mod races;
 mod wal;
 mod worlds;
 mod writers;
@@ -26,6 +28,7 @@ use plumb::{
 use tempfile::TempDir;
 
 use self::worlds::World;
+use crate::support::leaks;
 
 /// A number from the environment.
 pub(crate) fn size(name: &str, usual: usize) -> usize {
@@ -56,9 +59,10 @@ impl Scene {
         let sandbox = Sandbox::start(&catalog, options).await.unwrap();
         let folder = TempDir::new().unwrap();
         let scene = Self { world, folder, sandbox };
+        std::fs::create_dir_all(scene.folder.path().join(".runtime")).unwrap();
         scene.write("connection.yaml", &world.connection());
         scene.write("key", "sandbox-key-of-the-stack");
-        scene.write("secret", "a-secret-of-the-stack");
+        scene.write("secret", "correct-horse-of-the-stack");
         scene
     }
 
@@ -123,6 +127,8 @@ impl Ran {
 
     fn of(child: Child) -> Self {
         let output = child.wait_with_output().unwrap();
+        leaks::assert_none("standard output", &output.stdout);
+        leaks::assert_none("standard error", &output.stderr);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
     }
@@ -131,13 +137,18 @@ impl Ran {
 /// Waits for a child, but no longer than this; tells whether it ended.
 fn ends_within(child: &mut Child, time: Duration) -> bool {
     let until = Instant::now() + time;
+    ends_before(child, || Instant::now() >= until)
+}
+
+/// Waits for a child, but only until something is so; tells whether it ended.
+fn ends_before(child: &mut Child, so: impl Fn() -> bool) -> bool {
     loop {
         if child.try_wait().unwrap().is_some() {
             return true;
         }
-        if Instant::now() >= until {
+        if so() {
             return false;
         }
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(Duration::from_micros(500));
     }
 }

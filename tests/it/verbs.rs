@@ -14,7 +14,7 @@ use plumb::{
 };
 use serde_json::{Value, json};
 
-use crate::support::stack::Stack;
+use crate::support::{leaks, stack::Stack};
 
 const SECRET: &str = "correct-horse-battery-staple";
 
@@ -92,7 +92,8 @@ impl Ran {
     fn new(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let ran = Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) };
-        assert!(!ran.out.contains(SECRET) && !ran.err.contains(SECRET), "a secret is printed");
+        leaks::assert_none("standard output", ran.out.as_bytes());
+        leaks::assert_none("standard error", ran.err.as_bytes());
         ran
     }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     diagnostic::{Diagnostic, Sources, nearest},
     manifest::{DocumentRef, MaxDeletes, locate},
-    secret::ResolvePolicy,
+    secret::{AgeKeys, Cluster, ResolvePolicy},
     source::git::{Access, AllowedSigners, KnownHosts, Location, Login, Scheme, SshKey},
 };
 
@@ -114,7 +114,13 @@ impl<'r> Reader<'r> {
         let policy = ResolvePolicy {
             variables: Some(texts(&allowed, "variables")),
             folders: Some(texts(&allowed, "folders").iter().map(|folder| self.path(folder)).collect()),
-            ..ResolvePolicy::default()
+            secrets: Some(texts(&allowed, "kubernetesSecrets")),
+            cluster: if texts(&allowed, "kubernetesSecrets").is_empty() { Cluster::Nowhere } else { Cluster::Usual },
+            age_keys: AgeKeys::Listed {
+                files: texts(&allowed, "ageKeys").iter().map(|file| self.path(file)).collect(),
+                texts: Vec::new(),
+            },
+            ..ResolvePolicy::closed()
         };
         let endpoint = spec.get("endpoint").and_then(|endpoint| self.endpoint(endpoint));
         let mut config = Config {

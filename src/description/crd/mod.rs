@@ -1,4 +1,4 @@
-//! Descriptions → CustomResourceDefinitions: one for each kind that manifests declare, as tight as a structural schema
+//! Descriptions → `CustomResourceDefinitions`: one for each kind that manifests declare, as tight as a structural schema
 //! can be. What it cannot say is left untyped and listed with the reason; the operator answers for the rest.
 
 mod derived;
@@ -19,7 +19,7 @@ const CORE_GROUP: &str = "plumb.dev";
 /// Category of every kind: `kubectl get plumb`.
 pub const CATEGORY: &str = "plumb";
 
-/// A CustomResourceDefinition, and what of it is untyped.
+/// A `CustomResourceDefinition`, and what of it is untyped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Crd {
     /// `PLURAL.GROUP`, its name.

@@ -52,7 +52,7 @@ impl Default for Limits {
         Self {
             idle: Duration::from_secs(30),
             connect: Duration::from_secs(10),
-            total: Duration::from_secs(600),
+            total: Duration::from_mins(10),
             bytes: 2 * 1024 * 1024 * 1024,
         }
     }

@@ -160,7 +160,7 @@ mod tests {
         let token: fn(&str) -> Option<String> = |name| (name == "PLUMB_GIT_TOKEN").then(|| "secret-token".to_owned());
         let two = ["https://a.example/r", "https://b.example/r"];
         assert!(matches!(login(&two[..1], token), Ok(Login::Token(_))));
-        assert!(login(&two, token).unwrap_err().hints[0].contains("PLUMB_GIT_HOST"));
+        assert!(login(&two, token).err().unwrap().hints[0].contains("PLUMB_GIT_HOST"));
         let named: fn(&str) -> Option<String> = |name| match name {
             "PLUMB_GIT_TOKEN" => Some("secret-token".to_owned()),
             "PLUMB_GIT_HOST" => Some("b.example".to_owned()),

@@ -110,6 +110,6 @@ impl GitError {
     /// The error as a diagnostic about a source.
     pub fn diagnostic(&self, source: &str) -> Diagnostic {
         let diagnostic = Diagnostic::error(self.trouble.code(), self.message.clone()).in_file(source);
-        self.hints.iter().fold(diagnostic, |diagnostic, hint| diagnostic.hint(hint))
+        self.hints.iter().fold(diagnostic, crate::diagnostic::Diagnostic::hint)
     }
 }

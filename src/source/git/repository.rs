@@ -150,7 +150,7 @@ impl Repository {
         if let Err(error) = &answer {
             tracing::debug!(url = %self.url, %error, "a Git remote could not be read");
         }
-        state.failed.retain(|_, (failed, _)| failed.elapsed() < Duration::from_secs(3600));
+        state.failed.retain(|_, (failed, _)| failed.elapsed() < Duration::from_hours(1));
         match (answer, listed) {
             (Ok(()), Some(heads)) => state.listing = Some((at, Ok(heads))),
             (Err(error), Some(heads)) => {

@@ -1,5 +1,5 @@
 //! Who signed a commit, checked against a list of those who may (`allowed_signers`, as `ssh-keygen` and Git read it).
-//! Signatures by ssh keys are checked; OpenPGP signatures are not read yet, and count as none.
+//! Signatures by ssh keys are checked; `OpenPGP` signatures are not read yet, and count as none.
 
 use std::collections::HashSet;
 

@@ -52,7 +52,7 @@ async fn round_trip(stage: &Stage, layout: Layout) -> Check {
     let exported = exported(stage).await?;
     listed_once(stage)?;
     let texts = files(&exported.exported.documents, layout);
-    if texts.iter().any(|file| file.text.contains("conformance-secret")) {
+    if texts.iter().any(|file| file.text.contains("correct-horse-secret")) {
         return Err("the export shows a secret".into());
     }
     let again = self::exported(stage).await?;

@@ -18,7 +18,10 @@ use super::{
     values::FILES,
     world::{Doc, Variant, World, applies, is_forced, met},
 };
-use crate::support::stack::{Stack, lines};
+use crate::support::{
+    leaks,
+    stack::{Stack, lines},
+};
 
 /// What went wrong, in words.
 pub(super) type Check<T = ()> = Result<T, String>;
@@ -288,7 +291,7 @@ impl Stage {
             return Err(format!("announced {requests} requests, sent {}", applied.document.requests.apply));
         }
         let seen = serde_json::to_string(&applied.document).unwrap();
-        if seen.contains("conformance-secret") {
+        if leaks::found(seen.as_bytes()).is_some() {
             return Err("the report shows a secret".into());
         }
         Ok(applied.document)

@@ -7,9 +7,9 @@ use super::world::{Tag, World};
 
 /// Files that every stack has: secrets, and files to upload.
 pub(super) const FILES: [(&str, &str); 6] = [
-    ("secret-0", "conformance-secret-zero"),
-    ("secret-1", "conformance-secret-one"),
-    ("secret-2", "conformance-secret-two"),
+    ("secret-0", "correct-horse-secret-zero"),
+    ("secret-1", "correct-horse-secret-one"),
+    ("secret-2", "correct-horse-secret-two"),
     ("upload-0.txt", "content"),
     ("upload-1.txt", "another content"),
     ("upload-2.txt", "one more content"),
@@ -161,7 +161,12 @@ fn text(spec: &FieldSpec, name: &str, tag: Tag, number: usize) -> Option<Value> 
                     Equality::Digits => candidates.push(digits.clone()),
                     Equality::Mac => candidates.push(mac(place, number)),
                     Equality::Ip => candidates.push(format!("192.0.2.{}", place * 10 + number + 1)),
-                    Equality::Case | Equality::Blanks | Equality::Html | Equality::Document | Equality::Scalars => {}
+                    Equality::Case
+                    | Equality::Blanks
+                    | Equality::Html
+                    | Equality::Document
+                    | Equality::Duration
+                    | Equality::Scalars => {}
                 }
             }
             candidates.extend([

@@ -84,7 +84,7 @@ async fn what_the_server_surely_did_not_do_is_repeated_and_what_it_refuses_is_no
     assert_eq!(client.send(&create()).await.unwrap().attempts, 2);
     assert_eq!(client.send(&things()).await.unwrap().attempts, 2);
     assert!(client.send(&Call::new(Method::DELETE, "/things/1")).await.is_err());
-    assert_eq!(server.seen().len(), 5, "a delete that met 500 is not repeated");
+    assert_eq!(server.seen().len(), 7, "a delete that meets 500 is tried three times");
     let answer = client.send(&Call::new(Method::PATCH, "/things/1")).await.unwrap();
     assert_eq!((answer.status, answer.attempts), (422, 1));
     let error = answer.refused("bad");

@@ -7,9 +7,11 @@ use plumb::{
     sandbox::SandboxOptions,
 };
 
-use super::{Ran, Scene, ends_within, size, wal, worlds, worlds::World};
+use super::{Ran, Scene, ends_before, ends_within, size, wal, worlds, worlds::World};
 
 const APPLY: [&str; 4] = ["apply", "--yes", "--prune", "--max-deletes=100%"];
+/// What a run waits at the longest for what an earlier one began.
+const SETTLED: Duration = Duration::from_millis(1600);
 /// Runs that may come in a row to nothing but their kills.
 const PATIENCE: usize = 400;
 
@@ -18,8 +20,9 @@ fn options() -> SandboxOptions {
     SandboxOptions { latency: Duration::from_millis(4), ..SandboxOptions::default() }
 }
 
-/// What an undisturbed run comes to, and how long it takes.
+/// What an undisturbed run comes to, how many calls it makes, and how long it takes.
 struct Model {
+    calls: [usize; 2],
     counts: [std::collections::BTreeMap<String, usize>; 2],
     times: [Duration; 2],
 }
@@ -32,12 +35,14 @@ async fn model(world: &'static World, objects: usize) -> Model {
         let ran = scene.run(&APPLY);
         assert_eq!(ran.code, Some(0), "{}: {}", world.api, ran.told());
         let time = start.elapsed();
+        let calls = scene.sandbox.requests();
         scene.sandbox.flush();
         scene.assert_quiet("undisturbed");
-        (scene.counts(), time)
+        scene.sandbox.clear_log();
+        (scene.counts(), calls, time)
     };
-    let ((made, making), (changed, changing)) = (run(false), run(true));
-    Model { counts: [made, changed], times: [making, changing] }
+    let ((made, creates, making), (changed, changes, changing)) = (run(false), run(true));
+    Model { calls: [creates, changes], counts: [made, changed], times: [making, changing] }
 }
 
 /// `KILLS` kills in all (a few for each API unless given), of runs over `KILL_OBJECTS` objects, at instants that follow from
@@ -62,8 +67,17 @@ async fn a_run_that_is_killed_at_any_instant_neither_repeats_nor_forgets() {
                 for _ in 0..PATIENCE {
                     runs += 1;
                     let mut child = scene.command(&APPLY).spawn().unwrap();
-                    let at = model.times[phase].mul_f64(rng.f64() * 1.2);
-                    if kills < share && !ends_within(&mut child, at) {
+                    // A fifth at any time, the wait for what an earlier run began included; else a moment after any call.
+                    let ended = if kills >= share {
+                        true
+                    } else if rng.u32(0..5) == 0 {
+                        ends_within(&mut child, (model.times[phase] + SETTLED).mul_f64(rng.f64()))
+                    } else {
+                        let calls = scene.sandbox.requests() + rng.usize(1..=model.calls[phase]);
+                        let moment = Duration::from_micros(rng.u64(0..8000));
+                        ends_before(&mut child, || scene.sandbox.requests() >= calls) || ends_within(&mut child, moment)
+                    };
+                    if !ended {
                         child.kill().unwrap();
                         kills += 1;
                     }

@@ -1,11 +1,23 @@
 //! Limits that processes and machines share: no window of the server's sees more calls than all may make together.
 
-use std::{process::Child, time::Duration};
+use std::{
+    process::Child,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use plumb::sandbox::{LogEntry, SandboxOptions};
+use plumb::{
+    pipeline::{self, Options},
+    plan::Mode,
+    progress::{Progress, ProgressEvent},
+    sandbox::{LogEntry, SandboxOptions},
+};
 
 use super::{Ran, Scene, size, worlds::WORLDS};
 use crate::support::s3;
+
+/// A window of two seconds, less what the way of a call to the server may vary on a busy machine.
+const WINDOW: Duration = Duration::from_millis(1700);
 
 /// The most calls in any stretch of this length.
 fn most_within(log: &[LogEntry], stretch: Duration) -> usize {
@@ -21,7 +33,7 @@ async fn scene(limits: &str, objects: usize) -> Scene {
     let world = WORLDS.iter().find(|world| world.api == "rest").unwrap();
     let options = SandboxOptions { latency: Duration::from_millis(10), ..SandboxOptions::default() };
     let scene = Scene::start(world, options).await;
-    scene.write("connection.yaml", &format!("{}  limits: {limits}\n", world.connection()));
+    scene.write("connection.yaml", &format!("{}  limits: {limits}\n", world.within_limits()));
     scene.declare(objects, false);
     scene
 }
@@ -41,12 +53,11 @@ fn together(scene: &Scene, count: usize, extra: impl Fn(usize, &mut std::process
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_of_one_credential_keep_to_its_budget_together() {
     let scene = scene("{requests: 12, window: 2, reserve: 25}", 20).await;
-    std::fs::create_dir_all(scene.folder.path().join(".runtime")).unwrap();
     let ran = together(&scene, 6, |_, _| ());
     assert!(ran.iter().all(|ran| ran.code == Some(0)), "{}", ran.iter().map(Ran::told).collect::<String>());
     let log = scene.sandbox.log();
     assert!(log.len() > 18, "{} calls are too few to tell", log.len());
-    let most = most_within(&log, Duration::from_secs(2));
+    let most = most_within(&log, WINDOW);
     assert!(most <= 9, "{most} calls within a window, and a quarter of 12 is left for people");
     println!("{} calls of 6 processes, at most {most} in any window of 9", log.len());
 }
@@ -54,7 +65,6 @@ async fn processes_of_one_credential_keep_to_its_budget_together() {
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_of_one_credential_share_its_concurrency() {
     let scene = scene("{concurrency: 2}", 20).await;
-    std::fs::create_dir_all(scene.folder.path().join(".runtime")).unwrap();
     let ran = together(&scene, 5, |_, _| ());
     assert!(ran.iter().all(|ran| ran.code == Some(0)), "{}", ran.iter().map(Ran::told).collect::<String>());
     assert!(scene.sandbox.most_at_once() <= 2, "{} at once", scene.sandbox.most_at_once());
@@ -80,7 +90,7 @@ async fn machines_of_one_credential_lease_shares_of_its_budget() {
     });
     assert!(ran.iter().all(|ran| ran.code == Some(0)), "{}", ran.iter().map(Ran::told).collect::<String>());
     let log = scene.sandbox.log();
-    let most = most_within(&log, Duration::from_secs(2));
+    let most = most_within(&log, WINDOW);
     assert!(most <= 4, "{most} calls within a window of 4");
     println!("{} calls of {machines} machines, at most {most} in any window of 4", log.len());
 }
@@ -96,7 +106,7 @@ async fn no_process_sends_what_would_be_refused() {
         ..SandboxOptions::default()
     };
     let scene = Scene::start(world, options).await;
-    std::fs::create_dir_all(scene.folder.path().join(".runtime")).unwrap();
+    scene.write("connection.yaml", &world.within_limits());
     scene.declare(20, false);
     // The first call tells all of the limit.
     let first = scene.run(&["plan"]);
@@ -105,4 +115,37 @@ async fn no_process_sends_what_would_be_refused() {
     assert!(ran.iter().all(|ran| ran.code == Some(0)), "{}", ran.iter().map(Ran::told).collect::<String>());
     let refused = scene.sandbox.log().iter().filter(|entry| entry.status == 429).count();
     assert_eq!(refused, 0);
+}
+
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Progress for Told {
+    fn event(&self, event: &ProgressEvent<'_>) {
+        let text = match *event {
+            ProgressEvent::Observed { connection, kind, objects } => format!("{connection} has {objects} {kind}"),
+            ProgressEvent::Throttled { connection, seconds } => format!("{connection} waits {}", seconds > 0.9),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(text);
+    }
+}
+
+/// Whoever watches a run learns what was found, and what it waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn waits_and_findings_are_told() {
+    let scene = scene("{requests: 2, window: 2, reserve: 0}", 20).await;
+    let told = Arc::new(Told::default());
+    let options = Options {
+        inputs: vec![scene.folder.path().display().to_string()],
+        connections: vec![("main".into(), scene.sandbox.url("rest"))],
+        progress: told.clone(),
+        ..Options::default()
+    };
+    let planned = pipeline::plan(&options, Mode::Plan).await.unwrap();
+    assert!(planned.notes.seconds > 20.0, "{} calls in {} s", planned.document.requests.apply, planned.notes.seconds);
+    let told = told.0.lock().unwrap().clone();
+    for line in ["main has 0 Webhook", "main has 3 User", "main waits true"] {
+        assert!(told.iter().any(|known| known == line), "{line}: {told:?}");
+    }
 }

@@ -13,7 +13,7 @@ const FRAME: usize = 24;
 pub(super) struct Log {
     database: PathBuf,
     start: Vec<u8>,
-    reader: rusqlite::Connection,
+    _reader: rusqlite::Connection,
 }
 
 /// A database as it was after one commit.
@@ -30,12 +30,11 @@ impl Log {
         // A reader that has seen an early state keeps the log from being reset.
         reader.execute_batch("BEGIN").unwrap();
         let _: i64 = reader.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
-        Self { database: database.to_owned(), start: fs::read(database).unwrap(), reader }
+        Self { database: database.to_owned(), start: fs::read(database).unwrap(), _reader: reader }
     }
 
     /// The commits since then, oldest first.
     pub(super) fn commits(&self) -> Vec<Commit> {
-        let _held = &self.reader;
         let log = fs::read(beside(&self.database, "-wal")).unwrap();
         let word = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
         let frame = FRAME + word(8) as usize;

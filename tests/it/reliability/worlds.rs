@@ -29,8 +29,14 @@ pub(super) const WORLDS: [World; 5] = [
 ];
 
 impl World {
-    /// The connection `main`. A server is given a second to end what it is at after its client died.
+    /// The connection `main`. A server is given a second to end what it is at after its client died, and takes any number
+    /// of calls: runs that follow upon one another share what the API allows.
     pub(super) fn connection(&self) -> String {
+        format!("{}  limits: {{requests: 1000000, window: 1}}\n", self.within_limits())
+    }
+
+    /// The same with what the API allows.
+    pub(super) fn within_limits(&self) -> String {
         format!(
             "apiVersion: plumb.dev/v1alpha1\nkind: Connection\nmetadata: {{name: main}}\nspec:\n  api: {}\n  auth: {}\n  \
              timeouts: {{settle: 1}}\n{}",

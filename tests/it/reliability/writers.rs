@@ -20,7 +20,7 @@ pub(super) fn signal(child: &Child, name: &str) {
 
 /// Waits until something is so.
 pub(super) fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     while !so() {
         assert!(Instant::now() < end, "{what} did not come");
         std::thread::sleep(Duration::from_millis(2));
@@ -105,7 +105,7 @@ fn contend(
                 Some(1) => {
                     refused += 1;
                     let said = ["plumb apply", "Another run changed the inventory", "lease", "interrupted"];
-                    let all = ran.told();
+                    let all = format!("{}\n{}", ran.err, ran.out);
                     assert!(said.iter().any(|word| all.contains(word)), "{all}");
                     running.push(start());
                 }

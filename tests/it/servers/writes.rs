@@ -316,7 +316,7 @@ async fn a_refused_delete_stays_owned() {
 async fn a_delete_that_fails_for_ever_stays_owned() {
     insta::assert_snapshot!(deleted(on(DELETE, || Reply::empty(500))).await, @r"
     done itglue/Manufacturer/dell
-    failed itglue/Organization/acme: `DELETE /organizations` of connection `glue` failed with status 500 on one attempt: it gave no explanation
+    failed itglue/Organization/acme: `DELETE /organizations` of connection `glue` failed with status 500 on each of 3 attempts: it gave no explanation
     ");
 }
 

@@ -14,6 +14,8 @@ use plumb::{
 };
 use tempfile::TempDir;
 
+use super::leaks;
+
 /// A stack in a temporary folder, against a sandbox of its own.
 pub(crate) struct Stack {
     /// The folder.
@@ -22,6 +24,16 @@ pub(crate) struct Stack {
     pub(crate) sandbox: Sandbox,
     /// Options that every run starts from.
     pub(crate) options: Options,
+}
+
+impl Drop for Stack {
+    /// No test leaves a secret in an inventory.
+    fn drop(&mut self) {
+        let inventory = self.path(".plumb");
+        if inventory.exists() && !std::thread::panicking() {
+            leaks::assert_none_below(&inventory, &|_| false);
+        }
+    }
 }
 
 impl Stack {
@@ -39,7 +51,7 @@ impl Stack {
     pub(crate) async fn of(catalog: &Catalog, names: &[&str], options: SandboxOptions) -> Self {
         let sandbox = Sandbox::start(catalog, options).await.unwrap();
         let folder = TempDir::new().unwrap();
-        std::fs::write(folder.path().join("key"), "sandbox-credential").unwrap();
+        std::fs::write(folder.path().join("key"), format!("{}-sandbox-credential", leaks::MARK)).unwrap();
         let mut text = String::new();
         let mut connections = Vec::new();
         for name in names {

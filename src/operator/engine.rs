@@ -1,0 +1,185 @@
+//! One run of the engine over the texts of a namespace, on a thread of its own → what is to be told of each object.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use crate::{
+    diagnostic::{Diagnostic, Severity, Sources},
+    failure::Failure,
+    inventory::State,
+    live::Standing,
+    manifest::Reconcile,
+    pipeline::{self, Cluster, Options},
+    plan::{Action, Mode, RequestCounts, Watched},
+};
+
+/// What every run of this operator is given.
+#[derive(Clone)]
+pub(super) struct Frame {
+    /// Where inventories are; `{namespace}` stands for the namespace.
+    pub(super) inventory: String,
+    /// Hosts that credentials may go to besides.
+    pub(super) allow_hosts: Vec<String>,
+    /// Base URLs that replace those of connections.
+    pub(super) connections: Vec<(String, String)>,
+    /// Set when the operator is asked to stop.
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+/// Something told, and what it is about.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) severity: Severity,
+    pub(super) code: String,
+    /// The sentence with its hints.
+    pub(super) message: String,
+    /// Path of the text that it is about.
+    pub(super) source: Option<String>,
+    /// Address of the manifest that it is about.
+    pub(super) address: Option<String>,
+}
+
+/// What a run knows of a declared object.
+#[derive(Debug, Clone)]
+pub(super) struct Declared {
+    pub(super) connection: String,
+    pub(super) reconcile: Reconcile,
+    /// Whether it could be looked at.
+    pub(super) known: bool,
+}
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// What ended it early.
+    pub(super) failure: Option<Failure>,
+    pub(super) told: Vec<Told>,
+    /// What was done, with outcomes.
+    pub(super) actions: Vec<Action>,
+    /// Addresses of actions that were refused for good.
+    pub(super) lasting: HashSet<String>,
+    pub(super) watched: Vec<Watched>,
+    /// Declared objects, by address; entries aside.
+    pub(super) declared: BTreeMap<String, Declared>,
+    /// What is owned, not declared and left, and why.
+    pub(super) left: HashMap<String, String>,
+    /// The inventory afterwards.
+    pub(super) state: State,
+    pub(super) requests: RequestCounts,
+    /// It was asked to stop on the way.
+    pub(super) interrupted: bool,
+}
+
+impl Frame {
+    /// The options of a run.
+    fn options(&self, namespace: &str, texts: Vec<(String, String)>, cluster: Cluster) -> Options {
+        Options {
+            inputs: Vec::new(),
+            beside: texts,
+            inventory: Some(self.inventory.replace("{namespace}", namespace)),
+            connections: self.connections.clone(),
+            allow_hosts: self.allow_hosts.clone(),
+            keep_going: true,
+            keep_key: true,
+            stop: self.stop.clone(),
+            cluster: Some(Arc::new(cluster)),
+            ..Options::default()
+        }
+    }
+
+    /// Runs on a thread of its own, so that a long plan keeps nothing else from its work.
+    pub(super) async fn run(&self, namespace: &str, texts: Vec<(String, String)>, cluster: Cluster) -> Report {
+        let options = self.options(namespace, texts, cluster);
+        apart(move || async move { run(&options).await }).await
+    }
+
+    /// What the inventory of a namespace has.
+    pub(super) async fn state(&self, namespace: &str, cluster: Cluster) -> Result<State, Failure> {
+        let options = self.options(namespace, Vec::new(), cluster);
+        pipeline::recorded(&options).await
+    }
+}
+
+/// Does work on a thread of its own.
+async fn apart<F>(work: impl FnOnce() -> F + Send + 'static) -> Report
+where
+    F: Future<Output = Report> + 'static,
+{
+    let (give, take) = tokio::sync::oneshot::channel();
+    let spawned = std::thread::Builder::new().name("plumb-run".to_owned()).spawn(move || {
+        let report = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(work()),
+            Err(error) => failed(Failure::config(format!("No threads can be started: {error}."))),
+        };
+        // The operator that asked may have stopped.
+        let _ = give.send(report);
+    });
+    match spawned {
+        Ok(_) => take.await.unwrap_or_else(|_| failed(Failure::internal("A run ended without a report."))),
+        Err(error) => failed(Failure::config(format!("No threads can be started: {error}."))),
+    }
+}
+
+fn failed(failure: Failure) -> Report {
+    Report { failure: Some(failure), ..Report::default() }
+}
+
+async fn run(options: &Options) -> Report {
+    let planned = match pipeline::plan(options, Mode::Plan).await {
+        Ok(planned) => planned,
+        Err(failure) => return failed(failure),
+    };
+    let mut report = Report {
+        watched: planned.plan.watched.clone(),
+        left: planned.plan.undeclared.iter().cloned().collect(),
+        state: planned.state().clone(),
+        ..Report::default()
+    };
+    for (index, object) in planned.manifests.objects.iter().enumerate().filter(|(_, object)| object.parent.is_none()) {
+        let known = matches!(planned.observed.standing.get(index), Some(Standing::Known(_)));
+        let declared =
+            Declared { connection: object.connection.clone(), reconcile: object.annotations.reconcile, known };
+        report.declared.insert(object.address.to_string(), declared);
+    }
+    if planned.is_idle() {
+        report.told = told(&planned.diagnostics, &planned.sources);
+        report.requests = planned.document.requests;
+        return report;
+    }
+    match pipeline::apply(planned, options).await {
+        Ok(applied) => {
+            report.told = told(&applied.diagnostics, &applied.sources);
+            report.actions = applied.document.actions;
+            report.requests = applied.document.requests;
+            report.lasting = applied.lasting;
+            report.state = applied.state;
+            report.interrupted = applied.interrupted;
+        }
+        Err(failure) => report.failure = Some(failure),
+    }
+    report
+}
+
+fn told(diagnostics: &[Diagnostic], sources: &Sources) -> Vec<Told> {
+    diagnostics
+        .iter()
+        .map(|diagnostic| {
+            let mut message = diagnostic.message.clone();
+            for hint in &diagnostic.hints {
+                message.push(' ');
+                message.push_str(hint);
+            }
+            let source = diagnostic.place.and_then(|place| sources.get(place.source)).map(|source| source.path.clone());
+            let manifest = |address: &String| address.split('#').next().unwrap_or_default().to_owned();
+            Told {
+                severity: diagnostic.severity,
+                code: diagnostic.code.to_string(),
+                message,
+                source: source.or_else(|| diagnostic.file.clone()),
+                address: diagnostic.address.as_ref().map(manifest),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,11 @@
+//! The operator against a real Kubernetes API server and the simulated APIs: every kind of every API, what happens to
+//! them, and what must not.
+
+mod chart;
+mod deletion;
+mod kinds;
+mod leaders;
+mod lifecycle;
+mod scale;
+mod schema;
+mod tutorial;
