@@ -57,10 +57,8 @@ pub trait FileTree: fmt::Debug + Send + Sync {
     /// Reads a file of at most so many bytes; never one outside of the tree.
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
 
-    /// Paths outside of the asked ones that were looked at.
-    fn dependencies(&self) -> Vec<String> {
-        Vec::new()
-    }
+    /// What was looked at outside of the paths that were asked for, by links or as files that texts refer to.
+    fn dependencies(&self) -> Vec<String>;
 }
 
 impl Sources {
@@ -93,6 +91,12 @@ impl Sources {
     /// The tree that a path belongs to; none for a path of the machine.
     pub fn tree(&self, path: &Path) -> Option<&Arc<dyn FileTree>> {
         self.trees.iter().find(|tree| path.starts_with(tree.root()))
+    }
+
+    /// What the texts depend on outside of the paths that were asked for, as far as it was looked at: whoever decides by
+    /// a tree hash whether anything changed hashes these paths too.
+    pub fn dependencies(&self) -> Vec<String> {
+        self.trees.iter().flat_map(|tree| tree.dependencies()).collect()
     }
 
     /// How many lines of a text end before a byte.

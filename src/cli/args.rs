@@ -13,7 +13,7 @@ use crate::{failure::Failure, manifest::MaxDeletes};
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// File or folder to read manifests from, or `-` for standard input; may be repeated [default: .]
+    /// File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]
     #[arg(short = 'f', long = "file", global = true, value_name = "PATH", env = "PLUMB_FILE", value_hint = ValueHint::AnyPath)]
     pub file: Vec<String>,
 

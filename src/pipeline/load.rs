@@ -11,7 +11,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use super::Options;
 use crate::{
     apis,
-    diagnostic::{Diagnostic, SourceText},
+    diagnostic::{Diagnostic, SourceText, Sources},
     failure::Failure,
     inventory::{HashKey, Inventory, Location, State},
     manifest::{self, LoadOptions, Manifests},
@@ -192,8 +192,9 @@ fn default_folder(options: &Options) -> PathBuf {
 }
 
 /// Reads a file that is to be uploaded, and makes sure that it is the one which was planned.
-pub(super) fn read_file(path: &str, sha256: &str) -> Result<Vec<u8>, String> {
-    let content = std::fs::read(path).map_err(|error| format!("`{path}` cannot be read: {error}"))?;
+pub(super) fn read_file(sources: &Sources, path: &str, sha256: &str) -> Result<Vec<u8>, String> {
+    let content = source::read_file(sources, Path::new(path), u64::MAX)
+        .map_err(|error| format!("`{path}` cannot be read: {error}"))?;
     let now: String =
         digest(&SHA256, &content).as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     if !sha256.is_empty() && now != sha256 {

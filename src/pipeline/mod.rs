@@ -536,6 +536,8 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         *live.entry((object.kind.api.clone(), object.kind.name.clone())).or_default() += 1;
     }
     let report = {
+        let sources = planned.sources.clone();
+        let read = move |path: &str, sha256: &str| load::read_file(&sources, path, sha256);
         let context = Context {
             remotes: &planned.connected.remotes,
             inventory: &planned.inventory,
@@ -543,7 +545,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             live: &live,
             open: &open,
             seal: &seal,
-            read: &load::read_file,
+            read: &read,
             stop: &options.stop,
             tell: &tell,
             rolling: &rolling,

@@ -26,7 +26,7 @@ use crate::{
     description::format::FieldSpec,
     diagnostic::{Diagnostic, Sources},
     manifest::{self, Auth, DocumentRef, Manifests, Plaintexts, Transport},
-    value,
+    source, value,
 };
 
 /// Bytes that a file with a secret may have at most.
@@ -264,6 +264,18 @@ impl Resolver<'_> {
         self.sources.get(document.source).map(|source| source.folder.clone()).unwrap_or_default()
     }
 
+    /// The path that a document of a folder names. What is of a commit stays within it, absolute or not, unless the
+    /// configuration lists folders of the machine.
+    fn place(&self, folder: &Path, path: &str) -> PathBuf {
+        let joined = folder.join(path);
+        match self.sources.tree(folder) {
+            Some(tree) if !joined.starts_with(tree.root()) && self.policy.folders.is_none() => {
+                tree.root().join("..").join(path.trim_start_matches('/'))
+            }
+            _ => joined,
+        }
+    }
+
     fn source(&mut self, source: &Value, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
         let (word, detail) = source.as_object()?.iter().next()?;
         let folder = self.folder(owner.document);
@@ -286,7 +298,7 @@ impl Resolver<'_> {
         }
         let answer = match (word.as_str(), detail) {
             ("env", Value::String(variable)) => self.variable(variable),
-            ("file", Value::String(path)) => self.secret_file(&folder.join(path)),
+            ("file", Value::String(path)) => self.secret_file(&self.place(&folder, path)),
             ("exec", Value::Array(argv)) => self.program(argv, &folder),
             ("sops", place) => self.sops(place, &folder),
             ("secretKeyRef", place) => self.secret_key(place, owner),
@@ -368,6 +380,9 @@ impl Resolver<'_> {
 
     /// A path that the policy lets manifests read.
     fn permitted(&self, path: &Path) -> Result<(), Diagnostic> {
+        if self.sources.tree(path).is_some() {
+            return Ok(());
+        }
         let Some(folders) = &self.policy.folders else { return Ok(()) };
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let below = |folder: &PathBuf| fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder));
@@ -380,7 +395,7 @@ impl Resolver<'_> {
 
     fn secret_file(&self, path: &Path) -> Result<Zeroizing<String>, Diagnostic> {
         self.permitted(path)?;
-        let text = read_text(path)?;
+        let text = read_text(self.sources, path)?;
         let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
         if text.is_empty() {
             return Err(Diagnostic::error("PL0309", format!("The file `{}` is empty", path.display())));
@@ -401,7 +416,7 @@ impl Resolver<'_> {
             };
             (place.get("file").and_then(Value::as_str).unwrap_or_default(), key)
         };
-        let path = folder.join(file);
+        let path = self.place(folder, file);
         let wrong = |error: &sops::SopsError| {
             let told = Diagnostic::error("PL0317", format!("The file `{}` {error}", path.display()));
             match error.hint() {
@@ -410,7 +425,7 @@ impl Resolver<'_> {
             }
         };
         if !self.files.contains_key(&path) {
-            let opened = self.permitted(&path).and_then(|()| read_text(&path)).and_then(|text| {
+            let opened = self.permitted(&path).and_then(|()| read_text(self.sources, &path)).and_then(|text| {
                 let identities = self.identities()?;
                 sops::open(&text, &identities).map(Rc::new).map_err(|error| wrong(&error))
             });
@@ -468,7 +483,7 @@ impl Resolver<'_> {
                 continue;
             }
             let place = format!("`{}`", path.display());
-            let text = read_text(&path).map_err(|told| bad(&place, told.message.to_lowercase()))?;
+            let text = read_text(self.sources, &path).map_err(|told| bad(&place, told.message.to_lowercase()))?;
             identities.add(&text).map_err(|why| bad(&place, why))?;
         }
         Ok(identities)
@@ -483,6 +498,10 @@ impl Resolver<'_> {
             return Err(Diagnostic::error("PL0313", format!("The program `{program}` may not be run"))
                 .hint("`--allow-exec` lets manifests run programs; look at what they run first."));
         }
+        if self.sources.tree(folder).is_some() {
+            return Err(Diagnostic::error("PL0313", format!("The program `{program}` is not run for a Git source"))
+                .hint("Clone the repository and pass the folder, or take the secret from a variable."));
+        }
         match exec::run(program, arguments, folder, self.policy.exec_time) {
             Ok(text) if !text.is_empty() => Ok(text),
             Ok(_) => Err(Diagnostic::error("PL0313", format!("The program `{program}` printed nothing"))),
@@ -492,7 +511,7 @@ impl Resolver<'_> {
     }
 
     fn file(&mut self, path: &str, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
-        let path = self.folder(owner.document).join(path);
+        let path = self.place(&self.folder(owner.document), path);
         let name = format!("upload {}", path.display());
         if let Some(known) = self.known.get(&name).cloned() {
             if let Some(finding) = self.findings.get_mut(&name) {
@@ -501,7 +520,7 @@ impl Resolver<'_> {
             return known;
         }
         let described = self.permitted(&path).and_then(|()| {
-            upload::describe(&path).map_err(|error| {
+            upload::describe(self.sources, &path).map_err(|error| {
                 let message = format!("The file `{}` cannot be read ({})", path.display(), reason(&error));
                 Diagnostic::error("PL0314", message).hint("The path starts from the folder of the manifest.")
             })
@@ -521,8 +540,14 @@ impl Resolver<'_> {
 impl Resolver<'_> {
     /// Where a sink writes: the path from the folder of the manifest.
     fn sink(&mut self, path: &str, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
-        let path = self.folder(owner.document).join(path);
+        let path = self.place(&self.folder(owner.document), path);
         let folder = path.parent().unwrap_or(&path);
+        if self.sources.tree(&path).is_some() {
+            let message = format!("The file `{}` cannot be written: it would be in a Git repository", path.display());
+            let told = Diagnostic::error("PL0310", message).hint("Clone the repository and pass the folder.");
+            self.report(&format!("sink {}", path.display()), told, owner, pointer);
+            return None;
+        }
         match self.permitted(folder) {
             Ok(()) => Some(json!({ "$sink": { "file": path.to_string_lossy() } })),
             Err(diagnostic) => {
@@ -537,14 +562,9 @@ impl Resolver<'_> {
 }
 
 /// The text of a file, which is of a modest size.
-fn read_text(path: &Path) -> Result<Zeroizing<String>, Diagnostic> {
+fn read_text(sources: &Sources, path: &Path) -> Result<Zeroizing<String>, Diagnostic> {
     let shown = path.display();
-    let read = fs::metadata(path).and_then(|metadata| {
-        if metadata.len() > MAX_SECRET {
-            return Err(io::Error::other("it is larger than 1 MiB"));
-        }
-        fs::read(path).map(Zeroizing::new)
-    });
+    let read = source::read_file(sources, path, MAX_SECRET).map(Zeroizing::new);
     let bytes = read.map_err(|error| {
         Diagnostic::error("PL0309", format!("The file `{shown}` cannot be read ({})", reason(&error)))
             .hint("The path starts from the folder of the manifest.")

@@ -199,6 +199,21 @@ pub(crate) fn nothing_in(roots: &[String]) -> Diagnostic {
     Diagnostic::note("PL0005", format!("There are no manifests in `{}`.", roots.join("`, `")))
 }
 
+/// Reads a file that a manifest refers to, of at most so many bytes: of the commit that the manifest is of, or of the
+/// machine.
+pub fn read_file(sources: &Sources, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    if let Some(tree) = sources.tree(path) {
+        return tree.read(path, limit);
+    }
+    let file = File::open(path)?;
+    if file.metadata()?.len() > limit {
+        return Err(io::Error::other(format!("it is larger than {} MiB", limit / 1024 / 1024)));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn read_limited(from: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;

@@ -89,10 +89,11 @@ impl Cache {
 
     fn init(&self) -> Result<Repository, git2::Error> {
         let folder = self.repository_folder();
-        // No template: a template could bring hooks.
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false).no_reinit(true);
         Repository::init_opts(&folder, &options)?;
+        // Samples, which nobody needs: no hook is ever run.
+        let _ = fs::remove_dir_all(folder.join("hooks"));
         bare(&folder)
     }
 

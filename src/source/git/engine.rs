@@ -109,7 +109,10 @@ impl Libgit2 {
             Scheme::Http | Scheme::Https => {
                 let client = match self.client.get() {
                     Some(client) => client.clone(),
-                    None => self.client.get_or_init(|| gateway::client(&self.access).unwrap_or_default()).clone(),
+                    None => {
+                        let client = gateway::client(&self.access)?;
+                        self.client.get_or_init(|| client).clone()
+                    }
                 };
                 let route = self.gateway.route(location, &self.access, client)?;
                 let url = route.url.clone();

@@ -234,14 +234,8 @@ impl GitTree {
         }
     }
 
-    /// The paths outside of the stack's own that its manifests refer to, by links or as files: whoever decides by a
-    /// tree hash whether anything changed hashes them too.
-    pub fn dependencies(&self) -> Vec<String> {
-        self.beside.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
-    }
-
     fn relative(&self, path: &Path) -> io::Result<String> {
-        let outside = || io::Error::new(io::ErrorKind::PermissionDenied, "it is outside of the repository");
+        let outside = || io::Error::other("it is outside of the repository");
         let below = path.strip_prefix(&self.root).map_err(|_| outside())?;
         let mut parts: Vec<&str> = Vec::new();
         for part in below.components() {
@@ -264,7 +258,7 @@ impl FileTree for GitTree {
     }
 
     fn dependencies(&self) -> Vec<String> {
-        Self::dependencies(self)
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
@@ -287,7 +281,7 @@ impl FileTree for GitTree {
         let broken = |error: git2::Error| io::Error::other(error.message().to_owned());
         let (size, _) = repository.odb().and_then(|odb| odb.read_header(entry.id)).map_err(broken)?;
         if size as u64 > limit {
-            return Err(io::Error::other(format!("it is larger than {limit} bytes")));
+            return Err(io::Error::other(format!("it is larger than {} MiB", limit / 1024 / 1024)));
         }
         let blob = repository.find_blob(entry.id).map_err(broken)?;
         if is_lfs_pointer(blob.content()) {

@@ -4,6 +4,7 @@ pub(crate) mod cluster;
 pub(crate) mod everything;
 pub(crate) mod example;
 pub(crate) mod faulty_s3;
+pub(crate) mod git;
 pub(crate) mod leaks;
 pub(crate) mod operator;
 pub(crate) mod s3;
