@@ -83,11 +83,6 @@ impl Sources {
         self.trees.push(tree);
     }
 
-    /// Paths outside of the asked ones that manifests referred to.
-    pub fn dependencies(&self) -> Vec<String> {
-        self.trees.iter().flat_map(|tree| tree.dependencies()).collect()
-    }
-
     /// The tree that a path belongs to; none for a path of the machine.
     pub fn tree(&self, path: &Path) -> Option<&Arc<dyn FileTree>> {
         self.trees.iter().find(|tree| path.starts_with(tree.root()))

@@ -98,6 +98,11 @@ pub(super) async fn ended(worker: &mut Worker, revision: &RevisionView, found: &
     notices(worker, found.state, &found.message, &revision.commit);
 }
 
+/// Tells that a commit cannot be read.
+pub(super) async fn unreadable(worker: &mut Worker, revision: &RevisionView, error: &SourceError) {
+    status(worker, &revision.commit, Verdict::Failure, &error.message).await;
+}
+
 /// Tells that the source cannot be read.
 pub(super) async fn source_lost(worker: &mut Worker, error: &SourceError) {
     notices(worker, StackState::Failed, &format!("The source cannot be read: {}", error.message), "");

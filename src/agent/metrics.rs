@@ -1,10 +1,7 @@
 //! What is measured, by the usual conventions of Prometheus. Every label takes its values from a small set: stacks,
 //! connections, kinds, methods and statuses, never objects or paths.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU64};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -91,6 +88,8 @@ pub struct Metrics {
     webhooks: Family<ByWebhook, Counter>,
     feedback_failures: Counter,
     config_errors: Gauge<u64, AtomicU64>,
+    /// One text at a time: what is looked up on the board is replaced whole.
+    turn: Mutex<()>,
 }
 
 const ACTIONS: [&str; 6] = ["create", "adopt", "update", "replace", "delete", "forget"];
@@ -122,6 +121,7 @@ impl Metrics {
             webhooks: Family::default(),
             feedback_failures: Counter::default(),
             config_errors: Gauge::default(),
+            turn: Mutex::new(()),
         };
         metrics.register();
         metrics
@@ -230,6 +230,7 @@ impl Metrics {
 
     /// Everything in the text form that Prometheus reads. What is known of stacks is looked up on the board.
     pub fn text(&self, board: &Board) -> String {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.objects.clear();
         self.drift_age.clear();
         self.changes.clear();
@@ -281,21 +282,5 @@ impl Progress for Listener {
             ProgressEvent::Throttled { connection, seconds } => self.0.waited(connection, seconds),
             _ => {}
         }
-    }
-}
-
-/// How often something was done.
-#[derive(Debug, Default)]
-pub struct Tally(AtomicU64);
-
-impl Tally {
-    /// Counts one.
-    pub fn one(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How often it was.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
     }
 }

@@ -24,6 +24,8 @@ pub struct StackMemory {
     pub beside: Vec<String>,
     /// Hash of what cannot be used, while what was good before stays in force.
     pub bad: Option<String>,
+    /// Why it cannot be used.
+    pub bad_why: String,
     /// The commit that was last good.
     pub good: Option<String>,
     /// What the API refused for good, by address.

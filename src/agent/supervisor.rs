@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt as _;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
@@ -145,7 +146,18 @@ impl Agent {
     fn hire(&self, config: &Arc<config::StackConfig>) {
         let (sender, nudges) = mpsc::channel(NUDGES);
         let worker = Worker::new(config.clone(), self.shared.clone(), nudges);
-        let task = tokio::spawn(worker.run());
+        let (shared, name) = (self.shared.clone(), config.name.clone());
+        let task = tokio::spawn(async move {
+            let run = std::panic::AssertUnwindSafe(worker.run());
+            if run.catch_unwind().await.is_err() {
+                tracing::error!(stack = name, "the worker of a stack ended unexpectedly, which is a defect of plumb");
+                shared.board.change(&name, |stack| {
+                    stack.busy = false;
+                    stack.state = super::view::StackState::Failed;
+                    "The worker of this stack ended unexpectedly; restart the agent.".clone_into(&mut stack.message);
+                });
+            }
+        });
         self.hands().insert(config.name.clone(), Hand { nudges: sender, task });
     }
 

@@ -148,6 +148,9 @@ pub struct PullView {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StackView {
+    /// Counts its changes since the start.
+    #[serde(skip)]
+    pub version: u64,
     /// Its name.
     pub name: String,
     /// What is done with its plan.
@@ -235,6 +238,7 @@ impl Board {
                 .entry(name.to_owned())
                 .or_insert_with(|| StackView { name: name.to_owned(), ..StackView::default() });
             change(stack);
+            stack.version = self.changed.borrow().wrapping_add(1);
         }
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }

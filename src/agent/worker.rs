@@ -209,7 +209,7 @@ impl Worker {
                 self.next_look = Instant::now();
             }
             Nudge::Request => {
-                self.fresh = true;
+                (self.fresh, self.pulls) = (true, true);
                 self.memory.refused.clear();
                 self.asked = Some(Cause::Request);
                 self.next_look = Instant::now();
@@ -309,30 +309,32 @@ impl Worker {
     }
 
     /// The texts to reconcile from: the newest, else those that were last good.
-    async fn texts(&mut self, newest: Option<Newest>, cause: Cause) -> Option<(Newest, Arc<Snapshot>)> {
+    ///
+    /// Also tells whether they stand in for newer ones that cannot be used.
+    async fn texts(&mut self, newest: Option<Newest>, cause: Cause) -> Option<(Newest, Arc<Snapshot>, bool)> {
         let feed = self.feed.clone();
         let (good, beside) = (self.memory.good.clone(), self.memory.beside.clone());
         // What cannot be used was told when it came: until there is news, what was good is kept true.
-        let known_bad = newest.as_ref().is_some_and(|newest| {
-            self.memory.tree.as_deref() == Some(newest.tree.as_str())
-                && good.as_deref() != Some(newest.revision.commit.as_str())
-                && self.memory.bad.as_deref() == Some(newest.tree.as_str())
-        });
+        let known_bad = newest.as_ref().is_some_and(|newest| self.memory.bad.as_ref() == Some(&newest.tree));
         let use_good = known_bad && !matches!(cause, Cause::Request | Cause::Push | Cause::Settings);
+        let revision = newest.as_ref().map(|newest| newest.revision.clone());
         let read = tokio::task::spawn_blocking(move || {
             let recalled = || good.as_deref().and_then(|good| feed.recall(good, &beside));
-            let newest = match newest {
-                Some(newest) if !use_good => newest,
-                Some(newest) => recalled().unwrap_or(newest),
-                None => recalled()?,
+            let (newest, old) = match newest {
+                Some(newest) if !use_good => (newest, false),
+                Some(newest) => recalled().map_or((newest, false), |good| (good, true)),
+                None => (recalled()?, true),
             };
-            Some(feed.snapshot(&newest).map(|snapshot| (newest, snapshot)))
+            Some(feed.snapshot(&newest).map(|snapshot| (newest, snapshot, old)))
         });
         match read.await.ok()?? {
-            Ok(texts) => Some(texts),
+            Ok((newest, snapshot, old)) => Some((newest, snapshot, old && self.memory.bad.is_some())),
             Err(error) => {
                 tracing::warn!(stack = self.config.name, %error, "the source cannot be read");
                 self.shared.board.change(&self.config.name, |stack| stack.source_trouble = Some(error.message.clone()));
+                if let Some(revision) = revision {
+                    feedback::unreadable(self, &revision, &error).await;
+                }
                 feedback::source_lost(self, &error).await;
                 self.lost += 1;
                 None
@@ -384,8 +386,8 @@ impl Worker {
     }
 
     async fn reconcile(&mut self, cause: Cause, newest: Option<Newest>) {
-        let Some((newest, snapshot)) = self.texts(newest, cause).await else { return };
-        let news = self.memory.tree.as_deref() != Some(newest.tree.as_str());
+        let Some((newest, snapshot, instead)) = self.texts(newest, cause).await else { return };
+        let news = !instead && self.memory.tree.as_deref() != Some(newest.tree.as_str());
         if news {
             self.memory.refused.clear();
         }
@@ -428,11 +430,19 @@ impl Worker {
         self.memory.beside = snapshot.sources.dependencies();
         self.memory.beside.sort();
         self.memory.beside.dedup();
-        self.note(cause, &newest, &run, began, found).await;
+        self.note(cause, &newest, instead, &run, began, found).await;
     }
 
     /// Takes in what a run found, and tells everybody.
-    async fn note(&mut self, cause: Cause, newest: &Newest, run: &str, began: i64, mut found: Found) {
+    async fn note(
+        &mut self,
+        cause: Cause,
+        newest: &Newest,
+        instead: bool,
+        run: &str,
+        began: i64,
+        mut found: Found,
+    ) {
         let name = self.config.name.clone();
         self.shared.metrics.ran(&name, &found);
         let who = Who {
@@ -460,19 +470,24 @@ impl Worker {
         if matches!(found.state, StackState::Synced) {
             self.opens = None;
         }
-        let newest_tree = newest.tree.clone();
         self.memory.config.clone_from(&self.config.text);
-        if found.usable || found.document.is_some() {
-            self.memory.tree = Some(newest_tree.clone());
-        }
-        if found.usable {
+        if instead {
+            found.state = StackState::Failed;
+            found.class = found.class.or(Some(crate::failure::Class::User));
+            found.message = format!("{} What was good before is kept true.", self.memory.bad_why);
+        } else if found.usable {
+            self.memory.tree = Some(newest.tree.clone());
             self.memory.good = Some(newest.revision.commit.clone());
             self.memory.bad = None;
         } else if found.document.is_some() {
-            self.memory.bad = Some(newest_tree);
+            self.memory.tree = Some(newest.tree.clone());
+            self.memory.bad = Some(newest.tree.clone());
+            self.memory.bad_why.clone_from(&found.message);
         }
         self.show(cause, &newest.revision, run, began, &mut found);
-        feedback::ended(self, &newest.revision, &found).await;
+        if !instead {
+            feedback::ended(self, &newest.revision, &found).await;
+        }
         self.save();
     }
 

@@ -2,6 +2,7 @@
 
 mod fields;
 mod read;
+mod reference;
 mod secret;
 mod window;
 
@@ -17,6 +18,7 @@ use secrecy::SecretString;
 
 pub use self::{
     fields::fields,
+    reference::page,
     window::{Window, gate},
 };
 use crate::{

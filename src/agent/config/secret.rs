@@ -2,14 +2,20 @@
 
 use std::path::Path;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::value;
+use crate::{secret::learn, value};
 
-/// Finds the text of a sensitive value; nothing where there is none, and why where it cannot be had.
+/// Finds the text of a sensitive value, and has it masked wherever this process speaks; or tells why it cannot be had.
 pub(super) fn resolve(value: &Value, folder: &Path) -> Result<SecretString, String> {
+    let text = find(value, folder)?;
+    learn(text.expose_secret());
+    Ok(text)
+}
+
+fn find(value: &Value, folder: &Path) -> Result<SecretString, String> {
     let Some(source) = value::value_from(value) else {
         return value::text(value).map(SecretString::from).ok_or_else(|| "it is no text".to_owned());
     };

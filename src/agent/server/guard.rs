@@ -33,13 +33,11 @@ impl Guard {
     /// A guard with a token, or without one where only this machine can connect.
     pub fn new(token: Option<SecretString>, loopback: bool, secure: bool) -> Self {
         let mut random = [0_u8; 32];
-        if aws_lc_rs::rand::fill(&mut random).is_err() {
-            // Without randomness no cookie would be safe, and none is given.
-            random = [0; 32];
-        }
+        let is_random = aws_lc_rs::rand::fill(&mut random).is_ok();
         let key = hmac::Key::new(hmac::HMAC_SHA256, &random);
         let tag = token.as_ref().map(|token| hmac::sign(&key, token.expose_secret().as_bytes()));
-        let session = tag.as_ref().map(|tag| hex(hmac::sign(&key, tag.as_ref()).as_ref())).unwrap_or_default();
+        // Without randomness no cookie would be safe, and none is given.
+        let session = tag.as_ref().filter(|_| is_random).map(|tag| hex(hmac::sign(&key, tag.as_ref()).as_ref())).unwrap_or_default();
         Self { key, token: tag, session, loopback, secure }
     }
 

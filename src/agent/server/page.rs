@@ -240,13 +240,16 @@ fn action(object: &ObjectView) -> Option<ActionKind> {
 /// Tells a browser when to look again.
 async fn events(State(served): State<Served>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let changes = served.board.changes();
-    let stream = futures::stream::unfold((changes, true), |(mut changes, first)| async move {
+    let stream = futures::stream::unfold((changes, served, true), |(mut changes, served, first)| async move {
         if !first {
             tokio::time::sleep(PACE).await;
             changes.changed().await.ok()?;
         }
-        let count = *changes.borrow_and_update();
-        Some((Ok(Event::default().event("change").data(count.to_string())), (changes, false)))
+        changes.mark_unchanged();
+        let versions: serde_json::Map<String, serde_json::Value> =
+            served.board.each(|stack| (stack.name.clone(), stack.version.into())).into_iter().collect();
+        let event = Event::default().event("change").data(serde_json::Value::Object(versions).to_string());
+        Some((Ok(event), (changes, served, false)))
     });
     Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(20)))
 }

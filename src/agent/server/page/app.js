@@ -99,7 +99,7 @@
     const left = changes(stack.summary);
     return el("li", { class: `stack is-${stack.state}${stack.busy ? " busy" : ""}` },
       el("div", { class: "top" },
-        el("a", { class: "name", href: `/stacks/${encodeURIComponent(stack.name)}` }, stack.name),
+        el("a", { class: "name", id: `stack-${stack.name}`, href: `/stacks/${encodeURIComponent(stack.name)}` }, stack.name),
         badge(stack.state, stack.busy ? "reconciling" : stack.state)),
       el("p", {}, stack.state === "synced" && stack.revision ? [code(short(stack.revision.commit)), " ", stack.revision.title || ""] : stack.message || "Nothing is known yet."),
       el("p", { class: "small" }, [stack.mode, plural(total, "object", "objects"), left].filter(Boolean).join(" · ")),
@@ -142,7 +142,7 @@
       for (const button of tally.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.dataset.state === look.state));
     };
     const tally = el("ul", { class: "tally", "aria-label": "Stacks by state" }, STATES.filter((state) => count[state]).map((state) =>
-      el("li", {}, el("button", { type: "button", class: `is-${state}`, "data-state": state, "aria-pressed": "false",
+      el("li", {}, el("button", { type: "button", id: `state-${state}`, class: `is-${state}`, "data-state": state, "aria-pressed": "false",
         onclick: () => { look.state = look.state === state ? "" : state; fill(); } },
       el("span", { class: "number" }, String(count[state])), badge(state)))));
     const search = el("input", { type: "search", id: "filter", autocomplete: "off", oninput: (event) => { look.text = event.target.value; fill(); } });
@@ -406,13 +406,18 @@
 
   const live = document.getElementById("live");
   const state = (on, word) => { live.classList.toggle("on", on); if (live.textContent !== word) live.textContent = word; };
-  let first = true;
+  // What each stack's page was drawn from: others that change are no reason to draw it anew.
+  let versions = null;
   let pending = 0;
   const source = new EventSource("/api/v1/events");
   source.addEventListener("open", () => state(true, "live"));
   source.addEventListener("error", () => state(false, "not connected"));
-  source.addEventListener("change", () => {
-    if (first) { first = false; return; }
+  source.addEventListener("change", (event) => {
+    const before = versions;
+    versions = JSON.parse(event.data);
+    const shown = location.pathname.match(/^\/stacks\/([^/]+)/);
+    const name = shown && decodeURIComponent(shown[1]);
+    if (!before || (name && before[name] === versions[name])) return;
     clearTimeout(pending);
     // Whoever is choosing or reading an open action is not disturbed by a new drawing of it.
     pending = setTimeout(() => { if (!document.querySelector("select:focus, details[open]")) route(); }, 150);
