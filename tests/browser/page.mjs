@@ -111,6 +111,7 @@ try {
   found.script.shown = await large.$eval("#panel .shown", (node) => node.textContent);
 
   // An event draws what changed without anybody asking.
+  await page.bringToFront();
   await page.goto(`${url}/stacks/moving`, { waitUntil: "domcontentloaded" });
   await page.waitForSelector(".shown");
   const text = () => page.$eval("main > .shown", (node) => node.textContent);

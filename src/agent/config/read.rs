@@ -299,7 +299,7 @@ impl<'r> Reader<'r> {
             slack: text(item, "type") == Some("slack"),
             url,
             secret: self.secret(item, "secret", pointer),
-            on: texts(item, "on"),
+            on: texts(item, "events"),
         })
     }
 
