@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use super::{args::Global, catalog::catalog, console::Console, exit::Exit, generate};
 use crate::{apis, description::crd::Crd, diagnostic::nearest, failure::Failure, operator::crds};
 
-/// Print the `CustomResourceDefinitions` of the described kinds
+/// Print the custom resource definitions of the described kinds
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "\
 Examples:
@@ -30,7 +30,9 @@ pub(super) fn run(global: &Global, args: &CrdsArgs, console: &mut Console) -> Re
     let found = chosen(global, args, console)?;
     for (index, crd) in found.iter().enumerate() {
         let text = crds::yaml(crd)?;
-        if let Some(folder) = &args.to { generate::write(&folder.join(crds::file(crd)), &text)? } else {
+        if let Some(folder) = &args.to {
+            generate::write(&folder.join(crds::file(crd)), &text)?;
+        } else {
             console.print(if index == 0 { "" } else { "---\n" });
             console.print(&text);
         }

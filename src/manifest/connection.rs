@@ -421,7 +421,7 @@ pub(super) fn fields() -> IndexMap<String, FieldSpec> {
         })),
         ..text("Namespaces of Kubernetes that it serves besides its own; the command line ignores it.")
     };
-    [
+    vec![
         ("api", needed(text("A built-in API, or the name of an `Api` manifest."))),
         ("url", text("Base URL, where it is not the API's own.")),
         ("auth", auth()),

@@ -1,5 +1,7 @@
 //! All `CustomResourceDefinitions`: those of the APIs by their descriptions, plumb's own by their types.
 
+use std::fmt::Write as _;
+
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -64,7 +66,7 @@ pub fn page(crds: &[Crd]) -> String {
     );
     for crd in crds {
         let short = crd.short_names.join("`, `");
-        out.push_str(&format!("| {} | `{}` | `{short}` |\n", crd.kind, crd.name));
+        let _ = writeln!(out, "| {} | `{}` | `{short}` |", crd.kind, crd.name);
     }
     out.push_str(
         "\n## Fields without a type\n\n\
@@ -74,7 +76,7 @@ pub fn page(crds: &[Crd]) -> String {
          | kind | field | why |\n| --- | --- | --- |\n",
     );
     for crd in crds {
-        let untyped = crd.untyped.iter().filter(|untyped| !untyped.path.ends_with(".sops"));
+        let untyped = crd.untyped.iter().filter(|untyped| untyped.path.rsplit('.').next() != Some("sops"));
         // The same member in many places is one line.
         let mut lines: IndexMap<(&str, &str), Vec<&str>> = IndexMap::new();
         for field in untyped {
@@ -88,7 +90,7 @@ pub fn page(crds: &[Crd]) -> String {
                 [only] => format!("`{only}`"),
                 several => format!("`…{end}` ({} places)", several.len()),
             };
-            out.push_str(&format!("| {}/{} | {path} | {reason} |\n", crd.group, crd.kind));
+            let _ = writeln!(out, "| {}/{} | {path} | {reason} |", crd.group, crd.kind);
         }
     }
     out

@@ -119,9 +119,8 @@ fn shared(world: &World, namespace: &str, own: &[Resource]) -> Vec<Resource> {
 fn going(resource: &Resource) -> Going {
     let deletion_policy = match resource.annotation("deletion-policy") {
         Some("delete") => Some(DeletionPolicy::Delete),
-        Some("retain") => Some(DeletionPolicy::Retain),
         Some("archive") => Some(DeletionPolicy::Archive),
-        // What cannot be understood deletes nothing.
+        // `retain`; and what cannot be understood deletes nothing.
         Some(_) => Some(DeletionPolicy::Retain),
         None => None,
     };

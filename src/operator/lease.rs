@@ -55,7 +55,7 @@ pub(super) struct Right(Arc<Mutex<Option<Instant>>>);
 impl Right {
     /// A right that never ends: there is only one replica.
     pub(super) fn unlimited() -> Self {
-        Self(Arc::new(Mutex::new(Some(Instant::now() + Duration::from_hours(262800)))))
+        Self(Arc::new(Mutex::new(Some(Instant::now() + Duration::from_hours(262_800)))))
     }
 
     /// Until when calls may be under way; in the past where the right is lost.
@@ -177,16 +177,13 @@ impl Election {
             lease_transitions: Some(if taken { transitions + 1 } else { transitions }),
             ..LeaseSpec::default()
         };
-        let written = match found {
+        let written = if let Some(lease) = found {
             // The version of what was read goes along: of two that take it at once, one fails.
-            Some(lease) => {
-                let lease = Lease { spec: Some(spec), ..lease };
-                self.api.replace(&self.name, &PostParams::default(), &lease).await
-            }
-            None => {
-                let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
-                self.api.create(&PostParams::default(), &Lease { metadata, spec: Some(spec) }).await
-            }
+            let lease = Lease { spec: Some(spec), ..lease };
+            self.api.replace(&self.name, &PostParams::default(), &lease).await
+        } else {
+            let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+            self.api.create(&PostParams::default(), &Lease { metadata, spec: Some(spec) }).await
         };
         match written {
             Ok(_) => Ok(true),

@@ -244,6 +244,7 @@ pub(super) fn going(resource: &Resource, address: &str, report: &Report, patienc
     held_up(status, resource, "DeletionBlocked", message, happenings)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "all callers make the text for it")]
 fn held_up(
     mut status: Status,
     resource: &Resource,

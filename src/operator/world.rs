@@ -237,11 +237,15 @@ mod tests {
         let world = World::default();
         assert!(world.put(read(&json!({"name": "A"}), &json!({}))));
         assert!(!world.put(read(&json!({"name": "A"}), &json!({"finalizers": [FINALIZER], "resourceVersion": "8"}))));
-        let last_applied = json!({"annotations": {LAST_APPLIED: "{}"}});
+        let last_applied = json!({"annotations": {LAST_APPLIED: "{}"}, "resourceVersion": "9"});
         assert!(!world.put(read(&json!({"name": "A"}), &last_applied)), "kubectl's own note");
-        assert!(world.put(read(&json!({"name": "B"}), &json!({}))));
-        assert!(world.put(read(&json!({"name": "B"}), &json!({"annotations": {"plumb.dev/protect": "true"}}))));
-        assert!(world.put(read(&json!({"name": "B"}), &json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}))));
+        assert!(!world.put(read(&json!({"name": "B"}), &json!({}))), "older than what is known");
+        let later = |version: &str| json!({"resourceVersion": version});
+        assert!(world.put(read(&json!({"name": "B"}), &later("10"))));
+        let protected = json!({"annotations": {"plumb.dev/protect": "true"}, "resourceVersion": "11"});
+        assert!(world.put(read(&json!({"name": "B"}), &protected)));
+        let deleted = json!({"deletionTimestamp": "2026-01-01T00:00:00Z", "resourceVersion": "12"});
+        assert!(world.put(read(&json!({"name": "B"}), &deleted)));
     }
 
     #[test]

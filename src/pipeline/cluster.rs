@@ -63,7 +63,7 @@ impl Cluster {
     }
 
     /// Objects that a plan refuses something of, by index: each stands for itself.
-    pub(super) fn refused(&self, plan: &Plan, manifests: &Manifests) -> HashMap<usize, Diagnostic> {
+    pub(super) fn refused(plan: &Plan, manifests: &Manifests) -> HashMap<usize, Diagnostic> {
         let refusals: HashMap<&str, &Diagnostic> = plan
             .diagnostics
             .iter()

@@ -290,7 +290,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let mut barred = hidden::losses(&connected, &plan, &mut diagnostics).await;
     barred.extend(frozen::changes(&connected, &plan, &mut diagnostics).await);
     barred.extend(owned_elsewhere(&plan, &connected, &inventory).await?);
-    barred.extend(cluster.map(|cluster| cluster.refused(&plan, &manifests)).unwrap_or_default());
+    barred.extend(cluster.map(|_| Cluster::refused(&plan, &manifests)).unwrap_or_default());
     let more = !barred.is_empty();
     barred.extend(too_new.iter().map(|(index, told)| (*index, told.clone())));
     if more {
@@ -309,11 +309,9 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let lockouts = plan::lockouts(&inputs, &plan.steps, &callers, &ends);
     // Where each object stands for itself, what would lock plumb out is left out of the plan, and told.
     let mut without = barred.clone();
-    if let Some(cluster) = cluster
-        && !lockouts.is_empty()
-    {
+    if cluster.is_some() && !lockouts.is_empty() {
         plan.diagnostics = lockouts;
-        without.extend(cluster.refused(&plan, &manifests));
+        without.extend(Cluster::refused(&plan, &manifests));
         plan = plan::plan(&Inputs { barred: &without, ..inputs });
     } else {
         plan.diagnostics.extend(lockouts);
@@ -566,13 +564,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
     veil::diagnostics(&mut more, &vault);
     diagnostics.extend(more);
     let mut document = planned.document;
-    for (action, result) in document.actions.iter_mut().zip(&report.results) {
-        action.outcome = Some(result.outcome);
-        action.error = result.error.as_ref().map(|error| vault.mask(error).into_owned());
-        if let Some(id) = &result.id {
-            action.id = Some(id.clone());
-        }
-    }
+    tell_outcomes(&mut document, &report.results, &vault);
     let lasts = |error: &String| report.lasting.iter().any(|refusal| error.contains(refusal));
     let lasting = document
         .actions
@@ -602,6 +594,17 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         calls,
         quotas: planned.connected.quotas(),
     })
+}
+
+/// Adds to each action what became of it.
+fn tell_outcomes(document: &mut PlanDocument, results: &[apply::StepResult], vault: &Vault) {
+    for (action, result) in document.actions.iter_mut().zip(results) {
+        action.outcome = Some(result.outcome);
+        action.error = result.error.as_ref().map(|error| vault.mask(error).into_owned());
+        if let Some(id) = &result.id {
+            action.id = Some(id.clone());
+        }
+    }
 }
 
 /// Ends calls that still wait or repeat some time after the run was interrupted; never returns.

@@ -46,6 +46,7 @@ pub enum Mode {
 
 /// Everything that a plan is made from.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the run on its own")]
 pub struct Inputs<'a> {
     /// The manifests.
     pub manifests: &'a Manifests,

@@ -91,6 +91,13 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
             continue;
         }
         let live = live_of(inputs, &connection, &address, &kind, &record).cloned();
+        // What was not found counts as gone only where a whole list, or a read of its own, says so.
+        let troubled = || failed.iter().any(|(other, _)| *other == &*connection);
+        if live.is_none() && troubled() && !is_proven_gone(inputs, &connection, &kind, &record) {
+            to.out.undeclared.push((address.to_string(), "it could not be looked at".to_owned()));
+            kept.insert(address.to_string());
+            continue;
+        }
         let fate = fate(inputs, &address, &record, &kind, live.as_ref());
         if matches!(fate, Fate::Delete) && inside_unseen(inputs, &address, &kind, &connection, &failed) {
             to.out.undeclared.push((address.to_string(), "what it contains could not be looked at".to_owned()));
@@ -343,6 +350,13 @@ fn kind_of(manifests: &Manifests, address: &Address) -> Option<Arc<Kind>> {
         Some((field, _)) => api.inside(&address.kind, field).cloned(),
         None => api.kind(&address.kind).cloned(),
     }
+}
+
+/// Whether an object that was not found is known not to be there, although other reads of its connection failed.
+fn is_proven_gone(inputs: &Inputs<'_>, connection: &Arc<str>, kind: &Kind, record: &Record) -> bool {
+    let observed = inputs.observed;
+    observed.complete.contains(&(connection.clone(), kind.name.clone()))
+        || observed.gone.contains(&(connection.clone(), kind.name.clone(), record.id.clone()))
 }
 
 /// Whether a read failed of a kind whose objects an object of this one contains: deleting it might delete them.

@@ -39,7 +39,9 @@ impl Mask {
             let spelled = spellings(secret);
             for mask in [self, &*PROCESS] {
                 let mut needles = mask.needles.write().unwrap_or_else(PoisonError::into_inner);
-                spelled.iter().for_each(|spelling| needles.add(spelling.as_bytes()));
+                for spelling in &*spelled {
+                    needles.add(spelling.as_bytes());
+                }
             }
         }
         let trimmed = secret.trim();

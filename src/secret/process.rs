@@ -41,7 +41,7 @@ fn say(info: &PanicHookInfo<'_>) {
     let trace = Backtrace::capture();
     let mut text = format!("internal error{place}: {why}\n");
     if trace.status() == BacktraceStatus::Captured {
-        text.push_str(&format!("{trace}\n"));
+        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{trace}\n"));
     }
     // Where standard error is gone, nobody is there to be told.
     let _ = io::stderr().write_all(text.as_bytes());

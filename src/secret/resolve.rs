@@ -405,10 +405,12 @@ impl Resolver<'_> {
 
     /// A value of a file that SOPS encrypted: `FILE`, `FILE#KEY`, or a map of the two.
     fn sops(&mut self, place: &Value, folder: &Path) -> Result<Zeroizing<String>, Diagnostic> {
-        let (file, key) = if let Value::String(text) = place { match text.split_once('#') {
-            Some((file, key)) => (file, Some(Key::parse(key))),
-            None => (text.as_str(), None),
-        } } else {
+        let (file, key) = if let Value::String(text) = place {
+            match text.split_once('#') {
+                Some((file, key)) => (file, Some(Key::parse(key))),
+                None => (text.as_str(), None),
+            }
+        } else {
             let key = match place.get("key") {
                 Some(Value::Array(steps)) => Some(Key::Path(steps.iter().filter_map(value::text).collect())),
                 Some(key) => value::text(key).map(|key| Key::parse(&key)),

@@ -82,7 +82,7 @@ fn ascii(json: &str) -> Text {
             continue;
         }
         for unit in letter.encode_utf16(&mut [0; 2]) {
-            out.push_str(&format!("\\u{unit:04x}"));
+            let _ = std::fmt::Write::write_fmt(&mut *out, format_args!("\\u{unit:04x}"));
         }
     }
     out

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test that cannot run says why")]
-#![expect(clippy::format_push_string, reason = "texts of tests are short")]
+#![expect(clippy::format_push_string, clippy::format_collect, reason = "texts of tests are short")]
 #![expect(clippy::large_futures, reason = "tests are not deep")]
 #![expect(clippy::struct_excessive_bools, reason = "switches of a simulated server")]
 #![expect(clippy::match_same_arms, clippy::single_match_else, reason = "a table of cases reads row by row")]

@@ -42,7 +42,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(fields().len(), 12);
+        assert_eq!(fields().len(), 13);
         assert!(fields()["stacks"].items.as_ref().unwrap().fields.contains_key("mode"));
         check(fields(), "spec");
     }

@@ -10,6 +10,7 @@ use crate::description::{
     words::condition_words,
 };
 
+#[expect(clippy::needless_pass_by_value, reason = "all callers make the texts for it")]
 fn rule(rule: String, message: String) -> Value {
     json!({"rule": rule, "message": message})
 }

@@ -336,7 +336,7 @@ mod tests {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..9 {
             let all = vec![format!("*a{}", level - 1); 10].join(", ");
-            bomb.push_str(&format!("a{level}: &a{level} [{all}]\n"));
+            let _ = std::fmt::Write::write_fmt(&mut bomb, format_args!("a{level}: &a{level} [{all}]\n"));
         }
         assert!(matches!(parse(&bomb), Err(SopsError::Syntax(_))));
         assert!(matches!(parse("a: [b"), Err(SopsError::Syntax(_))));

@@ -3,7 +3,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    path::PathBuf,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -338,7 +337,7 @@ impl Libgit2 {
                         return Ok(agent);
                     }
                 }
-                Some(SshKey::File(path)) => return self.key_file(path.clone(), passphrase.as_deref()),
+                Some(SshKey::File(path)) => return self.key_file(path, passphrase.as_deref()),
                 Some(SshKey::Text(text)) => {
                     let text = text.expose_secret();
                     return Cred::ssh_key_from_memory(self.user(), None, text, passphrase.as_deref());
@@ -348,12 +347,12 @@ impl Libgit2 {
         Err(git2::Error::new(ErrorCode::Auth, git2::ErrorClass::Ssh, "no ssh key is left to try"))
     }
 
-    fn key_file(&self, path: PathBuf, passphrase: Option<&str>) -> Result<Cred, git2::Error> {
-        if let Err(error) = std::fs::File::open(&path) {
+    fn key_file(&self, path: &std::path::Path, passphrase: Option<&str>) -> Result<Cred, git2::Error> {
+        if let Err(error) = std::fs::File::open(path) {
             let message = format!("the ssh key `{}` cannot be read: {error}", path.display());
             return Err(git2::Error::new(ErrorCode::Auth, git2::ErrorClass::Ssh, message));
         }
-        Cred::ssh_key(self.user(), None, &path, passphrase)
+        Cred::ssh_key(self.user(), None, path, passphrase)
     }
 }
 

@@ -90,13 +90,12 @@ impl KnownHosts {
                         return Err(GitError::new(Trouble::Identity, message)
                             .hint("Do not use this server until you know why."));
                     }
-                    Bearing::Revoked => {}
                     Bearing::Exact | Bearing::WithoutPort if same => known = true,
                     Bearing::Exact if line_kind == kind => {
                         changed.get_or_insert((file.clone(), number + 1, fingerprint(&line_key)));
                     }
                     Bearing::Exact => others.push(line_kind),
-                    Bearing::WithoutPort => {}
+                    Bearing::Revoked | Bearing::WithoutPort => {}
                 }
             }
         }

@@ -56,11 +56,14 @@ pub struct Counters {
     pub bytes: u64,
 }
 
+/// The names of a remote, or why they could not be had.
+type Heads = Result<Arc<Vec<Head>>, GitError>;
+
 /// What the last connections told.
 #[derive(Default)]
 struct State {
     /// The names of the remote as they were at a moment, or why they could not be had.
-    listing: Option<(Instant, Result<Arc<Vec<Head>>, GitError>)>,
+    listing: Option<(Instant, Heads)>,
     /// Commits that could not be fetched, when, and why.
     failed: HashMap<Oid, (Instant, GitError)>,
 }
@@ -282,11 +285,14 @@ fn complete(cache: &git2::Repository, id: Oid) -> bool {
     commit.is_ok_and(|commit| cache.find_tree(commit.tree_id()).is_ok())
 }
 
+/// Repositories by URL and the hash of what they are reached with.
+type Known = HashMap<(String, [u8; 32]), Arc<Repository>>;
+
 /// All repositories of a process, each shared by those who use the same URL and credential.
 pub struct Repositories {
     root: PathBuf,
     gateway: Arc<Gateway>,
-    known: Mutex<HashMap<(String, [u8; 32]), Arc<Repository>>>,
+    known: Mutex<Known>,
 }
 
 impl Repositories {

@@ -231,7 +231,9 @@ impl State {
                 ("url", percent(secret)),
                 ("form", url::form_urlencoded::byte_serialize(secret.as_bytes()).collect()),
             ]);
-            spellings.iter().for_each(|(name, text)| out.push_str(&format!("{name} {text} ")));
+            for (name, text) in &spellings {
+                out.push_str(&format!("{name} {text} "));
+            }
         }
         out
     }

@@ -1,6 +1,6 @@
 //! The Helm chart: linted, drawn, installed into the API server; and the operator under the chart's own roles.
 
-use std::{collections::BTreeSet, env, fs, path::PathBuf, process::Command};
+use std::{collections::BTreeSet, env, fs, path::Path, process::Command};
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::support::{
     operator::{Operated, PATIENCE},
 };
 
-fn template(helm: &PathBuf, args: &[&str]) -> String {
+fn template(helm: &Path, args: &[&str]) -> String {
     let mut all = vec!["template", "plumb", "charts/plumb", "--namespace=plumb-system", "--set=crds.install=false"];
     all.extend(args);
     output(helm, all)

@@ -1,5 +1,6 @@
 //! What a process does not give away: panics without secrets, no core dump, no memory for others.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::{
     fs,
     process::{Command, Stdio},
@@ -62,7 +63,6 @@ fn nothing_is_dumped() {
     }
     let output = child("nothing_is_dumped", "abort");
     assert!(String::from_utf8_lossy(&output.stdout).contains("guarded"), "{output:?}");
-    use std::os::unix::process::ExitStatusExt as _;
     assert_eq!((output.status.signal(), output.status.core_dumped()), (Some(6), false));
 }
 

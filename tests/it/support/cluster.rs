@@ -50,6 +50,7 @@ fn free_ports<const N: usize>() -> [u16; N] {
     std::array::from_fn(|index| listeners[index].local_addr().unwrap().port())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "each is made for one certificate")]
 fn certificate(folder: &Path, name: &str, params: CertificateParams, issuer: &Issuer<'_, KeyPair>) {
     let key = KeyPair::generate().unwrap();
     let made = params.signed_by(&key, issuer).unwrap();
@@ -209,6 +210,7 @@ impl Cluster {
     }
 
     /// Waits until something is there.
+    #[expect(clippy::unused_self, reason = "it is the cluster that is waited for")]
     pub(crate) fn until<T>(&self, what: &str, most: Duration, mut check: impl FnMut() -> Option<T>) -> T {
         let began = Instant::now();
         loop {

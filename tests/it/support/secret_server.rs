@@ -26,6 +26,9 @@ use tokio_rustls::{
 /// What the kubeconfig logs in by.
 pub(crate) const TOKEN: &str = "correct-horse-cluster-token";
 
+/// A Secret, `NAMESPACE/NAME`, with its keys and values.
+type Given<'a> = (&'a str, &'a [(&'a str, &'a [u8])]);
+
 /// The server.
 pub(crate) struct Cluster {
     /// The kubeconfig.
@@ -59,7 +62,7 @@ impl Listener for Tls {
 impl Cluster {
     /// Starts a server that has these Secrets (`NAMESPACE/NAME`, keys and values), and writes the kubeconfig into a
     /// folder. `broken/…` is answered with what is no JSON, `forbidden/…` with 403.
-    pub(crate) async fn start(folder: &Path, secrets: &[(&str, &[(&str, &[u8])])]) -> Self {
+    pub(crate) async fn start(folder: &Path, secrets: &[Given<'_>]) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
