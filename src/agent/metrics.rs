@@ -191,10 +191,10 @@ impl Metrics {
             None => "success",
         };
         self.duration.get_or_create(&ByRun { stack: stack.to_owned(), result }).observe(found.seconds);
-        if found.prune_blocked {
-            self.prune_blocked.get_or_create(&ByStack { stack: stack.to_owned() }).inc();
-        }
+        self.prune_blocked.get_or_create(&ByStack { stack: stack.to_owned() }).inc_by(found.prune_blocked.into());
         for (connection, budget) in &found.budgets {
+            // What is nought so far is told as well.
+            drop(self.throttled.get_or_create(&ByConnection { connection: connection.clone() }));
             if let Some(remaining) = budget.remaining {
                 let label = ByConnection { connection: connection.clone() };
                 self.remaining.get_or_create(&label).set(i64::try_from(remaining).unwrap_or(i64::MAX));

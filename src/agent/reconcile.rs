@@ -291,7 +291,9 @@ fn objects(planned: &Planned) -> (Vec<ObjectView>, Vec<(usize, usize)>) {
 fn conclude(found: &mut Found, planned: &Planned, gate: &Gate, barrier: Option<Failure>) {
     let document = &planned.document;
     let drifted = document.summary.drifted > 0;
-    if let Some(failure) = barrier.or_else(|| errors(planned)) {
+    // What is wrong says more than that nothing was written because of it.
+    let refusal = barrier.as_ref().filter(|failure| failure.class == Class::Refused).cloned();
+    if let Some(failure) = refusal.or_else(|| errors(planned)).or(barrier) {
         found.state = StackState::Failed;
         found.class = Some(failure.class);
         found.message = failure.message;

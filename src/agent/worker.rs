@@ -434,15 +434,7 @@ impl Worker {
     }
 
     /// Takes in what a run found, and tells everybody.
-    async fn note(
-        &mut self,
-        cause: Cause,
-        newest: &Newest,
-        instead: bool,
-        run: &str,
-        began: i64,
-        mut found: Found,
-    ) {
+    async fn note(&mut self, cause: Cause, newest: &Newest, instead: bool, run: &str, began: i64, mut found: Found) {
         let name = self.config.name.clone();
         self.shared.metrics.ran(&name, &found);
         let who = Who {

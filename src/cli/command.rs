@@ -5,12 +5,11 @@ use std::ffi::OsString;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource};
 
 use super::{
-    agent::AgentArgs,
-    apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, crds::CrdsArgs, demo::DemoArgs,
-    destroy::DestroyArgs, doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs, export::ExportArgs,
-    forget::ForgetArgs, generate::GenerateArgs, graph::GraphArgs, import::ImportArgs, inventory::InventoryArgs,
-    man::ManArgs, operator::OperatorArgs, output, plan::PlanArgs, sandbox::SandboxArgs, schema::SchemaArgs,
-    unmanaged::UnmanagedArgs, validate::ValidateArgs,
+    agent::AgentArgs, apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, crds::CrdsArgs,
+    demo::DemoArgs, destroy::DestroyArgs, doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs,
+    export::ExportArgs, forget::ForgetArgs, generate::GenerateArgs, graph::GraphArgs, import::ImportArgs,
+    inventory::InventoryArgs, man::ManArgs, operator::OperatorArgs, output, plan::PlanArgs, sandbox::SandboxArgs,
+    schema::SchemaArgs, unmanaged::UnmanagedArgs, validate::ValidateArgs,
 };
 
 /// The arguments of the program.

@@ -228,6 +228,28 @@ pub struct Read {
     pub sources: Sources,
 }
 
+/// A text in which passwords within URLs are struck out, so that no line that is shown has one. They are not taken
+/// anyway.
+fn without_passwords(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let end = after.find(|c: char| c.is_whitespace() || "/?#'\"".contains(c)).unwrap_or(after.len());
+        let (authority, tail) = after.split_at(end);
+        match authority.rsplit_once('@').and_then(|(login, host)| Some((login.split_once(':')?, host))) {
+            Some(((user, password), host)) => {
+                out.push_str(&format!("{user}:{}@{host}", "*".repeat(password.chars().count())));
+            }
+            None => out.push_str(authority),
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Reads a configuration file.
 pub fn read(path: &Path) -> Read {
     let shown = path.display().to_string();
@@ -244,6 +266,7 @@ pub fn read(path: &Path) -> Read {
 /// Reads a configuration; relative paths in it start from a folder.
 pub fn parse(path: &str, folder: &Path, text: &str) -> Read {
     let mut sources = Sources::default();
+    let text = without_passwords(text);
     let source = sources.add(SourceText { path: path.to_owned(), folder: folder.to_path_buf(), text: text.into() });
     let settings = settings(&mut sources, source, KIND, fields());
     let mut diagnostics = settings.diagnostics.clone();

@@ -438,8 +438,13 @@ impl<'r> Reader<'r> {
         let mut location = match Location::parse(url) {
             Ok(location) => location,
             Err(error) => {
-                let diagnostic =
-                    error.hints.iter().fold(Diagnostic::error("PL1003", error.message.clone()), Diagnostic::hint);
+                // The command line's variables are nothing to an agent.
+                let (own, others): (Vec<_>, Vec<_>) = error.hints.iter().partition(|hint| !hint.contains("PLUMB_GIT"));
+                let mut diagnostic =
+                    own.into_iter().fold(Diagnostic::error("PL1003", error.message.clone()), Diagnostic::hint);
+                if !others.is_empty() {
+                    diagnostic = diagnostic.hint("Give it under `credentials`, and name that as `credential`.");
+                }
                 self.add(diagnostic, &format!("{pointer}/git"));
                 return None;
             }

@@ -26,7 +26,11 @@ fn table(out: &mut String, fields: &IndexMap<String, FieldSpec>, path: &str) {
         let required = if field.required { ", required" } else { "" };
         let what = field.description.as_deref().unwrap_or_default().replace('|', "\\|");
         let _ = writeln!(out, "| `{name}` | {}{required} | {what} |", kind(field));
-        let inner = if field.fields.is_empty() { field.items.as_deref().map(|items| &items.fields) } else { Some(&field.fields) };
+        let inner = if field.fields.is_empty() {
+            field.items.as_deref().map(|items| &items.fields)
+        } else {
+            Some(&field.fields)
+        };
         // What stacks and `defaults` share is told once.
         if let Some(inner) = inner.filter(|inner| !inner.is_empty() && name != "defaults") {
             let mark = match field.ty {
@@ -45,7 +49,8 @@ fn table(out: &mut String, fields: &IndexMap<String, FieldSpec>, path: &str) {
 }
 
 fn kind(field: &FieldSpec) -> String {
-    let words = field.allowed.iter().map(|value| format!("`{}`", value.as_str().unwrap_or_default())).collect::<Vec<_>>();
+    let words =
+        field.allowed.iter().map(|value| format!("`{}`", value.as_str().unwrap_or_default())).collect::<Vec<_>>();
     if !words.is_empty() {
         return words.join(", ");
     }

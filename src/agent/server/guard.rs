@@ -37,7 +37,11 @@ impl Guard {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &random);
         let tag = token.as_ref().map(|token| hmac::sign(&key, token.expose_secret().as_bytes()));
         // Without randomness no cookie would be safe, and none is given.
-        let session = tag.as_ref().filter(|_| is_random).map(|tag| hex(hmac::sign(&key, tag.as_ref()).as_ref())).unwrap_or_default();
+        let session = tag
+            .as_ref()
+            .filter(|_| is_random)
+            .map(|tag| hex(hmac::sign(&key, tag.as_ref()).as_ref()))
+            .unwrap_or_default();
         Self { key, token: tag, session, loopback, secure }
     }
 

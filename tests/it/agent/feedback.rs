@@ -39,7 +39,10 @@ async fn world(stacks: &[&str], more: &str) -> Option<World> {
         url = recorder.url,
     );
     for name in stacks {
-        text.push_str(&format!("    - {{name: {name}, source: {{git: '{}//stacks/{name}?ref=main'}}}}\n", git.file("infra")));
+        text.push_str(&format!(
+            "    - {{name: {name}, source: {{git: '{}//stacks/{name}?ref=main'}}}}\n",
+            git.file("infra")
+        ));
     }
     host.configure(&text);
     Some(World { host, git, recorder })
@@ -60,11 +63,9 @@ async fn a_push_to_one_stack_reconciles_one_and_its_commit_is_told() {
     );
     let runs = |stack: &serde_json::Value| stack["runs"].as_array().unwrap().len();
     let before = [runs(&host.stack("one").await), runs(&host.stack("three").await)];
-    let second = git.push("infra", &[("stacks/two/all.yaml", &format!("{CONNECTION}---\n{}", resource("two", "team")))]);
-    host.eventually("the push is never applied", || {
-        host.sandbox.objects("rest", "Resource").iter().any(|object| object["metadata"]["owner"] == "team")
-    })
-    .await;
+    let second =
+        git.push("infra", &[("stacks/two/all.yaml", &format!("{CONNECTION}---\n{}", resource("two", "team")))]);
+    host.eventually("the push is never applied", || host.owner("two").as_deref() == Some("team")).await;
     host.eventually("the second commit is never told", || recorder.states(&second, "plumb/two").len() == 2).await;
     assert_eq!(recorder.states(&second, "plumb/two")[1], ("success".into(), "1 updated, 0 unchanged.".into()));
     assert_eq!(recorder.states(&second, "plumb/one"), []);
@@ -83,7 +84,12 @@ async fn a_push_to_one_stack_reconciles_one_and_its_commit_is_told() {
     host.eventually("nobody is told again", || recorder.events("two") == ["failed", "recovered"]).await;
     let record = recorder.record.lock().unwrap();
     assert!(record.messages.iter().all(|(signature, _)| signature.starts_with("sha256=")));
-    assert!(record.statuses.iter().all(|(_, body)| body["target_url"].as_str().unwrap().starts_with("https://plumb.example/stacks/")));
+    assert!(
+        record
+            .statuses
+            .iter()
+            .all(|(_, body)| body["target_url"].as_str().unwrap().starts_with("https://plumb.example/stacks/"))
+    );
 }
 
 #[tokio::test]
@@ -131,11 +137,18 @@ async fn a_pull_request_shows_its_plan_and_can_send_no_credential_anywhere() {
     git.git("infra", &["checkout", "--quiet", "-b", "change"]);
     let evil = CONNECTION.replace("http://127.0.0.1:9/nowhere", &trap.url);
     let other = evil.replace("name: rest}", "name: other}");
-    fs::write(git.path("infra/stacks/one/all.yaml"), format!("{evil}---\n{other}---\n{}", resource("one", "secret-team"))).unwrap();
+    fs::write(
+        git.path("infra/stacks/one/all.yaml"),
+        format!("{evil}---\n{other}---\n{}", resource("one", "secret-team")),
+    )
+    .unwrap();
     fs::write(git.path("infra/stacks/one/b.yaml"), resource("beta", "web")).unwrap();
     git.git("infra", &["add", "--all"]);
     git.git("infra", &["commit", "--quiet", "-m", "Change it"]);
-    git.git("infra", &["push", "--quiet", "origin", "HEAD:refs/heads/change", "HEAD:refs/pull/7/head", "HEAD:refs/pull/8/head"]);
+    git.git(
+        "infra",
+        &["push", "--quiet", "origin", "HEAD:refs/heads/change", "HEAD:refs/pull/7/head", "HEAD:refs/pull/8/head"],
+    );
     let head = git.git("infra", &["rev-parse", "HEAD"]);
     recorder.pull(7, &head, "acme/infra");
     recorder.pull(8, &head, "mallory/infra");
@@ -146,13 +159,17 @@ async fn a_pull_request_shows_its_plan_and_can_send_no_credential_anywhere() {
     host.eventually("there is no comment", || recorder.comments().len() == 1).await;
     let comment = recorder.comments().remove(0);
     assert!(comment.starts_with("<!-- plumb plan one -->\n## plumb plan for `one`\n"), "{comment}");
-    assert!(comment.contains("rest/Resource/beta") && comment.contains("/metadata/owner"), "{comment}");
+    assert!(comment.contains("rest/Resource/beta") && comment.contains("! metadata/owner\n"), "{comment}");
     assert!(!comment.contains("secret-team"), "values are not told: {comment}");
     host.eventually("the head is never told", || recorder.states(&head, "plumb/one/plan").len() == 2).await;
-    assert_eq!(recorder.states(&head, "plumb/one/plan")[1], ("success".into(), "1 to create, 1 to update, 0 unchanged.".into()));
+    assert_eq!(
+        recorder.states(&head, "plumb/one/plan")[1],
+        ("success".into(), "1 to create, 1 to update, 0 unchanged.".into())
+    );
     assert_eq!(recorder.states(&head, "plumb/two/plan"), [], "what a pull request does not touch is not planned");
     assert!(trap.record.lock().unwrap().tokens.is_empty(), "a credential went to a server of the pull request's own");
-    let stack = host.until("one", "planned", |stack| stack["pulls"].as_array().is_some_and(|pulls| !pulls.is_empty())).await;
+    let stack =
+        host.until("one", "planned", |stack| stack["pulls"].as_array().is_some_and(|pulls| !pulls.is_empty())).await;
     assert_eq!(stack["pulls"][0]["number"], 7);
     assert!(host.get("/api/v1/stacks/one/pulls/7").await.unwrap().contains("secret-team"));
     assert_eq!(host.live(), ["one", "two"], "nothing is applied");
@@ -182,10 +199,8 @@ async fn a_source_that_goes_away_leaves_everything_as_it_was() {
     let stack = host.until("one", "without a source", |stack| stack["sourceTrouble"].is_string()).await;
     assert_eq!(stack["state"], "synced");
     // What was good last is kept true.
-    let object = host.sandbox.objects("rest", "Resource").remove(0);
-    let id = object["id"].as_str().map_or_else(|| object["id"].to_string(), str::to_owned);
-    host.sandbox.mutate("rest", "Resource", &id, &json!({"metadata": {"owner": "someone"}}));
-    host.eventually("drift is never mended", || host.sandbox.objects("rest", "Resource")[0]["metadata"]["owner"] == "web").await;
+    host.meddle("one", "someone");
+    host.eventually("drift is never mended", || host.owner("one").as_deref() == Some("web")).await;
     host.eventually("nobody is told", || recorder.events("one").contains(&"failed".to_owned())).await;
     fs::rename(git.path("gone.git"), git.path("infra.git")).unwrap();
     host.until("one", "well again", |stack| stack["sourceTrouble"].is_null()).await;

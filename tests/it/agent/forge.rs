@@ -82,7 +82,8 @@ async fn message(State(record): State<Shared>, headers: HeaderMap, Json(body): J
 impl Recorder {
     pub(crate) async fn start() -> Self {
         let record = Shared::default();
-        let pulls = |State(record): State<Shared>| async move { Json(Value::Array(record.lock().unwrap().pulls.clone())) };
+        let pulls =
+            |State(record): State<Shared>| async move { Json(Value::Array(record.lock().unwrap().pulls.clone())) };
         let router = Router::new()
             .route("/repos/{owner}/{name}/statuses/{sha}", post(status))
             .route("/repos/{owner}/{name}/issues/{number}/comments", get(comments).post(comment))

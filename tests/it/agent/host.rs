@@ -180,10 +180,25 @@ impl Host {
     /// The names of the live resources.
     pub(crate) fn live(&self) -> Vec<String> {
         let objects = self.sandbox.objects("rest", "Resource");
-        let mut names: Vec<String> =
-            objects.iter().filter_map(|object| object["name"].as_str().map(str::to_owned)).collect();
+        let name = |object: &Value| object["attributes"]["name"].as_str().map(str::to_owned);
+        let mut names: Vec<String> = objects.iter().filter_map(name).collect();
         names.sort();
         names
+    }
+
+    /// The owner of a live resource, as its metadata has it.
+    pub(crate) fn owner(&self, name: &str) -> Option<String> {
+        let objects = self.sandbox.objects("rest", "Resource");
+        let object = objects.iter().find(|object| object["attributes"]["name"] == name)?;
+        object["attributes"]["metadata"]["owner"].as_str().map(str::to_owned)
+    }
+
+    /// Changes the owner of a live resource behind plumb's back.
+    pub(crate) fn meddle(&self, name: &str, owner: &str) {
+        let objects = self.sandbox.objects("rest", "Resource");
+        let object = objects.iter().find(|object| object["attributes"]["name"] == name).unwrap();
+        let id = object["id"].as_str().unwrap();
+        assert!(self.sandbox.mutate("rest", "Resource", id, &serde_json::json!({"metadata": {"owner": owner}})));
     }
 
     /// The change log's lines.

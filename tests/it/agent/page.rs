@@ -61,20 +61,31 @@ fn plan() -> PlanDocument {
         digest: "0f1e2d3c4b5a".into(),
         summary: Summary { create: 1, update: 2, delete: 1, unchanged: 36, drifted: 1, ..Summary::default() },
         actions: vec![
-            action(ActionKind::Create, "itglue/Location/happy-frog-berlin", Reason::New, vec![Change {
-                op: ChangeOp::Add,
-                before: None,
-                ..change("/city", Value::Null, json!("Berlin"))
-            }]),
-            action(ActionKind::Update, "itglue/Configuration/firewall-01", Reason::Drift, vec![Change {
-                drift: true,
-                ..change("/notes", json!("Replaced by Jane on Monday.\nAsk her."), json!("Main firewall.\nAsk the network team."))
-            }]),
-            action(ActionKind::Update, "itglue/Organization/happy-frog", Reason::Changed, vec![change(
-                "/alert",
-                json!("none"),
-                json!("Call before you reboot anything."),
-            )]),
+            action(
+                ActionKind::Create,
+                "itglue/Location/happy-frog-berlin",
+                Reason::New,
+                vec![Change { op: ChangeOp::Add, before: None, ..change("/city", Value::Null, json!("Berlin")) }],
+            ),
+            action(
+                ActionKind::Update,
+                "itglue/Configuration/firewall-01",
+                Reason::Drift,
+                vec![Change {
+                    drift: true,
+                    ..change(
+                        "/notes",
+                        json!("Replaced by Jane on Monday.\nAsk her."),
+                        json!("Main firewall.\nAsk the network team."),
+                    )
+                }],
+            ),
+            action(
+                ActionKind::Update,
+                "itglue/Organization/happy-frog",
+                Reason::Changed,
+                vec![change("/alert", json!("none"), json!("Call before you reboot anything."))],
+            ),
             action(ActionKind::Delete, "itglue/Contact/former-admin", Reason::Removed, Vec::new()),
         ],
         ..PlanDocument::default()
@@ -115,7 +126,11 @@ fn board() -> Arc<Board> {
         let names = ["happy-frog", "happy-frog-berlin", "firewall-01", "former-admin"];
         let mut list = objects(40, |number| {
             let kind = ["itglue/Organization", "itglue/Location", "itglue/Configuration", "itglue/Contact"][number % 4];
-            let name = if number < 4 { names[number].to_owned() } else { format!("{}-{number:02}", kinds[number % 4].to_lowercase()) };
+            let name = if number < 4 {
+                names[number].to_owned()
+            } else {
+                format!("{}-{number:02}", kinds[number % 4].to_lowercase())
+            };
             (format!("itglue/{}/{name}", kinds[number % 4]), kind)
         });
         for (index, action, state) in [
@@ -143,7 +158,11 @@ fn board() -> Arc<Board> {
             edges: Arc::new((0..40).filter(|index| index % 4 != 0).map(|index| (index, (index / 4) * 4)).collect()),
             objects: Arc::new(list),
             plan: Some(Arc::new(plan())),
-            budgets: [("happyfrog".to_owned(), BudgetView { api: "itglue".into(), limit: Some(3000), remaining: Some(2411), reset: Some(now + 190) })].into(),
+            budgets: [(
+                "happyfrog".to_owned(),
+                BudgetView { api: "itglue".into(), limit: Some(3000), remaining: Some(2411), reset: Some(now + 190) },
+            )]
+            .into(),
             runs: (0..12)
                 .map(|number| RunView {
                     run: format!("r{number}"),
@@ -163,9 +182,17 @@ fn board() -> Arc<Board> {
     });
     for (name, state, message) in [
         ("customers", StackState::Synced, "Everything is as declared."),
-        ("edge-fleet", StackState::Failed, "`balena/Device/lab-3`: the API refused it with status 422: the device type is not known."),
+        (
+            "edge-fleet",
+            StackState::Failed,
+            "`balena/Device/lab-3`: the API refused it with status 422: the device type is not known.",
+        ),
         ("pipelines", StackState::Waiting, "1 created, 12 unchanged. A person must act."),
-        ("telemetry", StackState::Pending, "2 to update, 58 unchanged. It may be applied from 2026-04-01T20:00:00Z on."),
+        (
+            "telemetry",
+            StackState::Pending,
+            "2 to update, 58 unchanged. It may be applied from 2026-04-01T20:00:00Z on.",
+        ),
     ] {
         board.change(name, |stack| {
             stack.mode = "enforce".into();
@@ -174,14 +201,18 @@ fn board() -> Arc<Board> {
             stack.message = message.into();
             stack.last_run = Some(now - 300);
             stack.revision = revision("5f2c1e9a7b3d4c60518297a6b5c4d3e2f1a09b8c", "Open the office in Berlin");
-            stack.objects = Arc::new(objects(60, |number| (format!("itglue/Configuration/{name}-{number:02}"), "itglue/Configuration")));
+            stack.objects = Arc::new(objects(60, |number| {
+                (format!("itglue/Configuration/{name}-{number:02}"), "itglue/Configuration")
+            }));
         });
     }
     board.change("large", |stack| {
         stack.mode = "enforce".into();
         stack.state = StackState::Synced;
         stack.last_run = Some(now - 10);
-        stack.objects = Arc::new(objects(10_000, |number| (format!("itglue/Configuration/object-{number:05}"), "itglue/Configuration")));
+        stack.objects = Arc::new(objects(10_000, |number| {
+            (format!("itglue/Configuration/object-{number:05}"), "itglue/Configuration")
+        }));
     });
     board.change("moving", |stack| {
         stack.mode = "observe".into();
@@ -193,7 +224,8 @@ fn board() -> Arc<Board> {
 
 /// Whether browser and tools are there; where they are not, that is said in one line, and a failure in CI.
 fn ready() -> Option<PathBuf> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
     let tools = target.join("tools/browser");
     let missing: Vec<&str> = [
         ("chromium", Path::new("/usr/bin/chromium").exists()),
@@ -246,7 +278,8 @@ async fn the_page_holds_in_a_real_browser() {
     .unwrap();
     moving.abort();
     let text = String::from_utf8_lossy(&output.stdout);
-    let found: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
+    let found: Value =
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
     assert_eq!(found["errors"], json!([]));
     assert_eq!(found["foreign"], json!([]));
     assert_eq!(found["violations"], json!([]), "{:#}", found["violations"]);

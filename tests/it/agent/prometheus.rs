@@ -90,7 +90,8 @@ async fn every_query_of_the_dashboard_finds_something() {
         }
     };
     let dashboard: Value =
-        serde_json::from_str(&fs::read_to_string(repository("charts/plumb/files/stacks-dashboard.json")).unwrap()).unwrap();
+        serde_json::from_str(&fs::read_to_string(repository("charts/plumb/files/stacks-dashboard.json")).unwrap())
+            .unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     let expressions: Vec<&str> = panels
         .iter()

@@ -20,11 +20,9 @@ async fn what_is_declared_is_made_kept_and_known_after_a_restart() {
     assert_eq!(stack["runs"][0]["message"], "1 created, 0 unchanged.");
 
     // Drift is mended, and told of in the history.
-    let id = host.sandbox.objects("rest", "Resource")[0]["id"].clone();
-    let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
-    assert!(host.sandbox.mutate("rest", "Resource", &id, &json!({"metadata": {"owner": "someone"}})));
+    host.meddle("alpha", "someone");
     host.until("one", "mended", |stack| stack["runs"][0]["message"] == "1 updated, 0 unchanged.").await;
-    assert_eq!(host.sandbox.objects("rest", "Resource")[0]["metadata"]["owner"], "web");
+    assert_eq!(host.owner("alpha").as_deref(), Some("web"));
 
     // A change of the source is applied without anybody asking.
     host.write("stacks/one/b.yaml", &resource("beta", "web"));
@@ -32,8 +30,12 @@ async fn what_is_declared_is_made_kept_and_known_after_a_restart() {
     host.until_state("one", "synced").await;
 
     let changes = host.changes();
-    let lines: Vec<_> = changes.iter().map(|line| (line["object"].as_str().unwrap(), line["action"].as_str().unwrap())).collect();
-    assert_eq!(lines, [("rest/Resource/alpha", "create"), ("rest/Resource/alpha", "update"), ("rest/Resource/beta", "create")]);
+    let lines: Vec<_> =
+        changes.iter().map(|line| (line["object"].as_str().unwrap(), line["action"].as_str().unwrap())).collect();
+    assert_eq!(
+        lines,
+        [("rest/Resource/alpha", "create"), ("rest/Resource/alpha", "update"), ("rest/Resource/beta", "create")]
+    );
     assert_eq!(changes[1]["reason"], "drift");
     assert_eq!(changes[1]["fields"], json!(["/metadata/owner"]));
     assert_eq!(changes[0]["outcome"], "done");
@@ -67,15 +69,13 @@ async fn stacks_that_observe_tell_of_drift_alone_and_change_nothing() {
     host.signal("-HUP");
     host.until("one", "observed", |stack| stack["mode"] == "observe").await;
     host.write("stacks/one/b.yaml", &resource("beta", "web"));
-    let object = host.sandbox.objects("rest", "Resource").remove(0);
-    let id = object["id"].as_str().map_or_else(|| object["id"].to_string(), str::to_owned);
-    host.sandbox.mutate("rest", "Resource", &id, &json!({"metadata": {"owner": "someone"}}));
+    host.meddle("alpha", "someone");
     let stack = host.until_state("one", "drifted").await;
     assert_eq!(stack["message"], "1 object was changed behind plumb's back.");
     let drifted = stack["rows"].as_array().unwrap().iter().find(|row| row[0] == "rest/Resource/alpha").unwrap();
     assert_eq!((&drifted[3], drifted[6].is_i64()), (&json!("drifted"), true));
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(host.sandbox.objects("rest", "Resource")[0]["metadata"]["owner"], "someone");
+    assert_eq!(host.owner("alpha").as_deref(), Some("someone"));
     assert_eq!(host.live(), ["alpha"]);
     let metrics = host.get("/metrics").await.unwrap();
     let age = metrics.lines().find(|line| line.starts_with("plumb_drift_age_seconds{stack=\"one\"}")).unwrap();
@@ -100,8 +100,8 @@ async fn metrics_have_their_names_and_few_labels() {
         "plumb_last_success_timestamp_seconds{stack=\"one\"}",
         "plumb_build_info{version=",
         "# TYPE plumb_api_throttle_wait_seconds counter",
-        "# TYPE plumb_api_rate_limit_remaining gauge",
-        "# TYPE plumb_prune_blocked counter",
+        "plumb_api_throttle_wait_seconds_total{connection=\"rest\"} 0",
+        "plumb_prune_blocked_total{stack=\"one\"} 0",
     ] {
         assert!(metrics.contains(wanted), "{wanted}\n{metrics}");
     }
@@ -250,7 +250,10 @@ async fn fifty_idle_stacks_cost_next_to_nothing() {
     host.configure(&host.stacks(&names));
     // The usual intervals.
     let text = fs::read_to_string(host.path("agent.yaml")).unwrap();
-    host.write("agent.yaml", &text.replace("interval: 300ms", "interval: 1m").replace("driftInterval: 1s", "driftInterval: 30m"));
+    host.write(
+        "agent.yaml",
+        &text.replace("interval: 300ms", "interval: 1m").replace("driftInterval: 1s", "driftInterval: 30m"),
+    );
     for name in &names {
         let mut text = CONNECTION.to_owned();
         for number in 0..100 {
@@ -275,7 +278,15 @@ async fn fifty_idle_stacks_cost_next_to_nothing() {
     let per_second: f64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
     #[expect(clippy::cast_precision_loss, reason = "a share in percent bears it")]
     let share = 100.0 * (ticks() - before) as f64 / per_second / began.elapsed().as_secs_f64();
-    let rss: u64 = read("status").lines().find(|line| line.starts_with("VmRSS")).unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+    let rss: u64 = read("status")
+        .lines()
+        .find(|line| line.starts_with("VmRSS"))
+        .unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
     println!("idle with 50 stacks of 100 objects: {} MiB, {share:.2} % of a CPU", rss / 1024);
     // A debug build on a busy machine; the figures of a release build are in docs/performance.md.
     assert!(rss / 1024 <= 160, "{} MiB", rss / 1024);
