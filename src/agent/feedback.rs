@@ -147,6 +147,7 @@ pub(super) async fn pulls(worker: &mut Worker, target: &Newest) {
     let Some(branch) = worker.branch(target) else { return };
     let numbers: Vec<u64> = open.iter().map(|pull| pull.number).collect();
     worker.memory.pulls.retain(|number, _| numbers.contains(number));
+    worker.memory.commented.retain(|number| numbers.contains(number));
     let name = worker.config.name.clone();
     worker.shared.board.change(&name, |stack| stack.pulls.retain(|pull| numbers.contains(&pull.number)));
     for pull in open {
@@ -160,7 +161,7 @@ pub(super) async fn pulls(worker: &mut Worker, target: &Newest) {
             worker.memory.pulls.insert(pull.number, mark);
             continue;
         }
-        let planned_before = known.is_some();
+        let planned_before = worker.memory.commented.contains(&pull.number);
         if one(worker, &desk, &pull, target, planned_before).await {
             worker.memory.pulls.insert(pull.number, mark);
         }
@@ -245,6 +246,7 @@ async fn one(worker: &mut Worker, desk: &Desk, pull: &Pull, target: &Newest, pla
         });
     }
     let marker = forge::marker(&worker.config.name);
+    worker.memory.commented.insert(pull.number);
     let comment = desk.forge.comment(&desk.repository, pull.number, &marker, &text).await;
     let told = trouble(worker, "the comment of a pull request", comment);
     let ended = status(verdict, description);

@@ -2,7 +2,7 @@
 //! leaves the old one or the new one.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -38,6 +38,8 @@ pub struct StackMemory {
     pub status: Option<(String, String)>,
     /// The pull requests that were planned: head and target as they were.
     pub pulls: BTreeMap<u64, (String, String)>,
+    /// Those that have a comment.
+    pub commented: BTreeSet<u64>,
     /// Failed attempts in a row.
     pub attempts: u32,
     /// What the configuration said when it last ran.

@@ -245,10 +245,8 @@ impl Worker {
 
     /// Looks whether there is anything to do, and does it.
     async fn turn(&mut self) {
-        let at = Instant::now();
-        let looks = at >= self.next_look || self.asked.is_some();
         let age = if std::mem::take(&mut self.fresh) { Duration::ZERO } else { self.config.interval.mul_f64(0.9) };
-        let newest = if looks { self.look(age).await } else { None };
+        let newest = self.look(age).await;
         if self.stopping() {
             return;
         }

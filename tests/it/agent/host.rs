@@ -170,7 +170,7 @@ impl Host {
 
     /// Waits until something holds.
     pub(crate) async fn eventually(&self, what: &str, holds: impl Fn() -> bool) {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(90);
         while !holds() {
             assert!(Instant::now() < end, "{what}\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(30)).await;
