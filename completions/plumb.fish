@@ -63,6 +63,7 @@ complete -c plumb -n "__fish_plumb_needs_command" -f -a "operator" -d 'Keep live
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "crds" -d 'Print the custom resource definitions of the described kinds'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "sandbox" -d 'Serve simulated APIs on loopback'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "demo" -d 'Take the guided tour: plan, apply and drift repair against simulated APIs'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "agent" -d 'Watch Git and keep stacks true to it'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "man" -d 'Print a manual page, or write them all to a folder'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -88,6 +89,8 @@ json\t'For programs: one versioned object'
 markdown\t'For a comment on a pull request'
 html\t'One self-contained page'"
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l out -d 'Save the plan to a file' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l plan-detail -d 'What Markdown tells of changes: the names of fields, or their values as well' -r -f -a "names\t'The names of fields'
+values\t'Their values as well'"
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l target -d 'Plan only this object and what it depends on; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
@@ -117,6 +120,8 @@ json\t'For programs: one versioned object'
 markdown\t'For a comment on a pull request'
 html\t'One self-contained page'"
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l out -d 'Save the plan to a file' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l plan-detail -d 'What Markdown tells of changes: the names of fields, or their values as well' -r -f -a "names\t'The names of fields'
+values\t'Their values as well'"
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l target -d 'Plan only this object and what it depends on; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
@@ -598,6 +603,127 @@ complete -c plumb -n "__fish_plumb_using_subcommand demo" -l sandbox -d 'Run aga
 complete -c plumb -n "__fish_plumb_using_subcommand demo" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
 complete -c plumb -n "__fish_plumb_using_subcommand demo" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
 complete -c plumb -n "__fish_plumb_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l config -d 'The agent\'s configuration' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l agent-url -d 'Where the agent listens that is commanded; from the configuration unless given' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l agent-token-file -d 'File with the token of the agent that is commanded; from the configuration unless given' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -s o -l output -d 'This verb has one form of output' -r
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -f -a "check" -d 'Check a configuration'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -f -a "status" -d 'Show how the stacks are'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -f -a "reconcile" -d 'Reconcile a stack now'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -f -a "suspend" -d 'Do nothing with a stack until it is resumed'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -f -a "resume" -d 'Go on with a stack'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l config -d 'The agent\'s configuration' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l agent-url -d 'Where the agent listens that is commanded; from the configuration unless given' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l agent-token-file -d 'File with the token of the agent that is commanded; from the configuration unless given' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l config -d 'The agent\'s configuration' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l agent-url -d 'Where the agent listens that is commanded; from the configuration unless given' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l agent-token-file -d 'File with the token of the agent that is commanded; from the configuration unless given' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l config -d 'The agent\'s configuration' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l agent-url -d 'Where the agent listens that is commanded; from the configuration unless given' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l agent-token-file -d 'File with the token of the agent that is commanded; from the configuration unless given' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l config -d 'The agent\'s configuration' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l agent-url -d 'Where the agent listens that is commanded; from the configuration unless given' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l agent-token-file -d 'File with the token of the agent that is commanded; from the configuration unless given' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l config -d 'The agent\'s configuration' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l agent-url -d 'Where the agent listens that is commanded; from the configuration unless given' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l agent-token-file -d 'File with the token of the agent that is commanded; from the configuration unless given' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from help" -f -a "check" -d 'Check a configuration'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show how the stacks are'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from help" -f -a "reconcile" -d 'Reconcile a stack now'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from help" -f -a "suspend" -d 'Do nothing with a stack until it is resumed'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from help" -f -a "resume" -d 'Go on with a stack'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c plumb -n "__fish_plumb_using_subcommand completions" -s o -l output -d 'This verb has one form of output' -r
 complete -c plumb -n "__fish_plumb_using_subcommand completions" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand completions" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
@@ -631,31 +757,37 @@ complete -c plumb -n "__fish_plumb_using_subcommand man" -l sandbox -d 'Run agai
 complete -c plumb -n "__fish_plumb_using_subcommand man" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
 complete -c plumb -n "__fish_plumb_using_subcommand man" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
 complete -c plumb -n "__fish_plumb_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "validate" -d 'Check manifests offline: syntax, schema, references, cycles'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "plan" -d 'Show what would change'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "apply" -d 'Change what the plan says, after a question'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "destroy" -d 'Delete what the stack owns, after a question'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "drift" -d 'Report what changed behind plumb\'s back'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "export" -d 'Write manifests of what is live in the accounts of the connections'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "import" -d 'Record that manifests own live objects, without changing them'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "unmanaged" -d 'List what is live in the kinds that the stack uses and in no manifest; nothing of it is touched'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "forget" -d 'Take objects out of the ownership record; the live ones stay'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "inventory" -d 'Look into the ownership record, and mend it'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "history" -d 'Show what each run changed'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "undo" -d 'Restore what a run updated or deleted, after a question'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "graph" -d 'Print the dependency graph, coloured by planned action'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "doctor" -d 'Check each connection: reachable, key valid, clock, quota left'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "explain" -d 'Explain a kind or a field: what can be declared'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "schema" -d 'Print the JSON Schema of manifests, for editors'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "apis" -d 'List the described APIs and their kinds'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "operator" -d 'Keep live objects true to custom resources of a Kubernetes cluster'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "crds" -d 'Print the custom resource definitions of the described kinds'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "sandbox" -d 'Serve simulated APIs on loopback'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "demo" -d 'Take the guided tour: plan, apply and drift repair against simulated APIs'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "man" -d 'Print a manual page, or write them all to a folder'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "validate" -d 'Check manifests offline: syntax, schema, references, cycles'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "plan" -d 'Show what would change'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "apply" -d 'Change what the plan says, after a question'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "destroy" -d 'Delete what the stack owns, after a question'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "drift" -d 'Report what changed behind plumb\'s back'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "export" -d 'Write manifests of what is live in the accounts of the connections'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "import" -d 'Record that manifests own live objects, without changing them'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "unmanaged" -d 'List what is live in the kinds that the stack uses and in no manifest; nothing of it is touched'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "forget" -d 'Take objects out of the ownership record; the live ones stay'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "inventory" -d 'Look into the ownership record, and mend it'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "history" -d 'Show what each run changed'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "undo" -d 'Restore what a run updated or deleted, after a question'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "graph" -d 'Print the dependency graph, coloured by planned action'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "doctor" -d 'Check each connection: reachable, key valid, clock, quota left'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "explain" -d 'Explain a kind or a field: what can be declared'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "schema" -d 'Print the JSON Schema of manifests, for editors'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "apis" -d 'List the described APIs and their kinds'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "operator" -d 'Keep live objects true to custom resources of a Kubernetes cluster'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "crds" -d 'Print the custom resource definitions of the described kinds'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "sandbox" -d 'Serve simulated APIs on loopback'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "demo" -d 'Take the guided tour: plan, apply and drift repair against simulated APIs'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "agent" -d 'Watch Git and keep stacks true to it'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "man" -d 'Print a manual page, or write them all to a folder'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "list" -d 'List the owned objects'
 complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "show" -d 'Show what is recorded of one object'
 complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "rebuild" -d 'Find what the manifests declare by natural key, and record it as owned'
 complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "unlock" -d 'Break the lease of a writer that died'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from agent" -f -a "check" -d 'Check a configuration'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from agent" -f -a "status" -d 'Show how the stacks are'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from agent" -f -a "reconcile" -d 'Reconcile a stack now'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from agent" -f -a "suspend" -d 'Do nothing with a stack until it is resumed'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from agent" -f -a "resume" -d 'Go on with a stack'

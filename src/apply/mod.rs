@@ -39,6 +39,7 @@ pub use self::{
 use crate::{
     diagnostic::Diagnostic,
     dialect::ReadFile,
+    http::CallMade,
     inventory::Inventory,
     live::Remote,
     plan::Outcome,
@@ -92,6 +93,8 @@ pub struct Report {
     pub interrupted: bool,
     /// What the API said where it refused for good.
     pub lasting: Vec<String>,
+    /// The requests that were made for each step; a call for several is told of each.
+    pub calls: HashMap<usize, Arc<[CallMade]>>,
 }
 
 /// What came of one step.
@@ -156,6 +159,8 @@ struct Shared<'a> {
     diagnostics: Mutex<Vec<Diagnostic>>,
     /// What the API said where it refused for good.
     lasting: Mutex<Vec<String>>,
+    /// The requests that were made for each step.
+    calls: Mutex<HashMap<usize, Arc<[CallMade]>>>,
     /// Intents of earlier runs, by address: closed when their object's step ends.
     old_intents: HashMap<String, Vec<String>>,
     /// Steps that are sent along in the create of their parent, by its address.
@@ -189,6 +194,15 @@ impl Shared<'_> {
     /// The instant after which no call may be under way.
     fn until(&self) -> Option<Instant> {
         earlier(self.context.inventory.safe_until(), (self.context.until)())
+    }
+
+    fn note_calls(&self, steps: &[usize], calls: Vec<CallMade>) {
+        if calls.is_empty() {
+            return;
+        }
+        let calls: Arc<[CallMade]> = calls.into();
+        let mut all = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(steps.iter().map(|step| (*step, calls.clone())));
     }
 
     fn stopped(&self) -> bool {

@@ -9,6 +9,7 @@ use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 
 use super::{Context, Made, Report, Shared, StepResult, keep, write};
 use crate::{
+    http::trailed,
     inventory::Edit,
     manifest::DeletionPolicy,
     plan::{Outcome, Plan, Step},
@@ -72,6 +73,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         made: Made::default(),
         diagnostics: std::sync::Mutex::default(),
         lasting: std::sync::Mutex::default(),
+        calls: std::sync::Mutex::default(),
         old_intents,
         moved: std::sync::Mutex::default(),
         rolled_out: plan.steps.iter().filter(|step| step.rollout.is_some()).map(super::rollout::key).collect(),
@@ -100,6 +102,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
     report.results = results.into_iter().map(|result| result.unwrap_or_else(|| write::skipped(why))).collect();
     shared.end(&report.results).await;
     report.lasting = shared.lasting.into_inner().unwrap_or_default();
+    report.calls = shared.calls.into_inner().unwrap_or_default();
     report.diagnostics = shared.diagnostics.into_inner().unwrap_or_default();
     report
 }
@@ -157,7 +160,9 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
                 for index in &steps {
                     (shared.context.tell)(plan.steps[*index].address(), None);
                 }
-                (number, Box::pin(shared.write(batch, &steps)).await)
+                let (done, calls) = trailed(Box::pin(shared.write(batch, &steps))).await;
+                shared.note_calls(&steps, calls);
+                (number, done)
             };
             running.push(run.boxed());
         }

@@ -5,11 +5,11 @@ use std::ffi::OsString;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource};
 
 use super::{
-    apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, crds::CrdsArgs, demo::DemoArgs,
-    destroy::DestroyArgs, doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs, export::ExportArgs,
-    forget::ForgetArgs, generate::GenerateArgs, graph::GraphArgs, history::HistoryArgs, import::ImportArgs,
-    inventory::InventoryArgs, man::ManArgs, operator::OperatorArgs, output, plan::PlanArgs, sandbox::SandboxArgs,
-    schema::SchemaArgs, undo::UndoArgs, unmanaged::UnmanagedArgs, validate::ValidateArgs,
+    agent::AgentArgs, apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, crds::CrdsArgs,
+    demo::DemoArgs, destroy::DestroyArgs, doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs,
+    export::ExportArgs, forget::ForgetArgs, generate::GenerateArgs, graph::GraphArgs, history::HistoryArgs,
+    import::ImportArgs, inventory::InventoryArgs, man::ManArgs, operator::OperatorArgs, output, plan::PlanArgs,
+    sandbox::SandboxArgs, schema::SchemaArgs, undo::UndoArgs, unmanaged::UnmanagedArgs, validate::ValidateArgs,
 };
 
 /// The arguments of the program.
@@ -63,6 +63,7 @@ pub enum Verb {
     Crds(CrdsArgs),
     Sandbox(SandboxArgs),
     Demo(DemoArgs),
+    Agent(AgentArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
     #[command(hide = true)]

@@ -19,6 +19,7 @@ mod place;
 mod reference;
 mod scalar;
 mod sensitive;
+mod settings;
 mod stack;
 mod variants;
 
@@ -29,6 +30,7 @@ pub use self::{
     load::{LoadOptions, load},
     model::*,
     scalar::Fitting,
+    settings::{Settings, settings},
 };
 use crate::{
     description::{

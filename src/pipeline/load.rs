@@ -66,15 +66,41 @@ pub fn load(options: &Options) -> Result<Loaded, Failure> {
         snapshot.sources.add(source);
         snapshot.empty = false;
     }
+    let settings_from = options.settings.as_ref().map(|settings| snapshot.lay_under(settings));
     let load = LoadOptions {
         allow_plaintext_secrets: options.allow_plaintext_secrets,
         connection_overrides: options.connections.iter().map(|(name, _)| name.clone()).collect(),
+        settings_from,
     };
     let mut manifests = manifest::load(&mut snapshot, apis::builtin(), &load);
+    for (name, other) in &options.stand_ins {
+        stand_in(&mut manifests, name, other)?;
+    }
+    if let Some(name) = &options.stack
+        && manifests.stack.name == crate::manifest::StackSpec::default().name
+    {
+        manifests.stack.name.clone_from(name);
+    }
     if let Some(cluster) = &options.cluster {
         manifests.stack.name.clone_from(&cluster.stack);
     }
     Ok(Loaded { snapshot, manifests, scratch: OnceLock::new() })
+}
+
+/// Has one connection speak for another.
+fn stand_in(manifests: &mut Manifests, name: &str, other: &str) -> Result<(), Failure> {
+    let own = manifests.connections.get(name).map(|own| own.api.clone());
+    let Some(stand_in) = manifests.connections.get(other).cloned() else {
+        return Err(Failure::config(format!("There is no connection `{other}` to plan with in place of `{name}`."))
+            .hint("Declare it beside the others, with a credential that may only read."));
+    };
+    if own.as_ref().is_some_and(|api| *api != stand_in.api) {
+        return Err(Failure::config(format!("The connections `{name}` and `{other}` are not of the same API.")));
+    }
+    if let Some(own) = manifests.connections.get_mut(name) {
+        *own = crate::manifest::Connection { name: name.to_owned(), defaults: own.defaults.clone(), ..stand_in };
+    }
+    Ok(())
 }
 
 /// What the inventory of a stack has, read without a lock.

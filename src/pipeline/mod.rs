@@ -47,6 +47,7 @@ use crate::{
     diagnostic::{Diagnostic, Severity, Sources},
     failure::{Class, Failure},
     graph::{Graph, Meaning},
+    http::{CallMade, Quota},
     inventory::{Account, Edit, Holder, Inventory, Run, State, outdated},
     live::{ObserveOptions, Observed, Observer, Remote, Standing},
     manifest::{Auth, Manifests, MaxDeletes},
@@ -84,6 +85,13 @@ pub struct Options {
     pub allow_hosts: Vec<String>,
     /// `{value: …}` is accepted for sensitive fields.
     pub allow_plaintext_secrets: bool,
+    /// Name of the stack where no manifest says one.
+    pub stack: Option<String>,
+    /// Where connections, APIs and the stack's settings come from, in place of what was read: a proposal may change
+    /// objects, and never where a credential goes.
+    pub settings: Option<Arc<Snapshot>>,
+    /// Connections that stand for others, by name: those that may only read.
+    pub stand_ins: BTreeMap<String, String>,
     /// What sensitive values may be read from.
     pub secrets: ResolvePolicy,
     /// Run against simulated APIs in this process.
@@ -129,6 +137,9 @@ impl Default for Options {
             connections: Vec::new(),
             allow_hosts: Vec::new(),
             allow_plaintext_secrets: false,
+            stack: None,
+            settings: None,
+            stand_ins: BTreeMap::new(),
             secrets: ResolvePolicy::default(),
             sandbox: false,
             selection: Selection::default(),
@@ -201,6 +212,10 @@ pub struct Applied {
     pub lasting: HashSet<String>,
     /// The inventory, with what was done.
     pub state: State,
+    /// The requests that were made for each action, by address.
+    pub calls: HashMap<String, Arc<[CallMade]>>,
+    /// What is left of each connection's limit, as its last answer told it.
+    pub quotas: BTreeMap<String, Quota>,
 }
 
 /// Observes and compares.
@@ -423,6 +438,11 @@ impl Planned {
         &self.plan.digest
     }
 
+    /// What is left of each connection's limit, as its last answer told it.
+    pub fn quotas(&self) -> BTreeMap<String, Quota> {
+        self.connected.quotas()
+    }
+
     /// The secrets' guard: masks texts before they are shown.
     pub fn vault(&self) -> &Arc<Vault> {
         &self.vault
@@ -544,6 +564,9 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         .filter(|(_, result)| result.outcome == Outcome::Failed && result.error.as_ref().is_some_and(lasts))
         .map(|(action, _)| action.address.clone())
         .collect();
+    let step =
+        |(index, action): (usize, &plan::Action)| Some((action.address.clone(), report.calls.get(&index)?.clone()));
+    let calls = document.actions.iter().enumerate().filter_map(step).collect();
     document.requests.apply = planned.connected.sent().saturating_sub(before);
     veil::document(&mut document, &vault);
     let mut sources = planned.sources;
@@ -559,6 +582,8 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         failed,
         lasting,
         state,
+        calls,
+        quotas: planned.connected.quotas(),
     })
 }
 

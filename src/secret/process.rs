@@ -47,6 +47,11 @@ fn say(info: &PanicHookInfo<'_>) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
+/// Has a secret masked that is no manifest's, in all that this process says.
+pub fn learn(secret: &str) {
+    mask::of_process().learn(secret);
+}
+
 /// A text with every secret of this process masked.
 pub fn masked(text: &str) -> std::borrow::Cow<'_, str> {
     mask::of_process().apply(text)

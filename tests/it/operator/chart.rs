@@ -131,7 +131,7 @@ async fn the_operator_works_under_the_roles_of_the_chart_and_may_do_nothing_else
     operated.apply("apiVersion: rest.plumb.dev/v1alpha1\nkind: Resource\nmetadata: {name: one}\nspec: {name: One, type: standard}\n");
     operated.wait("restres/one", "Ready", "True");
     operated.event("Created", "one");
-    operated.kubectl(&["delete", "restres/one", "--timeout=60s"]);
+    operated.kubectl(&["delete", "restres/one", "--timeout=240s"]);
     operated.event("Deleted", "one");
     let log = operated.log(0);
     assert!(!log.contains("orbidden") && !log.contains("403"), "{log}");
@@ -167,7 +167,7 @@ async fn the_chart_installs_definitions_and_keeps_them() {
     let Some(cluster) = tokio::task::spawn_blocking(Cluster::own).await.unwrap() else { return };
     let Some(helm) = tool("helm") else { return };
     // As in an empty cluster.
-    cluster.run(&["delete", "-f", "crds", "--wait=true", "--timeout=60s"]);
+    cluster.run(&["delete", "-f", "crds", "--wait=true", "--timeout=240s"]);
     let run = |args: &[&str]| {
         let out = Command::new(&helm)
             .args(args)

@@ -26,15 +26,15 @@ async fn the_deletion_policy_is_honoured_and_nothing_else_goes() {
     let Some(operated) = made("policy").await else { return };
     let (resources, organizations) = (objects(&operated, "Resource"), objects(&operated, "Organization"));
     operated.kubectl(&["annotate", "restres/two", "plumb.dev/deletion-policy=retain"]);
-    operated.kubectl(&["delete", "restres/one", "restres/two", "--timeout=60s"]);
+    operated.kubectl(&["delete", "restres/one", "restres/two", "--timeout=240s"]);
     assert_eq!(objects(&operated, "Resource"), resources - 1);
     operated.event("Deleted", "one");
     operated.event("Retained", "two");
     // What contains others is forgotten, unless it says otherwise.
-    operated.kubectl(&["delete", "restorg/acme", "--timeout=60s"]);
+    operated.kubectl(&["delete", "restorg/acme", "--timeout=240s"]);
     assert_eq!(objects(&operated, "Organization"), organizations);
     operated.event("Forgotten", "acme");
-    operated.kubectl(&["delete", "connection/platform", "--timeout=60s"]);
+    operated.kubectl(&["delete", "connection/platform", "--timeout=240s"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +42,7 @@ async fn a_protected_object_stays_and_its_resource_goes() {
     let Some(operated) = made("protect").await else { return };
     let before = objects(&operated, "Resource");
     operated.kubectl(&["annotate", "restres/one", "plumb.dev/protect=true"]);
-    operated.kubectl(&["delete", "restres/one", "--timeout=60s"]);
+    operated.kubectl(&["delete", "restres/one", "--timeout=240s"]);
     assert_eq!(objects(&operated, "Resource"), before);
     let event = operated.event("Retained", "one");
     assert_eq!(event["type"], "Warning");
@@ -65,7 +65,7 @@ async fn without_its_credential_an_object_stays_and_its_namespace_goes_all_the_s
     operated.kubectl(&["delete", "secret/platform"]);
     operated.start();
     operated.cluster.until("the operator works", PATIENCE, || operated.log(1).contains("requests").then_some(()));
-    operated.kubectl(&["delete", "restres/one", "--timeout=60s"]);
+    operated.kubectl(&["delete", "restres/one", "--timeout=240s"]);
     assert_eq!(operated.event("Retained", "one")["type"], "Warning");
     operated.cluster.run(&["delete", "namespace", &operated.namespace, "--timeout=90s"]);
     assert_eq!(objects(&operated, "Resource"), before);
@@ -78,7 +78,7 @@ async fn a_connection_stays_until_the_last_object_is_gone() {
     std::thread::sleep(std::time::Duration::from_secs(3));
     assert!(operated.get("connection/platform").is_some());
     let before = objects(&operated, "Resource");
-    operated.kubectl(&["delete", "restres/one", "restres/two", "restorg/acme", "--timeout=60s"]);
+    operated.kubectl(&["delete", "restres/one", "restres/two", "restorg/acme", "--timeout=240s"]);
     assert_eq!(objects(&operated, "Resource"), before - 2);
     operated
         .cluster

@@ -23,7 +23,7 @@ async fn an_object_is_made_changed_once_repaired_and_told_of() {
     operated.start();
     operated.connection("main", "itglue", "apiKey");
     operated.apply(ORGANIZATION);
-    operated.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", "itgorg/happy-frog"]);
+    operated.kubectl(&["wait", "--for=condition=Ready", "--timeout=240s", "itgorg/happy-frog"]);
     let made = operated.get("itgorg/happy-frog").unwrap();
     let id = made["status"]["externalId"].as_str().unwrap().to_owned();
     assert_eq!(made["status"]["connection"], "main");

@@ -128,7 +128,7 @@ impl Cluster {
         }
         cluster.control.lock().unwrap().write_all(b"manage\n").unwrap();
         cluster.run(&["apply", "--server-side", "-f", "crds"]);
-        cluster.run(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]);
+        cluster.run(&["wait", "--for=condition=Established", "--timeout=240s", "crd", "--all"]);
         Some(cluster)
     }
 

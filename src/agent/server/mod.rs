@@ -1,0 +1,148 @@
+//! Where the agent listens: health, metrics, webhooks, commands and the status page.
+//!
+//! Commands need the token. The page needs it too, or else is shown to this machine only: without a token it answers
+//! requests alone that come by a loopback address and name one as the host.
+
+mod commands;
+mod data;
+mod guard;
+mod page;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use secrecy::ExposeSecret as _;
+use tokio::net::TcpListener;
+
+pub use self::{guard::Guard, page::router as page_router};
+use super::{config::Config, metrics::Metrics, supervisor::Agent, view::Board};
+use crate::{
+    failure::Failure,
+    webhook::{self, HookLimits, Provider, Receiver, Secret, Webhooks},
+};
+
+/// What readiness asks.
+pub type Ready = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// What the page and the measures need of whoever serves them.
+#[derive(Clone)]
+pub struct Served {
+    /// What is known of stacks.
+    pub board: Arc<Board>,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
+    /// Whether everything was looked at.
+    pub ready: Ready,
+    /// Who may look.
+    pub guard: Arc<Guard>,
+}
+
+/// The routes that the agent and the operator have in common: health, readiness, metrics, and the page where it is
+/// served.
+pub fn common(served: &Served, page: bool) -> Router {
+    let router = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(served.clone());
+    if page { router.merge(page::router(served)) } else { router }
+}
+
+async fn readyz(State(served): State<Served>) -> Response {
+    if (served.ready)() {
+        return "ready\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, "not every stack was looked at yet\n").into_response()
+}
+
+async fn metrics(State(served): State<Served>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], served.metrics.text(&served.board)).into_response()
+}
+
+/// The receivers of webhooks.
+fn receivers(config: &Config) -> Vec<Receiver> {
+    let one = |(name, webhook): (&String, &super::config::WebhookConfig)| {
+        let provider = Provider::from_name(&webhook.provider)?;
+        let secret = Secret::new(webhook.secret.expose_secret())?;
+        Some(Receiver { name: name.clone(), provider, secrets: vec![secret] })
+    };
+    config.webhooks.iter().filter_map(one).collect()
+}
+
+/// The doors of an agent, open.
+pub struct Doors {
+    /// Where it listens.
+    pub address: SocketAddr,
+    main: (TcpListener, Router),
+    hooks: Option<(TcpListener, Router)>,
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::config(format!("The agent cannot listen on `{address}`: {error}."))
+            .hint("Choose another port as `endpoint.listen`, or end whatever listens there.")
+    })
+}
+
+/// Opens the doors that the configuration names; nothing where it names none.
+pub async fn open(agent: &Arc<Agent>) -> Result<Option<Doors>, Failure> {
+    let config = agent.shared.settings();
+    let Some(endpoint) = &config.endpoint else { return Ok(None) };
+    let listener = bind(endpoint.listen).await?;
+    let address = listener.local_addr().map_err(|error| Failure::config(error.to_string()))?;
+    let own = endpoint.url.as_deref().and_then(|url| url::Url::parse(url).ok());
+    let secure = own.as_ref().is_some_and(|url| url.scheme() == "https");
+    let guard = Arc::new(Guard::new(endpoint.token.clone(), address.ip().is_loopback(), secure));
+    let ready = agent.clone();
+    let served = Served {
+        board: agent.shared.board.clone(),
+        metrics: agent.shared.metrics.clone(),
+        ready: Arc::new(move || ready.is_ready()),
+        guard,
+    };
+    let page = endpoint.status_page && (endpoint.token.is_some() || address.ip().is_loopback());
+    let mut router = common(&served, page).merge(commands::router(agent, &served.guard));
+    let hooks = if config.webhooks.is_empty() {
+        None
+    } else {
+        let webhooks = Webhooks::new(receivers(&config), HookLimits::default(), agent.clone());
+        Some(Router::new().nest("/webhooks", webhook::router(webhooks)))
+    };
+    let hooks = match (hooks, endpoint.webhooks) {
+        (Some(hooks), Some(address)) => Some((bind(address).await?, hooks)),
+        (Some(hooks), None) => {
+            router = router.merge(hooks);
+            None
+        }
+        (None, _) => None,
+    };
+    Ok(Some(Doors { address, main: (listener, router), hooks }))
+}
+
+impl Doors {
+    /// Serves until the agent ends.
+    pub async fn serve(self, agent: &Agent) -> Result<(), Failure> {
+        let serve = |(listener, router): (TcpListener, Router)| {
+            let mut end = agent.shared.ending.subscribe();
+            axum::serve(listener, router.into_make_service()).with_graceful_shutdown(async move {
+                // The sender lives as long as the agent.
+                let _ = end.wait_for(|end| *end).await;
+            })
+        };
+        let main = serve(self.main).into_future();
+        let failed = |error: std::io::Error| Failure::config(format!("The agent's endpoint failed: {error}."));
+        match self.hooks {
+            Some(hooks) => {
+                futures::future::try_join(main, serve(hooks).into_future()).await.map(|_| ()).map_err(failed)
+            }
+            None => main.await.map_err(failed),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The agent as a process, with simulated APIs behind it, and a small forge that records what it is told.
+
+mod config;
+mod feedback;
+mod forge;
+mod host;
+mod page;
+mod prometheus;
+mod stacks;
+mod traces;
