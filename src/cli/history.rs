@@ -151,10 +151,8 @@ fn one(id: &str, run: &Run, changes: &[Change]) -> String {
         for sent in end.flat_map(|end| &end.requests) {
             let status = sent.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
             let request = sent.request_id.as_ref().map(|id| format!(", request id {id}")).unwrap_or_default();
-            let _ = write!(out, 
-                "    {}\n",
-                report::one_line(&format!("{} {}: {status}{request}", sent.method, sent.path))
-            );
+            let _ =
+                write!(out, "    {}\n", report::one_line(&format!("{} {}: {status}{request}", sent.method, sent.path)));
         }
     }
     out

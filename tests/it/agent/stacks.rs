@@ -255,7 +255,7 @@ async fn fifty_idle_stacks_cost_next_to_nothing() {
         &text.replace("interval: 300ms", "interval: 1m").replace("driftInterval: 1s", "driftInterval: 30m"),
     );
     for name in &names {
-        let mut text = CONNECTION.to_owned();
+        let mut text = format!("{CONNECTION}  limits: {{requests: 100000, window: 60}}\n");
         for number in 0..100 {
             text.push_str(&format!("---\n{}", resource(&format!("{name}-{number:03}"), "web")));
         }
