@@ -118,6 +118,7 @@ fn make_plan(world: &World) -> plan::Plan {
         observed: &world.observed,
         mode: Mode::Plan,
         prune: false,
+        restores: false,
         max_deletes: None,
         only: None,
         roots: &[],

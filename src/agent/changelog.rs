@@ -56,8 +56,8 @@ struct Request<'l> {
     method: &'l str,
     path: &'l str,
     status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'l str>,
+    #[serde(rename = "requestId", skip_serializing_if = "Option::is_none")]
+    id: Option<&'l str>,
 }
 
 /// The file. It is opened anew for each run, so that it may be renamed at any time.
@@ -84,7 +84,7 @@ impl ChangeLog {
             let Some(outcome) = action.outcome else { continue };
             let calls = found.calls.get(&action.address).unwrap_or(&none);
             let writes = || calls.iter().filter(|call| call.method != "GET");
-            let last = writes().last();
+            let last = writes().next_back();
             let line = Line {
                 time: time.clone(),
                 who,
@@ -127,5 +127,5 @@ impl ChangeLog {
 }
 
 fn request(call: &CallMade) -> Request<'_> {
-    Request { method: &call.method, path: &call.path, status: call.status, request_id: call.request_id.as_deref() }
+    Request { method: &call.method, path: &call.path, status: call.status, id: call.request_id.as_deref() }
 }

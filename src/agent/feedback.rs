@@ -104,7 +104,7 @@ pub(super) async fn unreadable(worker: &mut Worker, revision: &RevisionView, err
 }
 
 /// Tells that the source cannot be read.
-pub(super) async fn source_lost(worker: &mut Worker, error: &SourceError) {
+pub(super) fn source_lost(worker: &mut Worker, error: &SourceError) {
     notices(worker, StackState::Failed, &format!("The source cannot be read: {}", error.message), "");
     worker.save();
 }
@@ -219,24 +219,21 @@ async fn one(worker: &mut Worker, desk: &Desk, pull: &Pull, target: &Newest, pla
         (Some(document), Verdict::Success) => told(document),
         _ => found.message.clone(),
     };
-    let text = match &found.document {
-        Some(document) => {
-            let text = forge::Text {
-                stack: &worker.config.name,
-                values: worker.config.plan_values,
-                link: url.as_deref(),
-                kind: desk.forge.kind(),
-            };
-            forge::text(document, &found.notes, &text)
-        }
-        None => {
-            let message = found.message.replace('`', "'");
-            format!(
-                "{}\n## plumb plan for `{}`\n\n```text\n{message}\n```\n",
-                forge::marker(&worker.config.name),
-                worker.config.name
-            )
-        }
+    let text = if let Some(document) = &found.document {
+        let text = forge::Text {
+            stack: &worker.config.name,
+            values: worker.config.plan_values,
+            link: url.as_deref(),
+            kind: desk.forge.kind(),
+        };
+        forge::text(document, &found.notes, &text)
+    } else {
+        let message = found.message.replace('`', "'");
+        format!(
+            "{}\n## plumb plan for `{}`\n\n```text\n{message}\n```\n",
+            forge::marker(&worker.config.name),
+            worker.config.name
+        )
     };
     if let Some(document) = found.document {
         let view = PullView { number: pull.number, head: pull.head.clone(), plan: Arc::new(document) };

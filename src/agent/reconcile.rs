@@ -32,6 +32,7 @@ pub enum Gate {
 
 /// What came of a step.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Found {
     /// How the stack is.
     pub state: StackState,

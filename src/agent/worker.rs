@@ -25,9 +25,9 @@ use crate::{http::TRACED, pipeline::Options, secret::ResolvePolicy, source::Snap
 /// The first wait after a failure that may pass; it doubles.
 const RETRY: Duration = Duration::from_secs(10);
 /// The longest such wait.
-const LONGEST_RETRY: Duration = Duration::from_secs(900);
+const LONGEST_RETRY: Duration = Duration::from_mins(15);
 /// How often pull requests are asked for at most, where no webhook tells.
-const PULLS: Duration = Duration::from_secs(60);
+const PULLS: Duration = Duration::from_mins(1);
 
 /// A reason to look.
 #[derive(Debug, Clone)]
@@ -139,7 +139,7 @@ impl Worker {
         }
         let mut view = self.memory.view.clone();
         view.name.clone_from(&self.config.name);
-        view.mode = self.config.mode.word().to_owned();
+        self.config.mode.word().clone_into(&mut view.mode);
         view.source = self.feed.shown();
         view.suspended = self.is_suspended();
         view.busy = false;
@@ -297,7 +297,7 @@ impl Worker {
                     self.shared
                         .board
                         .change(&self.config.name, |stack| stack.source_trouble = Some(error.message.clone()));
-                    feedback::source_lost(self, &error).await;
+                    feedback::source_lost(self, &error);
                 }
                 None
             }
@@ -333,7 +333,7 @@ impl Worker {
                 if let Some(revision) = revision {
                     feedback::unreadable(self, &revision, &error).await;
                 }
-                feedback::source_lost(self, &error).await;
+                feedback::source_lost(self, &error);
                 self.lost += 1;
                 None
             }

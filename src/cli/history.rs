@@ -139,20 +139,20 @@ fn one(id: &str, run: &Run, changes: &[Change]) -> String {
         out.push_str(&report::one_line(&format!("{} {}{id}{outcome}", change.action, change.address)));
         out.push('\n');
         for field in &change.fields {
-            let _ = write!(out, "    {}\n", report::one_line(&difference(field)));
+            let _ = writeln!(out, "    {}", report::one_line(&difference(field)));
         }
         if !change.withheld.is_empty() && change.before.is_some() {
-            let _ = write!(out, "    not kept: {}\n", report::one_line(&change.withheld.join(", ")));
+            let _ = writeln!(out, "    not kept: {}", report::one_line(&change.withheld.join(", ")));
         }
         let end = change.end.iter();
         if let Some(error) = end.clone().find_map(|end| end.error.as_ref()) {
-            let _ = write!(out, "    {}\n", report::one_line(error));
+            let _ = writeln!(out, "    {}", report::one_line(error));
         }
         for sent in end.flat_map(|end| &end.requests) {
             let status = sent.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
             let request = sent.request_id.as_ref().map(|id| format!(", request id {id}")).unwrap_or_default();
             let _ =
-                write!(out, "    {}\n", report::one_line(&format!("{} {}: {status}{request}", sent.method, sent.path)));
+                writeln!(out, "    {}", report::one_line(&format!("{} {}: {status}{request}", sent.method, sent.path)));
         }
     }
     out

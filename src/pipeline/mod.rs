@@ -516,10 +516,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         Some(cluster) => cluster.until.clone(),
         None => Arc::new(|| None),
     };
-    let mut live: HashMap<(String, String), usize> = HashMap::new();
-    for object in &planned.observed.objects {
-        *live.entry((object.kind.api.clone(), object.kind.name.clone())).or_default() += 1;
-    }
+    let live = how_many(&planned.observed);
     let report = {
         let context = Context {
             remotes: &planned.connected.remotes,
@@ -585,6 +582,15 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         calls,
         quotas: planned.connected.quotas(),
     })
+}
+
+/// How many objects are live, by API and kind.
+fn how_many(observed: &Observed) -> HashMap<(String, String), usize> {
+    let mut out: HashMap<(String, String), usize> = HashMap::new();
+    for object in &observed.objects {
+        *out.entry((object.kind.api.clone(), object.kind.name.clone())).or_default() += 1;
+    }
+    out
 }
 
 /// Takes the lock, notes what there is to note before anything is sent, and claims what the plan takes over; tells whether

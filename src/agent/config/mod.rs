@@ -168,6 +168,7 @@ pub struct GitSource {
 
 /// What is kept true.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct StackConfig {
     /// Its name.
     pub name: String,
@@ -240,7 +241,8 @@ fn without_passwords(text: &str) -> String {
         let (authority, tail) = after.split_at(end);
         match authority.rsplit_once('@').and_then(|(login, host)| Some((login.split_once(':')?, host))) {
             Some(((user, password), host)) => {
-                out.push_str(&format!("{user}:{}@{host}", "*".repeat(password.chars().count())));
+                let stars = "*".repeat(password.chars().count());
+                out.extend([user, ":", &stars, "@", host]);
             }
             None => out.push_str(authority),
         }

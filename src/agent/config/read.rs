@@ -514,7 +514,7 @@ mod tests {
 
     #[test]
     fn durations_are_numbers_with_units() {
-        assert_eq!(duration("1h30m"), Some(Duration::from_secs(5400)));
+        assert_eq!(duration("1h30m"), Some(Duration::from_mins(90)));
         assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
         for bad in ["", "5", "m", "1w", "0s", "1h x"] {
             assert_eq!(duration(bad), None, "{bad}");

@@ -43,29 +43,26 @@ impl Forge {
 fn read(kind: ForgeKind, item: &Value) -> Option<Pull> {
     let text = |pointer: &str| item.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let number = |pointer: &str| item.pointer(pointer).and_then(Value::as_u64);
-    Some(match kind {
-        ForgeKind::Gitlab => {
-            let iid = number("/iid")?;
-            Pull {
-                number: iid,
-                head: text("/sha")?,
-                reference: Some(format!("refs/merge-requests/{iid}/head")),
-                base: text("/target_branch")?,
-                // What is not said is not trusted.
-                fork: number("/source_project_id").is_none()
-                    || number("/source_project_id") != number("/target_project_id"),
-            }
+    Some(if kind == ForgeKind::Gitlab {
+        let iid = number("/iid")?;
+        Pull {
+            number: iid,
+            head: text("/sha")?,
+            reference: Some(format!("refs/merge-requests/{iid}/head")),
+            base: text("/target_branch")?,
+            // What is not said is not trusted.
+            fork: number("/source_project_id").is_none()
+                || number("/source_project_id") != number("/target_project_id"),
         }
-        _ => {
-            let (own, target) = (text("/head/repo/full_name"), text("/base/repo/full_name"));
-            let id = number("/number")?;
-            Pull {
-                number: id,
-                head: text("/head/sha")?,
-                reference: Some(format!("refs/pull/{id}/head")),
-                base: text("/base/ref")?,
-                fork: own.is_none() || own.map(|name| name.to_lowercase()) != target.map(|name| name.to_lowercase()),
-            }
+    } else {
+        let (own, target) = (text("/head/repo/full_name"), text("/base/repo/full_name"));
+        let id = number("/number")?;
+        Pull {
+            number: id,
+            head: text("/head/sha")?,
+            reference: Some(format!("refs/pull/{id}/head")),
+            base: text("/base/ref")?,
+            fork: own.is_none() || own.map(|name| name.to_lowercase()) != target.map(|name| name.to_lowercase()),
         }
     })
 }

@@ -31,11 +31,11 @@ fn hex(bytes: &[u8]) -> String {
 
 impl Guard {
     /// A guard with a token, or without one where only this machine can connect.
-    pub fn new(token: Option<SecretString>, loopback: bool, secure: bool) -> Self {
+    pub fn new(token: Option<&SecretString>, loopback: bool, secure: bool) -> Self {
         let mut random = [0_u8; 32];
         let is_random = aws_lc_rs::rand::fill(&mut random).is_ok();
         let key = hmac::Key::new(hmac::HMAC_SHA256, &random);
-        let tag = token.as_ref().map(|token| hmac::sign(&key, token.expose_secret().as_bytes()));
+        let tag = token.map(|token| hmac::sign(&key, token.expose_secret().as_bytes()));
         // Without randomness no cookie would be safe, and none is given.
         let session = tag
             .as_ref()
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_token_lets_in_and_a_cookie_lets_look_only() {
-        let guard = Guard::new(Some("a-long-token".into()), false, true);
+        let guard = Guard::new(Some(&"a-long-token".into()), false, true);
         let cookie = guard.cookie();
         let pair = cookie.split(';').next().unwrap();
         let with_cookie = headers(&[(header::COOKIE, pair)]);
@@ -140,6 +140,6 @@ mod tests {
         assert!(!guard.may_look(&headers(&[(header::COOKIE, "plumb_session=")])));
         assert!(!guard.may_command(&headers(&[(header::AUTHORIZATION, "Bearer a-long-toke")])));
         assert!(!cookie.contains("a-long-token") && cookie.contains("Secure") && cookie.contains("HttpOnly"));
-        assert_ne!(Guard::new(Some("a-long-token".into()), false, true).cookie(), cookie);
+        assert_ne!(Guard::new(Some(&"a-long-token".into()), false, true).cookie(), cookie);
     }
 }

@@ -99,7 +99,7 @@ pub async fn open(agent: &Arc<Agent>) -> Result<Option<Doors>, Failure> {
     let address = listener.local_addr().map_err(|error| Failure::config(error.to_string()))?;
     let own = endpoint.url.as_deref().and_then(|url| url::Url::parse(url).ok());
     let secure = own.as_ref().is_some_and(|url| url.scheme() == "https");
-    let guard = Arc::new(Guard::new(endpoint.token.clone(), address.ip().is_loopback(), secure));
+    let guard = Arc::new(Guard::new(endpoint.token.as_ref(), address.ip().is_loopback(), secure));
     let ready = agent.clone();
     let served = Served {
         board: agent.shared.board.clone(),

@@ -69,7 +69,7 @@ async fn edit(
 ) -> Json<Value> {
     let mut record = record.lock().unwrap();
     record.edits += 1;
-    record.comments[id - 1] = body["body"].as_str().unwrap().to_owned();
+    body["body"].as_str().unwrap().clone_into(&mut record.comments[id - 1]);
     Json(json!({"id": id}))
 }
 

@@ -69,7 +69,7 @@ impl Host {
     }
 
     /// The configuration's stacks, each a folder below `stacks/`.
-    pub(crate) fn stacks(&self, names: &[&str]) -> String {
+    pub(crate) fn stacks(names: &[&str]) -> String {
         let mut text = String::from("  stacks:\n");
         for name in names {
             text.push_str(&format!("    - {{name: {name}, source: {{folder: stacks/{name}}}}}\n"));

@@ -110,6 +110,7 @@ fn objects(count: usize, name: impl Fn(usize) -> (String, &'static str)) -> Vec<
         .collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "a board as it may be, stack after stack")]
 fn board() -> Arc<Board> {
     let board = Arc::new(Board::default());
     let now = jiff::Timestamp::now().as_second();

@@ -58,7 +58,7 @@ async fn every_query_of_the_dashboard_finds_something() {
         return;
     }
     let mut host = Host::new().await;
-    host.configure(&host.stacks(&["one"]));
+    host.configure(&Host::stacks(&["one"]));
     host.write("stacks/one/all.yaml", &format!("{CONNECTION}---\n{}", resource("alpha", "web")));
     host.start().await;
     host.until_state("one", "synced").await;

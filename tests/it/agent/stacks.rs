@@ -10,7 +10,7 @@ use super::host::{CONNECTION, Host, KEY, TOKEN, resource};
 #[tokio::test]
 async fn what_is_declared_is_made_kept_and_known_after_a_restart() {
     let mut host = Host::new().await;
-    host.configure(&host.stacks(&["one"]));
+    host.configure(&Host::stacks(&["one"]));
     host.write("stacks/one/connection.yaml", CONNECTION);
     host.write("stacks/one/a.yaml", &resource("alpha", "web"));
     host.start().await;
@@ -60,7 +60,7 @@ async fn what_is_declared_is_made_kept_and_known_after_a_restart() {
 #[tokio::test]
 async fn stacks_that_observe_tell_of_drift_alone_and_change_nothing() {
     let mut host = Host::new().await;
-    host.configure(&host.stacks(&["one"]));
+    host.configure(&Host::stacks(&["one"]));
     host.write("stacks/one/all.yaml", &format!("{CONNECTION}---\n{}", resource("alpha", "web")));
     host.start().await;
     host.until_state("one", "synced").await;
@@ -85,7 +85,7 @@ async fn stacks_that_observe_tell_of_drift_alone_and_change_nothing() {
 #[tokio::test]
 async fn metrics_have_their_names_and_few_labels() {
     let mut host = Host::new().await;
-    host.configure(&host.stacks(&["one"]));
+    host.configure(&Host::stacks(&["one"]));
     host.write("stacks/one/all.yaml", &format!("{CONNECTION}---\n{}", resource("alpha", "web")));
     host.start().await;
     host.until_state("one", "synced").await;
@@ -111,7 +111,7 @@ async fn metrics_have_their_names_and_few_labels() {
 #[tokio::test]
 async fn only_who_has_the_token_commands_and_looks() {
     let mut host = Host::new().await;
-    host.configure(&host.stacks(&["one"]));
+    host.configure(&Host::stacks(&["one"]));
     host.write("stacks/one/all.yaml", &format!("{CONNECTION}---\n{}", resource("alpha", "web")));
     host.start().await;
     host.until_state("one", "synced").await;
@@ -157,14 +157,14 @@ async fn outside_of_its_window_a_stack_is_planned_and_not_applied() {
     let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
     let hour = |ahead: i8| (now.hour() + ahead).rem_euclid(24);
     let closed = format!("    windows: [{{from: '{:02}:00', to: '{:02}:00'}}]\n", hour(12), hour(14));
-    host.configure(&format!("{closed}{}", host.stacks(&["one"])));
+    host.configure(&format!("{closed}{}", Host::stacks(&["one"])));
     host.write("stacks/one/all.yaml", &format!("{CONNECTION}---\n{}", resource("alpha", "web")));
     host.start().await;
     let stack = host.until_state("one", "pending").await;
     assert!(stack["closed"].as_str().unwrap().starts_with("It may be applied from "), "{stack:#}");
     assert_eq!(host.live(), Vec::<String>::new());
     let open = format!("    windows: [{{from: '{:02}:00', to: '{:02}:00'}}]\n", hour(-1), hour(3));
-    host.configure(&format!("{open}{}", host.stacks(&["one"])));
+    host.configure(&format!("{open}{}", Host::stacks(&["one"])));
     host.until_state("one", "synced").await;
     assert_eq!(host.live(), ["alpha"]);
 }
@@ -172,7 +172,7 @@ async fn outside_of_its_window_a_stack_is_planned_and_not_applied() {
 #[tokio::test]
 async fn a_broken_manifest_stops_nothing_else_and_deletes_nothing() {
     let mut host = Host::new().await;
-    host.configure(&format!("    prune: true\n{}", host.stacks(&["one", "two"])));
+    host.configure(&format!("    prune: true\n{}", Host::stacks(&["one", "two"])));
     host.write("stacks/one/all.yaml", &format!("{CONNECTION}---\n{}", resource("alpha", "web")));
     host.write("stacks/two/all.yaml", &format!("{CONNECTION}---\n{}", resource("beta", "web")));
     host.start().await;
@@ -194,7 +194,7 @@ async fn a_broken_manifest_stops_nothing_else_and_deletes_nothing() {
 #[tokio::test]
 async fn manifests_reach_for_nothing_that_the_configuration_does_not_list() {
     let mut host = Host::new().await;
-    host.configure(&host.stacks(&["one"]));
+    host.configure(&Host::stacks(&["one"]));
     host.write("secret", "a-secret-of-the-machine");
     for source in ["{env: HOME}", "{file: ../../secret}", "{exec: [cat, /etc/hostname]}"] {
         host.write(
@@ -225,7 +225,7 @@ async fn manifests_reach_for_nothing_that_the_configuration_does_not_list() {
 #[tokio::test]
 async fn a_configuration_with_errors_changes_nothing_and_a_right_one_everything() {
     let mut host = Host::new().await;
-    host.configure(&host.stacks(&["one"]));
+    host.configure(&Host::stacks(&["one"]));
     host.write("stacks/one/all.yaml", &format!("{CONNECTION}---\n{}", resource("alpha", "web")));
     host.write("stacks/two/all.yaml", &format!("{CONNECTION}---\n{}", resource("beta", "web")));
     host.start().await;
@@ -236,7 +236,7 @@ async fn a_configuration_with_errors_changes_nothing_and_a_right_one_everything(
     assert!(host.log().contains("did you mean") || host.log().contains("enforced"));
     assert!(host.get("/metrics").await.unwrap().contains("plumb_config_errors 1"));
     // A change of the file is enough.
-    host.configure(&host.stacks(&["two"]));
+    host.configure(&Host::stacks(&["two"]));
     host.until_state("two", "synced").await;
     assert_eq!(host.live(), ["alpha", "beta"], "a stack that is no longer configured keeps its objects");
     host.until("one", "gone", serde_json::Value::is_null).await;
@@ -247,7 +247,7 @@ async fn fifty_idle_stacks_cost_next_to_nothing() {
     let mut host = Host::new().await;
     let names: Vec<String> = (0..50).map(|number| format!("stack-{number:02}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    host.configure(&host.stacks(&names));
+    host.configure(&Host::stacks(&names));
     // The usual intervals.
     let text = fs::read_to_string(host.path("agent.yaml")).unwrap();
     host.write(

@@ -17,10 +17,13 @@ use axum::{
 use plumb::inventory::{Location, Settings};
 
 #[derive(Clone, Default)]
-struct Store(Arc<Mutex<(u64, BTreeMap<String, (u64, Bytes)>)>>);
+struct Store(Arc<Mutex<(u64, Objects)>>);
+
+/// Objects by name, each with its generation.
+type Objects = BTreeMap<String, (u64, Bytes)>;
 
 /// An empty folder in a bucket of its own server, which serves as long as the test program.
-pub(crate) fn location() -> Option<Location> {
+pub(crate) fn location() -> Location {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -37,7 +40,7 @@ pub(crate) fn location() -> Option<Location> {
     let endpoint = format!("http://{}", told.recv().unwrap());
     let settings = [("google_base_url", endpoint.as_str()), ("google_bearer_token", "a-token-of-the-tests")];
     let settings = Settings(settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
-    Some(Location::Gs { bucket: "bucket".into(), prefix: "team/a".into(), settings })
+    Location::Gs { bucket: "bucket".into(), prefix: "team/a".into(), settings }
 }
 
 async fn read(State(store): State<Store>, Path((_, object)): Path<(String, String)>) -> Response {

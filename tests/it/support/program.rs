@@ -8,7 +8,7 @@ use std::{
 /// A program that ends when it is dropped, or when the test program ends.
 pub(crate) struct Program {
     _input: ChildStdin,
-    _child: Child,
+    child: Child,
 }
 
 /// What a shell does so that its own end ends a program: the standard input ends with whoever holds its other end.
@@ -28,7 +28,7 @@ impl Program {
         // Whatever it says later goes nowhere; a pipe that nobody reads would stop it.
         std::thread::spawn(move || lines.for_each(drop));
         let found = found.unwrap_or_else(|| {
-            let _ = program._child.kill();
+            let _ = program.child.kill();
             panic!("{command:?} did not start: {said:#?}")
         });
         (program, found)
@@ -49,7 +49,7 @@ impl Program {
             shell.stdin(Stdio::piped()).stdout(output).stderr(Stdio::null()).spawn().expect("there is a shell");
         let input = child.stdin.take().unwrap();
         let output = child.stdout.take();
-        (Self { _input: input, _child: child }, output)
+        (Self { _input: input, child }, output)
     }
 }
 
