@@ -171,6 +171,8 @@ struct Shared<'a> {
     entries_of: HashMap<String, Vec<usize>>,
     /// What answers said of objects with rollouts, by connection, kind and id: moved along with what they use.
     moved: Mutex<HashMap<(String, String, String), Value>>,
+    /// Objects that the API says a write of this run did not change.
+    still: Mutex<std::collections::HashSet<upsert::Key>>,
     /// Objects whose rollouts this plan starts.
     rolled_out: std::collections::HashSet<upsert::Key>,
     /// Owned objects of kinds with rollouts, by what they are.

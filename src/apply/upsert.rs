@@ -83,7 +83,7 @@ impl Shared<'_> {
     ) -> Vec<(usize, Result<Done, Trouble>)> {
         let body = answer.json_if_any().ok().flatten().unwrap_or_default();
         let told = by_name(updates(&remote.api, &body));
-        self.note_moved(remote, items, &told).await;
+        self.note_moved(remote, items, &told, answer.repeats_unanswered).await;
         let mut out = Vec::new();
         for (index, resource) in items {
             let step = &self.plan.steps[*index];
@@ -144,7 +144,8 @@ impl Shared<'_> {
     }
 
     /// Keeps what an answer says of objects with rollouts: those that moved along with what they use, too.
-    async fn note_moved(&self, remote: &Remote, items: &[(usize, Value)], told: &ByName) {
+    /// That nothing changed means little where an attempt before may have changed it.
+    async fn note_moved(&self, remote: &Remote, items: &[(usize, Value)], told: &ByName, unsure: bool) {
         let Some((first, _)) = items.first() else { return };
         let connection = &self.plan.steps[*first].action.connection;
         let spec = &remote.api.spec.apply;
@@ -159,19 +160,24 @@ impl Shared<'_> {
             .map(super::rollout::key)
             .collect();
         for ((kind, name), update) in told {
-            let Some(rollout) = remote.api.kind(kind).and_then(|kind| kind.spec.rollout.as_ref()) else { continue };
             if !says(&spec.done, update) {
                 continue;
             }
             let changed = !says(&spec.unchanged, update);
-            let row = if changed { update.resource.clone() } else { Value::Null };
+            if !changed && unsure {
+                continue;
+            }
             let key = (connection.clone(), kind.clone(), name.clone());
+            if !changed {
+                self.still.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+            }
+            let Some(rollout) = remote.api.kind(kind).and_then(|kind| kind.spec.rollout.as_ref()) else { continue };
+            let row = if changed { update.resource.clone() } else { Value::Null };
             if !changed && self.moved_row(&key).is_some() {
                 continue;
             }
             if changed && !self.is_planned(&key) && !as_it_was.contains(&key) {
-                let version = Rollout::of(rollout, &update.resource).version;
-                edits.extend(self.mark_owned(&key, version));
+                edits.extend(self.mark_owned(&key, Rollout::of(rollout, &update.resource)));
             }
             self.put_moved(key, row);
         }
@@ -344,11 +350,11 @@ impl Shared<'_> {
     }
 
     /// Notes a version of an owned object that no step of this plan rolls out.
-    fn mark_owned(&self, key: &(String, String, String), version: Option<String>) -> Option<Edit> {
+    fn mark_owned(&self, key: &(String, String, String), now: Rollout) -> Option<Edit> {
         let state = self.context.inventory.state();
         let address = self.owned.get(key)?;
         let mut record = Record::clone(state.objects.get(address)?);
-        record.rollout = Some(crate::inventory::PendingRollout { before: None, version });
+        record.rollout = Some(crate::inventory::PendingRollout { before: None, version: now.version, hash: now.hash });
         Some(Edit::Put(address.clone(), Box::new(record)))
     }
 }

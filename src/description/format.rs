@@ -179,6 +179,8 @@ pub struct RolloutSpec {
     pub caused_by: Vec<String>,
     /// Where an object has its newest version.
     pub version: String,
+    /// Where it has a hash of the newest version's content: one that is not rolled out may be edited in place.
+    pub hash: String,
     /// Where it has the version that was rolled out last.
     pub current: String,
     /// Where it has the state of the newest version's rollout.

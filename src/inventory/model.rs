@@ -78,6 +78,9 @@ pub struct PendingRollout {
     pub before: Option<String>,
     /// The version that a write made, once its answer said so.
     pub version: Option<String>,
+    /// Hash of what is in that version, or in the one before where no answer said which it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
 }
 
 /// A write that was begun.

@@ -30,7 +30,7 @@ pub use self::{
     lockout::{needs_caller, refusals as lockouts},
     model::*,
     removed::{MAX_DELETES, MAX_SHARE},
-    rollout::{makes_version, start_path},
+    rollout::{is_marked, makes_version, start_path},
     show::Shown,
     step::{Batch, Follow, Operation, Step},
 };

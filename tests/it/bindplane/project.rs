@@ -84,6 +84,14 @@ impl Project {
         let version = row["metadata"]["version"].as_u64().unwrap() + 1;
         row["metadata"]["version"] = version.into();
         row["status"]["rollout"] = json!({"status": 0, "stage": 0, "progress": {}});
+        other_content(row);
+    }
+
+    /// Somebody edits the newest version, which nobody rolled out, in place.
+    pub(super) fn edit_draft(&mut self, name: &str) {
+        let row = self.get_mut("Configuration", name);
+        row["spec"]["measurementInterval"] = "15m".into();
+        other_content(row);
     }
 
     fn ulid(&mut self) -> String {
@@ -255,6 +263,7 @@ impl Project {
             resource["metadata"]["id"] = self.ulid().into();
             resource["metadata"]["version"] = 1.into();
             if kind == "Configuration" {
+                resource["metadata"]["hash"] = "h1".into();
                 resource["status"] = json!({"rollout": {"status": 0, "stage": 0, "progress": {}}, "latest": true});
             }
             self.stored.insert(key, resource.clone());
@@ -262,7 +271,7 @@ impl Project {
         };
         let mut plain = old.clone();
         plain.as_object_mut().unwrap().remove("status");
-        for member in ["id", "version"] {
+        for member in ["id", "version", "hash"] {
             plain["metadata"].as_object_mut().unwrap().remove(member);
         }
         if plain == resource {
@@ -271,6 +280,7 @@ impl Project {
         resource["metadata"]["id"] = old["metadata"]["id"].clone();
         resource["metadata"]["version"] = old["metadata"]["version"].clone();
         if kind == "Configuration" {
+            resource["metadata"]["hash"] = old["metadata"]["hash"].clone();
             resource["status"] = old["status"].clone();
             if old["spec"] != resource["spec"] || old["apiVersion"] != resource["apiVersion"] {
                 next_version(&mut resource);
@@ -379,6 +389,13 @@ fn next_version(row: &mut Value) {
         row["metadata"]["version"] = (version + 1).into();
     }
     row["status"]["rollout"] = json!({"status": 0, "stage": 0, "progress": {}});
+    other_content(row);
+}
+
+/// A hash of what is in the newest version.
+fn other_content(row: &mut Value) {
+    let count: u64 = row["metadata"]["hash"].as_str().and_then(|hash| hash[1..].parse().ok()).unwrap_or_default();
+    row["metadata"]["hash"] = format!("h{}", count + 1).into();
 }
 
 /// Stored values in the place of placeholders, by the parameter's name.
