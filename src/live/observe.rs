@@ -409,12 +409,15 @@ impl<'a> Observer<'a> {
         let paths_parent = parent_id.clone().or_else(|| scope_id.clone());
         // Nothing can be below a parent that is not there: what was there went with it.
         let outside = scope_new && object.annotations.external_id.is_none();
-        let known = if parent_new || (outside && !roams(&kind)) {
+        // What is owned below another parent, which is there, is looked for there: it moves.
+        let old = record.as_ref().and_then(|record| record.parent.as_deref());
+        let moves = outside && old.is_some_and(|old| self.has_scope(&connection, &kind, old));
+        let known = if parent_new || (outside && !moves && !roams(&kind)) {
             None
         } else {
             if outside {
                 // Its key does not depend on the parent: it may be below another one.
-                if let Some(old) = record.as_ref().and_then(|record| record.parent.as_deref()) {
+                if let Some(old) = old {
                     self.kind_read(&connection, &kind, Some(old))?;
                 }
             } else {
@@ -449,6 +452,15 @@ impl<'a> Observer<'a> {
         self.out.canonical[index] = canonical;
         self.set(index, Standing::Known(known));
         Ok(())
+    }
+
+    /// Whether there is a live object with an id that objects of a kind can be below.
+    fn has_scope(&self, connection: &Arc<str>, kind: &Kind, id: &str) -> bool {
+        let scope =
+            kind.spec.scope.as_ref().and_then(|scope| kind.field(&scope.field)?.reference.as_ref()?.kind.clone());
+        let api = self.manifests.catalog.api(&kind.api);
+        let scope = scope.and_then(|scope| api?.kind(&scope));
+        scope.is_some_and(|scope| self.out.by_id.contains_key(&slot_of(connection, scope, None, id)))
     }
 
     /// The inventory's record of an object, under its address or the one that it moved from.

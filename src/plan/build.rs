@@ -110,6 +110,8 @@ pub(super) struct Draft {
     pub diagnostics: Vec<Diagnostic>,
     /// Tombstones whose object is gone.
     pub unbury: Vec<String>,
+    /// Addresses of owned objects that other manifests mean.
+    pub meant: HashSet<String>,
     /// What was only observed and is not as declared.
     pub watched: Vec<Watched>,
 }
@@ -413,6 +415,7 @@ impl Builder<'_> {
         if let Some(owner) = self.owners.get(&slot)
             && record.as_ref().is_none_or(|(address, _)| address != owner)
         {
+            self.out.meant.insert(owner.clone());
             let told = Diagnostic::error("PL0507", format!("The live {} `{}` is owned by `{owner}`: one live object has one owner.", kind.name, live.id))
                 .hint(format!("If the manifest was renamed, add the annotation `plumb.dev/moved-from: {}`; otherwise `plumb forget {owner}` first.", name_of(owner)));
             self.tell(object, "", told);

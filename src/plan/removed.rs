@@ -107,6 +107,11 @@ fn undeclared_steps(
             continue;
         };
         let connection: Arc<str> = record.connection.as_str().into();
+        if to.out.meant.contains(&address.to_string()) {
+            to.out.undeclared.push((address.to_string(), "another manifest means it".to_owned()));
+            kept.insert(address.to_string());
+            continue;
+        }
         if failed.contains(&(&*connection, kind.name.as_str()))
             || !inputs.manifests.connections.contains_key(&record.connection)
         {

@@ -547,7 +547,7 @@ async fn what_holds_objects_of_others_is_not_made_anew() {
     stack.write("stack.yaml", ASSET);
     stack.apply().await;
     let id = |kind: &str| stack.sandbox.objects("itglue", kind)[0]["id"].clone();
-    let password = json!({"organization": id("Organization"), "name": "Of somebody", "resource": {"FlexibleAsset": id("FlexibleAsset")}});
+    let password = json!({"organization": id("Organization"), "name": "Of somebody", "embeddedIn": {"flexibleAsset": id("FlexibleAsset")}});
     stack.sandbox.add("itglue", "Password", &password).unwrap();
     stack.write("stack.yaml", &ASSET.replace("flexibleAssetType: mail", "flexibleAssetType: post"));
     let planned = stack.try_plan(Mode::Plan).await.unwrap();
@@ -590,4 +590,44 @@ spec: {organization: frog, name: Pond}
     assert_eq!(lines(&planned.document), Vec::<String>::new());
     let told = told(&planned);
     assert!(told.len() == 2 && told.iter().all(|told| told.contains("PL0509")), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moves_to_a_parent_that_is_new_is_not_made_twice() {
+    let stack = Stack::start(&["itglue"]).await;
+    let text = "apiVersion: itglue.plumb.dev/v1alpha1
+kind: Organization
+metadata: {name: frog}
+spec: {name: Happy Frog}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: Location
+metadata: {name: pond}
+spec: {organization: frog, name: Pond}
+";
+    stack.write("stack.yaml", text);
+    stack.apply().await;
+    let other = "---\napiVersion: itglue.plumb.dev/v1alpha1\nkind: Organization\nmetadata: {name: toad}\nspec: {name: Sad Toad}\n";
+    stack.write("stack.yaml", &format!("{}{other}", text.replace("organization: frog", "organization: toad")));
+    let planned = stack.plan().await;
+    assert_eq!(
+        lines(&planned.document),
+        ["create itglue/Organization/toad (new) /name", "update itglue/Location/pond (changed) /organization"]
+    );
+    stack.apply().await;
+    stack.assert_empty().await;
+    assert_eq!(stack.sandbox.objects("itglue", "Location").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_manifest_means_is_not_pruned_whatever_else_goes_on() {
+    let mut stack = Stack::start(&["rest"]).await;
+    stack.write("stack.yaml", REST);
+    stack.apply().await;
+    stack.write("stack.yaml", &REST.replace("metadata: {name: first}", "metadata: {name: renamed}"));
+    stack.options.prune = true;
+    stack.options.keep_going = true;
+    let applied = stack.try_apply().await.unwrap();
+    assert!(applied.document.actions.is_empty(), "{:?}", lines(&applied.document));
+    assert_eq!(stack.sandbox.objects("rest", "Resource").len(), 1);
 }
