@@ -13,8 +13,9 @@ on_all! {
 
 mod begun {
     use super::what_another_stack_began_to_create_is_known;
+    use crate::inventory::on_all;
 
-    crate::inventory::on_all! { local and remote: what_another_stack_began_to_create_is_known }
+    on_all! { local and remote: what_another_stack_began_to_create_is_known }
 }
 
 async fn of(location: &Location, stack: &str) -> Inventory {
