@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 pub use self::{
     accounts::{Presence, leads_elsewhere, presence, refusals as strange_accounts},
     batch::{
-        Route, apply_route, bulk_of, bulk_route, create_route, delete_route, follows, reads_before_update,
+        Route, apply_route, bulk_of, bulk_route, create_route, delete_route, follows, guarded, reads_before_update,
         replace_routes, update_route, var,
     },
     build::{Inputs, Mode, Watched, stored},
