@@ -408,6 +408,8 @@ pub struct Paging {
     pub next: Vec<String>,
     /// Query parameters that give lists a stable order.
     pub sort: IndexMap<String, String>,
+    /// Servers may give fewer than they are asked for: a list ends with its total, or else with an empty page.
+    pub short_pages: bool,
 }
 
 /// A style of paging.
@@ -627,6 +629,9 @@ pub struct IdSpec {
     /// Path of what tells an object from another that had the same id before it, such as `metadata.id` where the id is
     /// a name.
     pub stamp: Option<String>,
+    /// Paths of what moves with each change of an object, such as a version and a hash: where that is not as plumb left
+    /// it, values that the API does not show may be others, and plans say so.
+    pub revision: Vec<String>,
     /// Path of when an object was made, as RFC 3339 or in seconds since 1970: an object of another time than that of a
     /// create whose answer was lost is not taken for what that create made.
     pub made: Option<String>,
@@ -1075,6 +1080,19 @@ pub struct FieldSpec {
     pub one_of: Vec<String>,
     /// Where the entries of this keyed list are defined: entries whose definition says so are sensitive.
     pub defined_by: Option<DefinedBy>,
+    /// It leads to items of the object's own lists, and the server makes it where it is left out.
+    pub leads: Option<Leads>,
+}
+
+/// What leads to items of an object's lists, as texts `LIST/ID`; the id is the member `id` of the item. What is not
+/// declared is not sent back where it leads to an item that goes, or where it led to all items of a list that gets more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Leads {
+    /// Name of the members, anywhere in it, that have these texts.
+    pub by: String,
+    /// The list whose items are all led to, unless somebody chose among them.
+    pub all: String,
 }
 
 /// What a change of a field brings about besides.
@@ -1378,6 +1396,9 @@ pub struct Lockout {
     pub last: Option<Condition>,
     /// Field that shows the end of a key: that of the connection's own credential is kept.
     pub key_end: Option<String>,
+    /// What may be lost with one of them, in words, where the API does not tell which of them plumb lives by: plans
+    /// warn, and the last one is kept from being made anew, too.
+    pub untold: Option<String>,
 }
 
 /// Objects that wait for a person: they are listed in every plan until that person acts.
