@@ -985,6 +985,8 @@ pub struct FieldSpec {
     pub allowed: Vec<Value>,
     /// Regular expression that the whole text must match.
     pub pattern: Option<String>,
+    /// Regular expression that the keys of a map must match, each as a whole.
+    pub key_pattern: Option<String>,
     /// Regular expression that the whole text must not match: names that are reserved.
     pub not_pattern: Option<String>,
     /// Characters at most.
@@ -1086,13 +1088,15 @@ pub struct FieldSpec {
 
 /// What leads to items of an object's lists, as texts `LIST/ID`; the id is the member `id` of the item. What is not
 /// declared is not sent back where it leads to an item that goes, or where it led to all items of a list that gets more.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Leads {
     /// Name of the members, anywhere in it, that have these texts.
     pub by: String,
     /// The list whose items are all led to, unless somebody chose among them.
     pub all: String,
+    /// Only objects that fulfil this have it; of kinds that have no such field, all do.
+    pub when: Option<Condition>,
 }
 
 /// What a change of a field brings about besides.
@@ -1163,8 +1167,17 @@ pub struct DefinedBy {
     pub key: String,
     /// Path in a definition that is true where the entry is sensitive.
     pub sensitive: String,
-    /// Member of the entry that is then sensitive.
+    /// Member of the entry that has its value, which is then sensitive.
     pub member: String,
+    /// Path in a definition with the name of the value's type.
+    #[serde(rename = "type")]
+    pub ty: Option<String>,
+    /// What those names mean; values of others are not looked at.
+    pub types: IndexMap<String, FieldType>,
+    /// Path in a definition that is true where an object needs the entry.
+    pub required: Option<String>,
+    /// Paths in a definition: where one is there, the entry may be left out all the same.
+    pub unless: Vec<String>,
 }
 
 /// Where answers tell about an uploaded file, whose content they do not have: paths such as `attachment-file-size`.

@@ -11,6 +11,7 @@ use super::{
     entries::{self, Entry},
     faults::{Path, listed},
     header::Header,
+    leads,
     model::Annotations,
     node::{Mark, Member},
     scalar, variants,
@@ -82,6 +83,7 @@ pub(super) fn read<'n, 't>(
     variants::check(&spec, &kind.spec.fields, members, convert);
     clear_entries(&mut spec, header, kind, annotations, convert);
     check_conflicts(&spec, &entries, members, kind, convert);
+    leads::check(&spec, kind, members, convert);
     let key = if convert.faults.any_error() { None } else { natural_key(&spec, kind, at, convert) };
     let exclusive = exclusive(&spec, kind);
     Object { spec, entries, connection, key, exclusive }

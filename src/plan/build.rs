@@ -242,6 +242,9 @@ impl Builder<'_> {
         }
         let Some(Standing::Known(known)) = inputs.observed.standing.get(index) else { return };
         let reconcile = object.annotations.reconcile;
+        if reconcile != Reconcile::Enforce {
+            self.tell_left_alone(index, object);
+        }
         if reconcile == Reconcile::Disabled {
             self.out.unchanged += 1;
             return;
@@ -722,6 +725,7 @@ impl Builder<'_> {
             }
         }
         self.tell_leads(index, &mut step);
+        self.warn_of_misfits(index, &step);
         let mut notes = unshown_notes(&step);
         notes.extend(effects::notes(&step, self.inputs.observed, &self.shown));
         step.action.notes.extend(notes);

@@ -264,6 +264,18 @@ impl Builder<'_> {
         }
     }
 
+    /// Tells of a new version of an object that is only observed, or left alone: what it uses changes.
+    pub(super) fn tell_left_alone(&mut self, index: usize, object: &Manifest) {
+        let is_caused = object.kind.spec.rollout.as_ref().is_some_and(|spec| !self.causes(index, spec).is_empty());
+        if is_caused {
+            let message = format!(
+                "The change of its components makes a new version of `{}`, which is not rolled out: its manifest says to change nothing.",
+                object.address
+            );
+            self.tell(object, "", Diagnostic::note("PL0522", message));
+        }
+    }
+
     /// Tells of a version that is not where it is used, and that plumb does not bring there.
     fn tell_standing(&mut self, object: &Manifest, now: Option<&Rollout>, version: &str) {
         let Some(now) = now else { return };

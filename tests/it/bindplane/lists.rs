@@ -2,7 +2,7 @@
 
 use plumb::{
     pipeline::{self, Options},
-    plan::{Mode, Outcome},
+    plan::Mode,
 };
 use serde_json::{Value, json};
 
@@ -55,8 +55,8 @@ async fn the_placeholder_is_never_stored_as_the_secret_wherever_it_comes_from() 
     let planned = bed.plan().await;
     assert!(problems(&planned.diagnostics).starts_with("PL0516"), "{}", problems(&planned.diagnostics));
     assert_eq!(lines(&planned.document), Vec::<String>::new());
-    drop(planned);
-    assert!(bed.apply().await.failed);
+    bed.server.clear_log();
+    assert!(pipeline::apply(planned, &bed.options).await.is_err());
     assert_eq!(bed.server.writes(), Vec::<String>::new());
     // Where something is stored, it stands for that.
     std::fs::write(bed.folder.path().join("token"), super::TOKEN).unwrap();
@@ -94,7 +94,7 @@ async fn a_parameter_is_taken_away_by_its_name() {
     clear("parameters.process", "{type: host}");
     let writes = bed.converge().await;
     assert_eq!(writes, ["POST /v1/apply"]);
-    assert_eq!(stored(), Value::Null);
+    assert_eq!(stored(), json!([]));
     // What is declared is not cleared, and items without names are not found by any.
     for (path, spec) in [
         ("parameters.process", "{type: host, parameters: [{name: process, value: 1}]}"),
@@ -130,8 +130,8 @@ async fn the_last_user_stays_and_others_go_with_a_warning() {
     let planned = pipeline::plan(&prune, Mode::Plan).await.unwrap();
     assert!(problems(&planned.diagnostics).contains("PL0611"), "{}", problems(&planned.diagnostics));
     bed.server.clear_log();
-    let applied = pipeline::apply(planned, &prune).await.unwrap();
-    assert!(applied.document.actions.iter().all(|action| action.outcome != Some(Outcome::Done)));
+    let Err(refused) = pipeline::apply(planned, &prune).await else { panic!("the last user went") };
+    assert!(refused.message.contains("the last one that there is"), "{refused:?}");
     assert_eq!(bed.server.writes(), Vec::<String>::new());
     // Nor is it made anew: it would go first.
     user("two");
@@ -165,4 +165,75 @@ async fn agents_are_counted_to_the_last_however_few_come_at_a_time() {
         assert!(notes.contains(&"It reaches 5 agents.".to_owned()), "{notes:?}");
         assert_eq!(bed.server.count("GET /v1/agents"), if total { 3 } else { 4 });
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_right_is_refused_before_anything_is_asked() {
+    let bed = Bed::start().await;
+    let source = |routes: &str| {
+        format!(
+            "{{version: v2, sources: [{{id: a, type: host, routes: {{logs: [{{components: [{routes}]}}]}}}}], destinations: [{{id: d, name: l}}]}}"
+        )
+    };
+    for (kind, spec, wanted) in [
+        ("Source", "{type: host, labels: {a b: c}}".to_owned(), "PL0107 Keys of `labels` have to match"),
+        ("Source", "{type: host, labels: {a: c d!}}".to_owned(), "PL0107 `labels.a` has to match"),
+        (
+            "Processor",
+            "{type: processor_bundle, parameters: [{name: a, value: 1}]}".to_owned(),
+            "PL0118 `parameters` and this",
+        ),
+        (
+            "Configuration",
+            "{sources: [{id: a, type: host}, {id: a, type: host}]}".to_owned(),
+            "PL0118 Two items of `sources`",
+        ),
+        (
+            "Configuration",
+            source("destinations/other"),
+            "PL0118 `sources[0].routes` leads to `destinations/other`, and no item",
+        ),
+        ("Configuration", source("nowhere/d"), "PL0118 `sources[0].routes` leads to `nowhere/d`, and there is no list"),
+        ("Configuration", source("d"), "PL0118 `sources[0].routes` leads to `d`, and that names no list"),
+        (
+            "Configuration",
+            source("destinations/d").replace("version: v2, ", ""),
+            "PL0118 `sources[0].routes` is only there where `version`",
+        ),
+    ] {
+        bed.declare(kind, "x", &spec);
+        bed.server.clear_log();
+        let told = problems(&bed.plan().await.diagnostics);
+        assert!(told.starts_with(wanted), "{spec}: {told}");
+        bed.withdraw(kind, "x");
+    }
+    bed.declare("Source", "x", "{type: host, labels: {example.com/team-1: A_b.c, empty: \"\"}}");
+    bed.declare("Destination", "l", "{type: logging}");
+    bed.declare("Configuration", "c", &source("destinations/d"));
+    bed.converge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_its_type_is_told_in_the_plan() {
+    let bed = Bed::start().await;
+    bed.project(|project| {
+        let defined = json!([
+            {"name": "interval", "type": "int", "required": true, "default": 60},
+            {"name": "paths", "type": "strings", "required": true},
+            {"name": "user", "type": "string", "required": true, "relevantIf": [{"name": "auth"}]},
+            {"name": "tls", "type": "bool"}
+        ]);
+        for kind in ["SourceType", "ProcessorType"] {
+            let name = if kind == "SourceType" { "host" } else { "filter" };
+            project.get_mut(kind, name)["spec"]["parameters"] = defined.clone();
+        }
+    });
+    let right = "parameters: [{name: interval, value: \"5\"}, {name: paths, value: [/a]}, {name: tls, value: true}]";
+    bed.declare("Source", "s", &format!("{{type: host, {right}, processors: [{{type: filter, {right}}}]}}"));
+    bed.converge().await;
+    let wrong = "parameters: [{name: interval, value: abc}, {name: path, value: [/a]}, {name: tls, value: 3}]";
+    bed.declare("Source", "t", &format!("{{type: host, {wrong}, processors: [{{type: filter, {wrong}}}]}}"));
+    let planned = bed.plan().await;
+    insta::assert_snapshot!(problems(&planned.diagnostics), @"");
+    assert_eq!(planned.document.actions.len(), 1);
 }
