@@ -329,6 +329,8 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         key.is_some_and(|key| key.ends_with(end))
     };
     let lockouts = plan::lockouts(&inputs, &plan.steps, &callers, &ends);
+    let (lockouts, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) =
+        lockouts.into_iter().partition(|told| told.severity == Severity::Refusal);
     // Where each object stands for itself, what would lock plumb out is left out of the plan, and told.
     let mut without = barred.clone();
     if cluster.is_some() && !lockouts.is_empty() {
@@ -338,6 +340,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     } else {
         plan.diagnostics.extend(lockouts);
     }
+    plan.diagnostics.extend(warnings);
     let inputs = Inputs { barred: &without, ..inputs };
     let accounts = known_accounts(&inputs, &connected, options, &mut plan);
     receivers::count(&connected, &mut plan).await;

@@ -322,7 +322,7 @@ fn leftover_route(step: &Step) -> Option<Route> {
 
 /// Adds the call that starts the rollout which follows a step.
 fn announce_rollout(step: &mut Step) {
-    if step.rollout.is_some()
+    if step.rollout.is_some_and(|follow| !follow.begun)
         && let Some(path) = start_path(step)
     {
         let path = format!("{}{path}", step.kind.version_path);

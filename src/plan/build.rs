@@ -17,6 +17,7 @@ use super::{
     sequence::pending,
     show::Shown,
     step::{Operation, Step, operation},
+    whole::unshown_notes,
 };
 use crate::{
     description::{
@@ -24,7 +25,7 @@ use crate::{
         format::{Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
-    diff::{ComposeError, Difference, Differences, Sides, compose, diff, unshown},
+    diff::{ComposeError, Difference, Differences, Sides, compose, diff},
     graph::{Graph, Meaning},
     inventory::{Intent, IntentVerb, Record, State},
     live::{Found, LiveObject, Observed, Standing, is_another, is_as_sent, may_be_of, record_of},
@@ -228,6 +229,9 @@ impl Builder<'_> {
         }
         let Some(Standing::Known(known)) = inputs.observed.standing.get(index) else { return };
         let reconcile = object.annotations.reconcile;
+        if reconcile != Reconcile::Enforce {
+            self.tell_left_alone(index, object);
+        }
         if reconcile == Reconcile::Disabled {
             self.out.unchanged += 1;
             return;
@@ -431,6 +435,7 @@ impl Builder<'_> {
         if !owned && !intended && !self.may_adopt(index, object, live) {
             return;
         }
+        let desired = self.without_undefined(object, specs, desired, live);
         let mut fields = aligned(specs, &desired, &live.fields, inputs.seal);
         // The read of one object shows all that it has, where lists are known to show less.
         if live.detailed && kind.spec.list.partial {
@@ -720,6 +725,8 @@ impl Builder<'_> {
                 }
             }
         }
+        self.tell_leads(index, &mut step);
+        self.warn_of_misfits(index, &step);
         let mut notes = unshown_notes(&step);
         notes.extend(effects::notes(&step, self.inputs.observed, &self.shown));
         step.action.notes.extend(notes);
@@ -727,6 +734,7 @@ impl Builder<'_> {
             && let Some(live) = &step.live
         {
             self.replaced.insert((step.kind.name.clone(), live.id.clone()), step.action.address.clone());
+            self.shown.note_rename(&step);
             // Once the old one is deleted, whatever has its key is the new one, even under the same id.
             if step.kind.spec.deferred_delete {
                 step.seen.push(live.id.clone());
@@ -738,25 +746,6 @@ impl Builder<'_> {
         self.step_of.insert(index, self.out.steps.len());
         self.out.steps.push(step);
     }
-}
-
-/// What an update may take away without anybody seeing it: values that the API never shows and the manifest leaves out.
-/// Sensitive ones are looked for elsewhere before anything is sent.
-fn unshown_notes(step: &Step) -> Vec<String> {
-    let mut notes = Vec::new();
-    for field in step.send.iter().filter(|_| step.operation == Operation::Update) {
-        let (Some(spec), Some(live)) = (step.specs().get(field), &step.live) else { continue };
-        let Some(members) = step.desired.get(field).and_then(Value::as_object) else { continue };
-        let raw = live.raw.as_ref().and_then(|raw| crate::dialect::attribute(&step.kind, raw, spec.wire_name()));
-        for name in unshown(spec, members, raw.as_ref()) {
-            if !spec.fields.get(name).is_some_and(crate::description::format::FieldSpec::always_sensitive) {
-                notes.push(format!(
-                    "`{field}` is sent whole, and the API shows no `{name}`: if there is one all the same, this takes it away."
-                ));
-            }
-        }
-    }
-    notes
 }
 
 /// Where the first difference is; nothing where there is none.

@@ -4,6 +4,7 @@ mod accounts;
 mod align;
 mod batch;
 mod build;
+mod defined;
 mod effects;
 mod judge;
 mod lockout;
@@ -14,6 +15,7 @@ mod saved;
 mod sequence;
 mod show;
 mod step;
+mod whole;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -33,6 +35,7 @@ pub use self::{
     rollout::{is_marked, makes_version, start_path},
     show::Shown,
     step::{Batch, Follow, Operation, Step},
+    whole::whole,
 };
 use crate::{
     diagnostic::Diagnostic,

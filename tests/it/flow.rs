@@ -547,8 +547,14 @@ async fn what_holds_objects_of_others_is_not_made_anew() {
     stack.write("stack.yaml", ASSET);
     stack.apply().await;
     let id = |kind: &str| stack.sandbox.objects("itglue", kind)[0]["id"].clone();
-    let password = json!({"organization": id("Organization"), "name": "Of somebody", "embeddedIn": {"flexibleAsset": id("FlexibleAsset")}});
-    stack.sandbox.add("itglue", "Password", &password).unwrap();
+    let password = json!({"data": {"type": "passwords", "attributes": {
+        "organization-id": id("Organization"), "name": "Of somebody", "password": "x",
+        "resource-id": id("FlexibleAsset"), "resource-type": "Flexible Asset",
+    }}});
+    let call = reqwest::Client::new().post(format!("{}/passwords", stack.sandbox.url("itglue"))).header("x-api-key", "key");
+    let call = call.header("content-type", "application/vnd.api+json").body(password.to_string());
+    let answer = call.send().await.unwrap();
+    assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
     stack.write("stack.yaml", &ASSET.replace("flexibleAssetType: mail", "flexibleAssetType: post"));
     let planned = stack.try_plan(Mode::Plan).await.unwrap();
     assert_eq!(lines(&planned.document).len(), 1, "{:?}", lines(&planned.document));
