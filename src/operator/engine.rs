@@ -11,7 +11,7 @@ use crate::{
     inventory::State,
     live::Standing,
     manifest::Reconcile,
-    pipeline::{self, Cluster, Options},
+    pipeline::{self, Cluster, Options, Rebuilding},
     plan::{Action, Mode, RequestCounts, Watched},
 };
 
@@ -70,7 +70,12 @@ pub(super) struct Report {
     pub(super) requests: RequestCounts,
     /// It was asked to stop on the way.
     pub(super) interrupted: bool,
+    /// Objects whose record was lost and could not be found again, by address, and why.
+    pub(super) lost: HashMap<String, String>,
 }
+
+/// Code of the error that there is no object with an id.
+const NO_SUCH_ID: &str = "PL0207";
 
 impl Frame {
     /// The options of a run.
@@ -93,6 +98,18 @@ impl Frame {
     pub(super) async fn run(&self, namespace: &str, texts: Vec<(String, String)>, cluster: Cluster) -> Report {
         let options = self.options(namespace, texts, cluster);
         apart(move || async move { run(&options).await }).await
+    }
+
+    /// Finds what the inventory has lost again: each text names its object by id. Nothing is written to an API.
+    pub(super) async fn regain(
+        &self,
+        namespace: &str,
+        texts: Vec<(String, String)>,
+        cluster: Cluster,
+        lost: BTreeMap<String, bool>,
+    ) -> Report {
+        let options = self.options(namespace, texts, cluster);
+        apart(move || async move { regain(&options, &lost).await }).await
     }
 
     /// What the inventory of a namespace has.
@@ -124,6 +141,38 @@ where
 
 fn failed(failure: Failure) -> Report {
     Report { failure: Some(failure), ..Report::default() }
+}
+
+async fn regain(options: &Options, lost: &BTreeMap<String, bool>) -> Report {
+    let of = |address: &str| lost.get(address.split('#').next().unwrap_or_default()).copied();
+    let rebuilding = Rebuilding {
+        wanted: &|address| of(address).is_some(),
+        as_created: &|address| of(address).unwrap_or_default(),
+        without_secrets: true,
+    };
+    let rebuilt = match pipeline::rebuild(options, &rebuilding).await {
+        Ok(rebuilt) => rebuilt,
+        Err(failure) => return failed(failure),
+    };
+    let told = told(&rebuilt.diagnostics, &rebuilt.sources);
+    let said: HashMap<&str, &Told> = told
+        .iter()
+        .filter(|told| told.severity >= Severity::Error)
+        .filter_map(|told| Some((told.address.as_deref()?, told)))
+        .collect();
+    let absent: HashSet<&str> = rebuilt.absent.iter().map(String::as_str).collect();
+    let general = told.iter().find(|told| told.severity >= Severity::Error && told.address.is_none());
+    let missing = lost.keys().filter(|address| !rebuilt.state.objects.contains_key(*address)).filter_map(|address| {
+        let said = said.get(address.as_str()).copied();
+        // It is known to be gone: nothing is left to own.
+        if absent.contains(address.as_str()) || said.is_some_and(|told| told.code == NO_SUCH_ID) {
+            return None;
+        }
+        let why = said.or(general).map_or_else(|| "it could not be looked at".to_owned(), |told| told.message.clone());
+        Some((address.clone(), why))
+    });
+    let lost = missing.collect();
+    Report { state: rebuilt.state, told, lost, ..Report::default() }
 }
 
 async fn run(options: &Options) -> Report {

@@ -5,6 +5,7 @@ pub mod crds;
 mod engine;
 mod gather;
 mod lease;
+mod regain;
 mod schedule;
 mod secrets;
 mod serve;

@@ -132,8 +132,9 @@ impl Store {
 
     /// The Secrets as they are now, for a run. `lenient`: namespaces and names of those whose last content counts where
     /// they are gone.
-    pub(super) fn view(&self, lenient: BTreeSet<Name>) -> View {
-        View { store: self.clone(), lenient }
+    /// `owners`: what owns the Secrets that are made for each text.
+    pub(super) fn view(&self, lenient: BTreeSet<Name>, owners: HashMap<String, Value>) -> View {
+        View { store: self.clone(), lenient, owners }
     }
 }
 
@@ -186,6 +187,7 @@ fn compare(store: &Store, name: &Name, version: Option<&String>) {
 pub(super) struct View {
     store: Store,
     lenient: BTreeSet<Name>,
+    owners: HashMap<String, Value>,
 }
 
 impl Secrets for View {
@@ -217,6 +219,18 @@ impl Secrets for View {
 
     fn namespace<'s>(&self, source: &'s str) -> &'s str {
         source.split('/').next().unwrap_or_default()
+    }
+
+    fn sink(&self, source: &str, name: &str) -> Result<Option<Value>, Diagnostic> {
+        if self.store.may_read(name) {
+            return Ok(self.owners.get(source).cloned());
+        }
+        Err(Diagnostic::error("PL0310", format!("The Secret `{name}` may not be written here"))
+            .hint("The configuration of the operator lists the Secrets that manifests may use."))
+    }
+
+    fn client(&self) -> Option<Client> {
+        Some(self.store.client.clone())
     }
 }
 

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     engine::{Frame, Report},
-    gather::{Gathered, gather},
+    gather::{Gathered, Purpose, gather},
     lease::Right,
     schedule::{Scope, back_off, jittered},
     secrets::{Name, Store},
@@ -99,7 +99,9 @@ impl Worker {
     pub(super) async fn run(&self, namespace: &str, scope: Scope) -> Next {
         let mut next = Next { namespace: namespace.to_owned(), ..Next::default() };
         let mut memory = self.remembered(namespace);
-        let state = match memory.state.take() {
+        let known = memory.state.take();
+        let first = known.is_none();
+        let mut state = match known {
             Some(state) => state,
             None => match self.frame.state(namespace, self.cluster(namespace, &Gathered::default(), &Scope::All)).await
             {
@@ -110,7 +112,8 @@ impl Worker {
                 }
             },
         };
-        let mut gathered = gather(&self.world, namespace, &state);
+        let lost = self.regain(namespace, &mut state, first).await;
+        let mut gathered = gather(&self.world, namespace, &state, Purpose::Reconcile);
         if gathered.resources.is_empty() {
             self.remember(namespace, None);
             self.secrets.keep(namespace, &BTreeSet::new());
@@ -129,7 +132,8 @@ impl Worker {
             }
         }
         let held: HashSet<String> = cluster.held.keys().cloned().collect();
-        let report = self.frame.run(namespace, std::mem::take(&mut gathered.texts), cluster).await;
+        let mut report = self.frame.run(namespace, std::mem::take(&mut gathered.texts), cluster).await;
+        report.lost = lost;
         next.requests = report.requests.observe + report.requests.apply;
         if let Some(failure) = &report.failure {
             tracing::warn!("namespace `{namespace}`: {failure}");
@@ -157,7 +161,7 @@ impl Worker {
         next
     }
 
-    fn cluster(&self, namespace: &str, gathered: &Gathered, scope: &Scope) -> Cluster {
+    pub(super) fn cluster(&self, namespace: &str, gathered: &Gathered, scope: &Scope) -> Cluster {
         let lenient: BTreeSet<Name> =
             if gathered.going.is_empty() { BTreeSet::new() } else { gathered.credentials.clone() };
         let right = self.right.clone();
@@ -170,7 +174,7 @@ impl Worker {
                 Scope::All => None,
                 Scope::Connections(names) => Some(names.clone()),
             },
-            secrets: Arc::new(self.secrets.view(lenient)),
+            secrets: Arc::new(self.secrets.view(lenient, gathered.owners.clone())),
             policy: self.policy.clone(),
             until: Arc::new(move || Some(right.until())),
             key: self.key.clone(),
@@ -382,8 +386,15 @@ impl Worker {
         tracing::warn!("namespace `{namespace}`: {failure}");
         let report = Report { failure: Some(failure.clone()), ..Report::default() };
         for resource in self.world.space(namespace) {
-            let Some(address) = resource.key.address().filter(|_| !resource.is_going()) else { continue };
-            let verdict = verdict::object(&resource, &address, &report);
+            let Some(address) = resource.key.address() else { continue };
+            let verdict = if resource.is_going() {
+                if !resource.is_held() {
+                    continue;
+                }
+                verdict::going(&resource, &address, &report, self.patience)
+            } else {
+                verdict::object(&resource, &address, &report)
+            };
             next.written += self.tell(resource, verdict).await;
         }
         next.retry = Some(back_off(2, WAITS.0, WAITS.1));

@@ -191,6 +191,15 @@ pub(super) fn going(resource: &Resource, address: &str, report: &Report, patienc
         let message = "What an earlier run began is looked at first.".to_owned();
         return held_up(status, resource, "Deleting", message, happenings);
     }
+    if let Some(why) = report.lost.get(address).filter(|_| !report.state.objects.contains_key(address)) {
+        let id = resource.status.external_id.as_deref().unwrap_or_default();
+        let message = format!("The inventory does not know the live object `{id}`, and it cannot be looked for: {why}");
+        if waited >= patience {
+            let note = format!("{message} It stays, and its resource goes.");
+            return release(happenings, Some(kept(note)), status);
+        }
+        return held_up(status, resource, "DeletionBlocked", message, happenings);
+    }
     if !report.state.objects.contains_key(address) {
         return release(happenings, None, status);
     }

@@ -35,7 +35,7 @@ pub use self::{
     export::{Export, ExportOptions, export},
     health::{Checkup, Health, checkup},
     load::{Loaded, load, recorded},
-    rebuild::{Rebuilt, rebuild},
+    rebuild::{Rebuilding, Rebuilt, rebuild},
     select::{LabelTest, Selection},
     undo::{Undo, find_run},
     unmanaged::{Stray, Unmanaged, unmanaged},
@@ -517,6 +517,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         None => Arc::new(|| None),
     };
     let live = how_many(&planned.observed);
+    let secrets = load::cluster_of(options);
     let report = {
         let context = Context {
             remotes: &planned.connected.remotes,
@@ -533,6 +534,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             run: run.as_ref(),
             hash: &hash,
             mask: &mask,
+            cluster: &secrets,
         };
         let work = Box::pin(apply::apply(&planned.plan, &policies, &context));
         let patience = std::pin::pin!(give_up(&planned.connected.remotes, &options.stop));
