@@ -230,8 +230,7 @@ async fn rebuild(
     format: TextOrJson,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let rebuilding =
-        pipeline::Rebuilding { wanted: &|_| true, as_created: &|_| as_created, without_secrets: false };
+    let rebuilding = pipeline::Rebuilding { wanted: &|_| true, as_created: &|_| as_created, without_secrets: false };
     let rebuilt = console.interrupt().or(Box::pin(pipeline::rebuild(options, &rebuilding))).await?;
     show::diagnostics(&rebuilt.diagnostics, &rebuilt.sources, console);
     let wrong = rebuilt.diagnostics.iter().any(Diagnostic::is_error);

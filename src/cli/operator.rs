@@ -62,7 +62,16 @@ pub struct OperatorArgs {
     #[arg(long, value_name = "NAME", env = "PLUMB_IDENTITY")]
     pub identity: Option<String>,
 
-    /// Where probes and metrics are served
+    /// File with age keys that open `valueFrom.sops`; may be repeated
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub allow_age_key: Vec<PathBuf>,
+
+    /// Folder in which the repositories of stacks are kept; nothing is lost with it [default: in the system's folder for
+    /// what passes]
+    #[arg(long, value_name = "DIR", env = "PLUMB_GIT_CACHE", value_hint = ValueHint::DirPath)]
+    pub git_cache: Option<PathBuf>,
+
+    /// Where probes, metrics and the status page are served; the page needs `PLUMB_STATUS_TOKEN` but on loopback
     #[arg(long, value_name = "ADDRESS", env = "PLUMB_LISTEN")]
     pub listen: Option<SocketAddr>,
 
@@ -96,6 +105,7 @@ pub(super) async fn run(global: &Global, args: &OperatorArgs, console: &Console)
         }
     };
     let key = std::env::var("PLUMB_INVENTORY_KEY").ok().filter(|key| !key.trim().is_empty());
+    let token = std::env::var("PLUMB_STATUS_TOKEN").ok().filter(|token| !token.trim().is_empty());
     let settings = Settings {
         namespaces: args.namespace.clone(),
         inventory,
@@ -110,6 +120,9 @@ pub(super) async fn run(global: &Global, args: &OperatorArgs, console: &Console)
         release_after: args.release_after,
         prune_entries: args.prune_entries,
         listen: args.listen,
+        token: token.map(|token| token.trim().to_owned().into()),
+        cache: args.git_cache.clone().unwrap_or_else(|| std::env::temp_dir().join("plumb-git")),
+        age_keys: args.allow_age_key.clone(),
         lease,
         identity: args.identity.clone().unwrap_or_else(host),
     };

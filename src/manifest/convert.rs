@@ -383,7 +383,9 @@ impl<'t> Convert<'_, 't> {
                     (Some(name), Some(key), Some(2)) => {
                         return Some(json!({ "$sink": { "secretRef": { "name": name, "key": key } } }));
                     }
-                    _ => format!("`{path}` has to name a Secret and its key: `{{secretRef: {{name: NAME, key: KEY}}}}`."),
+                    _ => {
+                        format!("`{path}` has to name a Secret and its key: `{{secretRef: {{name: NAME, key: KEY}}}}`.")
+                    }
                 }
             }
             _ => format!("`{path}` has to say where the value goes, such as `{{file: PATH}}`."),

@@ -6,13 +6,16 @@ use std::{
 };
 
 use crate::{
+    agent::{reconcile, view::BudgetView},
     diagnostic::{Diagnostic, Severity, Sources},
     failure::Failure,
+    http::Budgets,
     inventory::State,
     live::Standing,
     manifest::Reconcile,
     pipeline::{self, Cluster, Options, Rebuilding},
     plan::{Action, Mode, RequestCounts, Watched},
+    progress::Progress,
 };
 
 /// What every run of this operator is given.
@@ -26,6 +29,10 @@ pub(super) struct Frame {
     pub(super) connections: Vec<(String, String)>,
     /// Set when the operator is asked to stop.
     pub(super) stop: Arc<AtomicBool>,
+    /// The budgets of credentials, over all runs.
+    pub(super) budgets: Budgets,
+    /// Hears of requests.
+    pub(super) progress: Arc<dyn Progress>,
 }
 
 /// Something told, and what it is about.
@@ -70,6 +77,10 @@ pub(super) struct Report {
     pub(super) requests: RequestCounts,
     /// It was asked to stop on the way.
     pub(super) interrupted: bool,
+    /// Addresses in the graph, and what depends on what: indices of them.
+    pub(super) graph: (Vec<String>, Vec<(usize, usize)>),
+    /// What is left of the limits of connections.
+    pub(super) budgets: BTreeMap<String, BudgetView>,
     /// Objects whose record was lost and could not be found again, by address, and why.
     pub(super) lost: HashMap<String, String>,
 }
@@ -89,6 +100,9 @@ impl Frame {
             keep_going: true,
             keep_key: true,
             stop: self.stop.clone(),
+            budgets: self.budgets.clone(),
+            progress: self.progress.clone(),
+            who: Some("plumb operator".to_owned()),
             cluster: Some(Arc::new(cluster)),
             ..Options::default()
         }
@@ -192,6 +206,9 @@ async fn run(options: &Options) -> Report {
             Declared { connection: object.connection.clone(), reconcile: object.annotations.reconcile, known };
         report.declared.insert(object.address.to_string(), declared);
     }
+    let view = planned.graph_view();
+    report.graph = (view.nodes.into_iter().map(|node| node.address).collect(), view.edges);
+    report.budgets = reconcile::budgets(&planned, &planned.quotas());
     if planned.is_idle() {
         report.told = told(&planned.diagnostics, &planned.sources);
         report.requests = planned.document.requests;

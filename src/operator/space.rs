@@ -16,11 +16,19 @@ use super::{
     lease::Right,
     schedule::{Scope, back_off, jittered},
     secrets::{Name, Store},
+    stacks::is_fed,
     tell::Teller,
     verdict::{self, Trouble, Verdict},
     world::{Resource, World},
 };
-use crate::{failure::Failure, inventory::State, pipeline::Cluster, plan::Outcome, secret::ResolvePolicy};
+use crate::{
+    agent::{metrics::Metrics, view::Board},
+    failure::Failure,
+    inventory::State,
+    pipeline::Cluster,
+    plan::Outcome,
+    secret::ResolvePolicy,
+};
 
 /// Resources that are written to at the same time.
 const CONCURRENCY: usize = 16;
@@ -40,6 +48,8 @@ pub(super) struct Worker {
     pub(super) patience: Duration,
     pub(super) prune_entries: bool,
     pub(super) memory: Mutex<HashMap<String, Memory>>,
+    pub(super) board: Arc<Board>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// What is remembered of a namespace from one run to the next.
@@ -115,6 +125,7 @@ impl Worker {
         let lost = self.regain(namespace, &mut state, first).await;
         let mut gathered = gather(&self.world, namespace, &state, Purpose::Reconcile);
         if gathered.resources.is_empty() {
+            self.board.remove(namespace);
             self.remember(namespace, None);
             self.secrets.keep(namespace, &BTreeSet::new());
             return next;
@@ -132,6 +143,7 @@ impl Worker {
             }
         }
         let held: HashSet<String> = cluster.held.keys().cloned().collect();
+        let began = Instant::now();
         let mut report = self.frame.run(namespace, std::mem::take(&mut gathered.texts), cluster).await;
         report.lost = lost;
         next.requests = report.requests.observe + report.requests.apply;
@@ -144,6 +156,7 @@ impl Worker {
         // Only now is it known which connection each new object belongs to.
         let marks = self.marks(&gathered, &memory);
         self.tell_all(&gathered, &report, &scope, &mut memory, &marks, &held, &mut next).await;
+        self.show(namespace, &report, began.elapsed());
         memory.connections.retain(|address, _| marks.contains_key(address));
         let used: BTreeSet<&String> = memory.connections.values().collect();
         for (name, info) in gathered.connections.iter().filter(|(name, _)| used.contains(name)) {
@@ -293,6 +306,7 @@ impl Worker {
                     verdict.release = resource.is_going() && resource.is_held() && !self.is_used(resource, report);
                     verdict
                 }
+                None if is_fed(resource) => continue,
                 None => verdict::stack(resource),
             };
             if let Some(address) = resource.key.address() {

@@ -81,6 +81,9 @@ pub fn load(options: &Options) -> Result<Loaded, Failure> {
     {
         manifests.stack.name.clone_from(name);
     }
+    if let Some(settings) = &options.stack_settings {
+        manifests.stack.clone_from(settings);
+    }
     if let Some(cluster) = &options.cluster {
         manifests.stack.name.clone_from(&cluster.stack);
     }

@@ -103,7 +103,9 @@ async fn client(cluster: &Cluster, name: &str) -> Result<Client, String> {
 fn cannot(name: &str, error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if status.code == 403 => {
-            format!("the Secret `{name}` may not be written here: who runs plumb needs `get`, `create` and `patch` on it")
+            format!(
+                "the Secret `{name}` may not be written here: who runs plumb needs `get`, `create` and `patch` on it"
+            )
         }
         kube::Error::Api(status) => {
             format!("the Secret `{name}` cannot be written: the API server answers {}", status.code)
