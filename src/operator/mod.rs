@@ -4,6 +4,7 @@
 pub mod crds;
 mod engine;
 mod gather;
+mod hooks;
 mod lease;
 mod regain;
 mod schedule;
@@ -92,6 +93,8 @@ pub struct Settings {
     pub cache: PathBuf,
     /// Files with age keys that open SOPS files.
     pub age_keys: Vec<PathBuf>,
+    /// Forges whose webhooks are taken, and the file with the secret of each.
+    pub webhooks: Vec<(String, PathBuf)>,
     /// Namespace and name of the lease; no election without.
     pub lease: Option<(String, String)>,
     /// What this replica is called.
@@ -108,7 +111,8 @@ pub async fn run(settings: Settings, stop: Arc<AtomicBool>) -> Result<(), Failur
     let right = if settings.lease.is_some() { Right::default() } else { Right::unlimited() };
     let gauges = Arc::new(Gauges::default());
     if let Some(listen) = settings.listen {
-        let at = serve::serve(listen, gauges.clone(), right.clone(), settings.token.as_ref()).await?;
+        let hooks = hooks::router(&settings.webhooks, world.clone(), client.clone())?;
+        let at = serve::serve(listen, gauges.clone(), right.clone(), settings.token.as_ref(), hooks).await?;
         tracing::info!("probes, metrics and the status page are served at http://{at}");
     }
     let waiting = Arc::new(AtomicUsize::new(0));

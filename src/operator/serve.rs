@@ -45,6 +45,7 @@ pub(super) async fn serve(
     gauges: Arc<Gauges>,
     right: Right,
     token: Option<&SecretString>,
+    hooks: Option<axum::Router>,
 ) -> Result<SocketAddr, Failure> {
     let wrong = |error: std::io::Error| Failure::config(format!("Nothing can be served at `{at}`: {error}."));
     let listener = tokio::net::TcpListener::bind(at).await.map_err(wrong)?;
@@ -58,7 +59,7 @@ pub(super) async fn serve(
         more: Some(Arc::new(move || metrics(&measured, &right))),
     };
     let page = token.is_some() || address.ip().is_loopback();
-    let router = common(&served, page);
+    let router = common(&served, page).merge(hooks.unwrap_or_default());
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!("probes are not served any more: {error}");

@@ -142,7 +142,8 @@ impl Teller {
     }
 }
 
-fn kind(resource: &Resource) -> ApiResource {
+/// The kind of a resource, for the API server.
+pub(super) fn kind(resource: &Resource) -> ApiResource {
     ApiResource {
         group: resource.key.group.clone(),
         version: VERSION.to_owned(),

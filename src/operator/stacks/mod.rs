@@ -1,6 +1,7 @@
 //! `Stack` resources with a Git source: each is a stack of its own, planned and applied by the same step as the agent's,
 //! and told of in its status, in a `ConfigMap` with the whole plan, and on the status page.
 
+mod destroy;
 mod reconcile;
 mod source;
 mod told;
@@ -71,6 +72,7 @@ enum Again {
 #[derive(Default)]
 struct Known {
     mark: Option<u64>,
+    began: Option<Instant>,
     next: Option<Instant>,
     running: bool,
     failures: u32,
@@ -112,7 +114,7 @@ impl Stacks {
                     .world
                     .of_core("Stack")
                     .into_iter()
-                    .filter(|stack| is_fed(stack) && !stack.is_going())
+                    .filter(|stack| is_fed(stack) && (!stack.is_going() || stack.is_held()))
                     .collect();
                 self.forget(&mut known, &stacks);
                 for stack in stacks {
@@ -158,10 +160,12 @@ impl Known {
         !self.running
             && (self.mark != Some(stack.mark())
                 || self.next.is_none_or(|next| next <= Instant::now())
-                || worker.secrets.is_stale(&source::secrets(stack)))
+                || (self.began.is_none_or(|began| began.elapsed() > DEPENDENT)
+                    && worker.secrets.is_stale(&source::secrets(stack))))
     }
 
     fn begin(&mut self, stack: &Resource) {
+        self.began = Some(Instant::now());
         if self.mark != Some(stack.mark()) {
             self.mark = Some(stack.mark());
             self.failures = 0;

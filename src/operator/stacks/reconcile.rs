@@ -9,8 +9,9 @@ use crate::{
         reconcile::{self, Gate},
         source::{Feed, Newest, SourceError},
     },
+    apis,
     inventory::Location,
-    manifest::{StackFeed, StackMode, StackSpec},
+    manifest::{self, LoadOptions, StackFeed, StackMode, StackSpec},
     operator::{
         status::{Status, Truth},
         world::Resource,
@@ -26,6 +27,12 @@ const SLOWEST: Duration = Duration::from_hours(24);
 impl Stacks {
     /// Runs over a stack; when it is looked at again.
     pub(super) async fn reconcile(&self, stack: &Resource, memory: &mut Memory) -> Again {
+        if stack.is_going() {
+            return self.destroy(stack, memory).await;
+        }
+        if !self.hold(stack).await {
+            return Again::Dependent;
+        }
         let mut status = Status { observed_generation: Some(stack.generation), ..stack.status.clone() };
         status.last_handled_reconcile_at = stack.annotation("reconcile-requested-at").map(str::to_owned);
         let names = source::secrets(stack);
@@ -107,7 +114,12 @@ impl Stacks {
     }
 
     /// What a run is asked to do.
-    async fn options(&self, stack: &Resource, spec: StackSpec, snapshot: &Arc<Snapshot>) -> Result<Options, String> {
+    pub(super) async fn options(
+        &self,
+        stack: &Resource,
+        spec: StackSpec,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Options, String> {
         let worker = &self.worker;
         let namespace = &stack.key.namespace;
         let name = shown(&stack.key);
@@ -120,6 +132,7 @@ impl Stacks {
         Ok(Options {
             inputs: Vec::new(),
             snapshot: Some(snapshot.clone()),
+            beside: self.connections(stack, snapshot),
             stack_settings: Some(StackSpec { name, inventory: None, ..spec }),
             inventory: Some(inventory),
             connections: worker.frame.connections.clone(),
@@ -138,6 +151,34 @@ impl Stacks {
             budgets: worker.frame.budgets.clone(),
             ..Options::default()
         })
+    }
+
+    /// Connections of the namespace, for the APIs that the repository has no connection of.
+    fn connections(&self, stack: &Resource, snapshot: &Arc<Snapshot>) -> Vec<(String, String)> {
+        let own: Vec<Resource> = self
+            .worker
+            .world
+            .of_core("Connection")
+            .into_iter()
+            .filter(|connection| connection.key.namespace == stack.key.namespace && !connection.is_going())
+            .collect();
+        if own.is_empty() {
+            return Vec::new();
+        }
+        let declared = manifest::load(&mut Snapshot::clone(snapshot), apis::builtin(), &LoadOptions::default());
+        let text = |connection: &Resource, name: &str| {
+            connection.manifest.pointer(name).and_then(serde_json::Value::as_str).map(str::to_owned)
+        };
+        own.iter()
+            .filter(|connection| {
+                let api = text(connection, "/spec/api").unwrap_or_default();
+                !declared.connections.contains_key(&connection.key.name)
+                    && declared.connections.values().all(|known| known.api != api)
+            })
+            .map(|connection| {
+                (connection.key.path(), serde_json::to_string_pretty(&*connection.manifest).unwrap_or_default())
+            })
+            .collect()
     }
 
     /// A stack that this one depends on and that is not ready.
@@ -175,7 +216,7 @@ pub(super) fn word(mode: StackMode) -> &'static str {
 }
 
 /// The newest state of a source and its texts; Git blocks.
-async fn fetch(feed: Feed, beside: Vec<String>) -> Result<(Newest, Arc<Snapshot>), SourceError> {
+pub(super) async fn fetch(feed: Feed, beside: Vec<String>) -> Result<(Newest, Arc<Snapshot>), SourceError> {
     let read = tokio::task::spawn_blocking(move || {
         let newest = feed.newest(Duration::ZERO, &beside)?;
         let snapshot = feed.snapshot(&newest)?;
