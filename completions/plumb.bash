@@ -2564,7 +2564,7 @@ _plumb() {
             return 0
             ;;
         plumb__subcmd__operator)
-            opts="-o -f -v -q -h --namespace --interval --debounce --release-after --prune-entries --allow-secret --allow-env --allow-folder --lease --identity --allow-age-key --git-cache --listen --no-election --output --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
+            opts="-o -f -v -q -h --namespace --interval --debounce --release-after --prune-entries --allow-secret --allow-env --allow-folder --lease --identity --allow-age-key --git-cache --webhook --listen --no-election --output --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2629,6 +2629,10 @@ _plumb() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --webhook)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --listen)

@@ -421,9 +421,8 @@ fn wrong(said: &[&Told]) -> Option<Cause> {
         code if code.starts_with("PL030") && matches!(code, "PL0301" | "PL0302" | "PL0303") => {
             ("NoConnection", Trouble::Lasting)
         }
-        "PL0308" | "PL0309" | "PL0310" | "PL0311" | "PL0313" | "PL0314" | "PL0330" => {
-            ("SecretUnavailable", Trouble::Lasting)
-        }
+        "PL0308" | "PL0309" | "PL0310" | "PL0311" | "PL0313" | "PL0314" | "PL0315" | "PL0316" | "PL0317" | "PL0318"
+        | "PL0330" => ("SecretUnavailable", Trouble::Lasting),
         code if code.starts_with("PL01") || code.starts_with("PL03") || code.starts_with("PL09") => {
             ("InvalidSpec", Trouble::Lasting)
         }

@@ -105,7 +105,6 @@ async fn a_lost_object_that_cannot_be_looked_for_stays_and_that_is_said() {
     operated.kubectl(&["delete", "secret/platform"]);
     operated.kubectl(&["delete", "restres/one", "--wait=false"]);
     operated.start();
-    operated.event("DeletionBlocked", "one");
     operated.cluster.until("the resource goes", PATIENCE, || operated.get("restres/one").is_none().then_some(()));
     assert_eq!(operated.event("Retained", "one")["type"], "Warning");
     assert_eq!(objects(&operated, "Resource"), before);

@@ -126,7 +126,7 @@ async fn what_an_api_shows_once_goes_to_a_secret_of_plumbs_own_and_nowhere_else(
     let key = |name: &str, secret: &str| {
         format!(
             "apiVersion: cycloid.plumb.dev/v1alpha1\nkind: ApiKey\nmetadata: {{name: {name}}}\nspec:\n  \
-             name: {name}\n  \
+             name: key {name}\n  \
              rules: [{{action: \"organization:read\", effect: allow}}]\n  \
              secretSink: {{secretRef: {{name: {secret}, key: token}}}}\n"
         )
