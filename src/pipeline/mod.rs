@@ -35,7 +35,7 @@ pub use self::{
     export::{Export, ExportOptions, export},
     health::{Checkup, Health, checkup},
     load::{Loaded, load, recorded},
-    rebuild::{Rebuilt, rebuild},
+    rebuild::{Rebuilding, Rebuilt, rebuild},
     select::{LabelTest, Selection},
     undo::{Undo, find_run},
     unmanaged::{Stray, Unmanaged, unmanaged},
@@ -50,7 +50,7 @@ use crate::{
     http::{CallMade, Quota},
     inventory::{Account, Edit, Holder, Inventory, Run, State, outdated},
     live::{Container, ObserveOptions, Observed, Observer, Remote, Standing},
-    manifest::{Auth, Manifests, MaxDeletes},
+    manifest::{Auth, Manifests, MaxDeletes, StackSpec},
     plan::{self, Inputs, Mode, Outcome, Plan, PlanDocument, PlanNotes},
     progress::{Progress, ProgressEvent, Silent},
     report,
@@ -120,6 +120,10 @@ pub struct Options {
     pub pace: crate::http::Pace,
     /// What a run in a cluster knows besides.
     pub cluster: Option<Arc<Cluster>>,
+    /// The settings of the stack, in place of what its manifests say.
+    pub stack_settings: Option<StackSpec>,
+    /// The end of the right to write, as it stands now.
+    pub until: Option<apply::Until>,
     /// Who runs it, for the history: `user@host` unless given.
     pub who: Option<String>,
     /// The run that is to be undone.
@@ -154,6 +158,8 @@ impl Default for Options {
             budgets: crate::http::Budgets::default(),
             pace: crate::http::Pace::default(),
             cluster: None,
+            stack_settings: None,
+            until: None,
             who: None,
             undo: None,
         }
@@ -513,9 +519,10 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
     };
     let until: apply::Until = match &options.cluster {
         Some(cluster) => cluster.until.clone(),
-        None => Arc::new(|| None),
+        None => options.until.clone().unwrap_or_else(|| Arc::new(|| None)),
     };
     let live = how_many(&planned.observed);
+    let secrets = load::cluster_of(options);
     let report = {
         let context = Context {
             remotes: &planned.connected.remotes,
@@ -532,6 +539,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             run: run.as_ref(),
             hash: &hash,
             mask: &mask,
+            cluster: &secrets,
         };
         let work = Box::pin(apply::apply(&planned.plan, &policies, &context));
         let patience = std::pin::pin!(give_up(&planned.connected.remotes, &options.stop));
