@@ -15,6 +15,7 @@ use futures::FutureExt as _;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
+    time::Instant,
 };
 use tokio_util::task::TaskTracker;
 
@@ -252,7 +253,7 @@ impl Agent {
     pub fn nudge(&self, stack: &str, nudge: Nudge) -> bool {
         let Some(nudges) = self.hands().get(stack).map(|hand| hand.nudges.clone()) else { return false };
         if let Err(mpsc::error::TrySendError::Full(nudge)) = nudges.try_send(nudge)
-            && !matches!(nudge, Nudge::Push | Nudge::Pull)
+            && !matches!(nudge, Nudge::Push(_) | Nudge::Pull(_))
         {
             self.shared.tasks.spawn(async move {
                 let _ = nudges.send(nudge).await;
@@ -315,6 +316,8 @@ impl Agent {
     /// The stacks of a repository, and whether an event concerns their branch.
     fn concerned(&self, event: &Event) -> (bool, Vec<(String, Nudge)>) {
         let mut known = false;
+        // One time for all stacks: what one of them asks the forge is new enough for the others.
+        let now = Instant::now();
         let mut nudges = Vec::new();
         for stack in self.shared.settings().stacks.values() {
             let Source::Git(git) = &stack.source else { continue };
@@ -324,9 +327,9 @@ impl Agent {
             known = true;
             match event {
                 Event::Push(push) if git.location.reference.may_mean(&push.reference) => {
-                    nudges.push((stack.name.clone(), Nudge::Push));
+                    nudges.push((stack.name.clone(), Nudge::Push(now)));
                 }
-                Event::PullRequest(_) => nudges.push((stack.name.clone(), Nudge::Pull)),
+                Event::PullRequest(_) => nudges.push((stack.name.clone(), Nudge::Pull(now))),
                 _ => {}
             }
         }

@@ -37,10 +37,10 @@ const PULLS: Duration = Duration::from_mins(1);
 /// A reason to look.
 #[derive(Debug, Clone)]
 pub enum Nudge {
-    /// Something was pushed.
-    Push,
-    /// A pull request changed.
-    Pull,
+    /// Something was pushed, at this time or before.
+    Push(Instant),
+    /// A pull request changed, at this time or before.
+    Pull(Instant),
     /// Somebody wants it reconciled now.
     Request,
     /// Somebody suspends or resumes it.
@@ -94,7 +94,8 @@ pub struct Worker {
     asked: Option<Cause>,
     /// The status that a commit is being worked at, on its way.
     pub(super) begun: Option<tokio::task::JoinHandle<()>>,
-    fresh: bool,
+    /// Since when the source may be another than the one that was found.
+    fresh: Option<Instant>,
     /// Since when pull requests may be others than those that were listed.
     pulls: Option<Instant>,
 }
@@ -123,7 +124,7 @@ impl Worker {
             unreadable: false,
             asked: None,
             begun: None,
-            fresh: false,
+            fresh: None,
             pulls: None,
             config,
             shared,
@@ -209,16 +210,17 @@ impl Worker {
 
     fn take(&mut self, nudge: Nudge) {
         match nudge {
-            Nudge::Push => {
-                self.fresh = true;
+            Nudge::Push(at) => {
+                self.fresh = self.fresh.max(Some(at));
                 self.next_look = Instant::now();
             }
-            Nudge::Pull => {
-                (self.fresh, self.pulls) = (true, Some(Instant::now()));
+            Nudge::Pull(at) => {
+                (self.fresh, self.pulls) = (self.fresh.max(Some(at)), self.pulls.max(Some(at)));
                 self.next_look = Instant::now();
             }
             Nudge::Request => {
-                (self.fresh, self.pulls) = (true, Some(Instant::now()));
+                let now = Some(Instant::now());
+                (self.fresh, self.pulls) = (now, now);
                 self.memory.refused.clear();
                 self.asked = Some(Cause::Request);
                 self.next_look = Instant::now();
@@ -254,8 +256,7 @@ impl Worker {
 
     /// Looks whether there is anything to do, and does it.
     async fn turn(&mut self) {
-        let age = if std::mem::take(&mut self.fresh) { Duration::ZERO } else { self.config.interval.mul_f64(0.9) };
-        let newest = self.look(age).await;
+        let newest = self.look().await;
         if self.stopping() {
             return;
         }
@@ -301,11 +302,14 @@ impl Worker {
     }
 
     /// Asks the source for its newest state; what is wrong with it is shown, and what was good stays in force.
-    async fn look(&mut self, age: Duration) -> Option<Newest> {
+    async fn look(&mut self) -> Option<Newest> {
+        let (fresh, interval) = (self.fresh.take(), self.config.interval);
         let shared = self.shared.clone();
         let Ok(_turn) = shared.polls.acquire().await else { return None };
         let (feed, beside) = (self.feed.clone(), self.memory.beside.clone());
-        let answer = self.read(move || feed.newest(age, &beside)).await;
+        // What another stack of the repository fetched since is new enough.
+        let age = move || fresh.map_or_else(|| interval.mul_f64(0.9), |at| at.elapsed());
+        let answer = self.read(move || feed.newest(age(), &beside)).await;
         self.next_look = Instant::now() + self.config.interval + some_of(self.config.interval / 10);
         match answer? {
             Ok(newest) => {
@@ -317,9 +321,11 @@ impl Worker {
             }
             Err(error) => {
                 self.lost += 1;
-                tracing::warn!(stack = self.config.name, %error, "the source cannot be read; what was read before stays in force");
                 if self.lost == 1 {
+                    tracing::warn!(stack = self.config.name, %error, "the source cannot be read; what was read before stays in force");
                     self.source_is_lost(&error);
+                } else {
+                    tracing::debug!(stack = self.config.name, %error, "the source still cannot be read");
                 }
                 None
             }

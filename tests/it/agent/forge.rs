@@ -123,7 +123,8 @@ impl Record {
             (Face::GitLab, ["projects", "acme/infra", "statuses", sha]) if post => {
                 let states = ["pending", "running", "success", "failed", "canceled", "skipped"];
                 // One that runs cannot begin to run.
-                let again = self.statuses.iter().rev().find(|(of, body)| of == sha && body["name"] == call.body["name"]);
+                let again =
+                    self.statuses.iter().rev().find(|(of, body)| of == sha && body["name"] == call.body["name"]);
                 if call.text("state") == "running" && again.is_some_and(|(_, body)| body["state"] == "running") {
                     return Err((400, "Cannot transition status via :run from :running (Reason(s): Status cannot transition via \"run\")".into()));
                 }
@@ -243,13 +244,7 @@ impl Record {
     }
 }
 
-async fn answer(
-    State(record): State<Shared>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn answer(State(record): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let decode = |part: &str| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned();
     let query = uri.query().unwrap_or_default();
     let call = Call {
@@ -362,5 +357,45 @@ impl Recorder {
         let record = self.record.lock().unwrap();
         let own = record.messages.iter().filter(|(_, body)| body["stack"] == stack);
         own.map(|(_, body)| body["event"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// A way to an API that remembers which credentials go by it.
+pub(crate) struct Mirror {
+    pub(crate) url: String,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Mirror {
+    pub(crate) async fn start(to: &str) -> Self {
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (to, log) = (to.to_owned(), seen.clone());
+        let root = url::Url::parse(&to).unwrap();
+        let path = root.path().to_owned();
+        let client = reqwest::Client::new();
+        let forward = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
+            let (client, url) = (client.clone(), root.join(&uri.to_string()).unwrap());
+            let credential = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+            log.lock().unwrap().push(credential.unwrap_or_default().to_owned());
+            let mut headers = headers;
+            headers.remove(header::HOST);
+            async move {
+                let answer = client.request(method, url).headers(headers).body(body).send().await.unwrap();
+                let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
+                let mut out = (answer.status(), answer.bytes().await.unwrap()).into_response();
+                if let Some(kind) = kind {
+                    out.headers_mut().insert(header::CONTENT_TYPE, kind);
+                }
+                out
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}{path}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(forward)).await });
+        Self { url, seen }
+    }
+
+    pub(crate) fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
     }
 }
