@@ -80,6 +80,8 @@ pub struct Context<'a> {
     pub hash: &'a (dyn Fn(&str) -> String + Sync),
     /// Takes secrets out of a text.
     pub mask: &'a (dyn Fn(&str) -> String + Sync),
+    /// The cluster whose Secrets take what an API shows once.
+    pub cluster: &'a crate::secret::Cluster,
 }
 
 /// What came of a plan.
@@ -171,6 +173,8 @@ struct Shared<'a> {
     entries_of: HashMap<String, Vec<usize>>,
     /// What answers said of objects with rollouts, by connection, kind and id: moved along with what they use.
     moved: Mutex<HashMap<(String, String, String), Value>>,
+    /// What moves with each change of an object, as answers to this run's writes have it.
+    revisions: Mutex<HashMap<upsert::Key, String>>,
     /// Objects that the API says a write of this run did not change.
     still: Mutex<std::collections::HashSet<upsert::Key>>,
     /// Objects whose rollouts this plan starts.

@@ -62,6 +62,9 @@ pub struct Record {
     /// What tells the live object from another that takes its id later, where the API has that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stamp: Option<String>,
+    /// What moves with each change of the live object, as plumb left it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// A version that plumb's own writes made, or were about to make, and whose rollout is not started yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<PendingRollout>,

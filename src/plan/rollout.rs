@@ -16,13 +16,13 @@ use crate::{
         format::{FieldSpec, RolloutSpec},
     },
     diagnostic::Diagnostic,
-    dialect::{Phase, Rollout},
+    dialect::{Phase, Rollout, revision_of},
     diff::{ChangeOp, Differences, unstored},
     graph::Meaning,
     inventory::{PendingRollout, Record},
     live::LiveObject,
     manifest::Manifest,
-    value::{Fields, text},
+    value::{Fields, has_secret, text},
 };
 
 /// Seconds that the end of a rollout is waited for, unless the manifest says.
@@ -34,9 +34,9 @@ fn policy(spec: &RolloutSpec, desired: &Fields) -> Option<Follow> {
         "none" => None,
         "wait" => {
             let limit = spec.limit.as_ref().and_then(|limit| desired.get(limit)?.as_u64());
-            Some(Follow { wait: Some(limit.unwrap_or(WAIT)) })
+            Some(Follow { wait: Some(limit.unwrap_or(WAIT)), begun: false })
         }
-        _ => Some(Follow { wait: None }),
+        _ => Some(Follow { wait: None, begun: false }),
     }
 }
 
@@ -194,7 +194,7 @@ impl Builder<'_> {
             record.cloned(),
         );
         step.operation = Operation::Rollout;
-        step.rollout = Some(follow);
+        step.rollout = Some(Follow { begun: goes_on.is_some() && caused.is_empty(), ..follow });
         // A component that changes makes a version after this one.
         let to = ours.filter(|_| caused.is_empty()).and_then(|ours| ours.version.as_ref());
         step.action.changes.push(change(now.as_ref(), to));
@@ -264,6 +264,18 @@ impl Builder<'_> {
         }
     }
 
+    /// Tells of a new version of an object that is only observed, or left alone: what it uses changes.
+    pub(super) fn tell_left_alone(&mut self, index: usize, object: &Manifest) {
+        let is_caused = object.kind.spec.rollout.as_ref().is_some_and(|spec| !self.causes(index, spec).is_empty());
+        if is_caused {
+            let message = format!(
+                "The change of its components makes a new version of `{}`, which is not rolled out: its manifest says to change nothing.",
+                object.address
+            );
+            self.tell(object, "", Diagnostic::note("PL0522", message));
+        }
+    }
+
     /// Tells of a version that is not where it is used, and that plumb does not bring there.
     fn tell_standing(&mut self, object: &Manifest, now: Option<&Rollout>, version: &str) {
         let Some(now) = now else { return };
@@ -301,13 +313,26 @@ impl Builder<'_> {
     }
 
     /// Drops the mark of a version that is rolled out, or that somebody else's took the place of.
-    pub(super) fn note_rollout(&self, object: &Manifest, record: &mut Record) {
+    pub(super) fn note_rollout(&mut self, object: &Manifest, record: &mut Record) {
         let index = self.inputs.graph.names.address(&object.address);
         let Some(live) = index.and_then(|index| self.inputs.observed.live(index)) else { return };
         if record.stamp.is_none() {
             record.stamp.clone_from(&live.stamp);
         }
         record.replaced = None;
+        let revision = live.raw.as_ref().and_then(|raw| revision_of(&object.kind, raw));
+        match (&record.revision, &revision) {
+            (None, _) => record.revision.clone_from(&revision),
+            (Some(before), Some(now)) if before != now && record.applied.values().any(has_secret) => {
+                let message = format!(
+                    "`{}` was changed since plumb wrote it, and the API does not show its secrets: whether those are as they \
+                     were cannot be seen.",
+                    object.address
+                );
+                self.tell(object, "", Diagnostic::note("PL0527", message));
+            }
+            _ => {}
+        }
         let (Some(spec), Some(mark)) = (&object.kind.spec.rollout, &record.rollout) else { return };
         let Some(now) = standing(spec, live) else { return };
         let moved_on = mark.version.is_some() && !is_marked(mark, &now);

@@ -36,6 +36,9 @@ use crate::{
 /// What readiness asks.
 pub type Ready = Arc<dyn Fn() -> bool + Send + Sync>;
 
+/// What gives further measures.
+pub type More = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// What the page and the measures need of whoever serves them.
 #[derive(Clone)]
 pub struct Served {
@@ -47,6 +50,8 @@ pub struct Served {
     pub ready: Ready,
     /// Who may look.
     pub guard: Arc<Guard>,
+    /// Further measures, in the text form of Prometheus.
+    pub more: Option<More>,
 }
 
 /// The routes that the agent and the operator have in common: health, readiness, metrics, and the page where it is
@@ -68,7 +73,13 @@ async fn readyz(State(served): State<Served>) -> Response {
 }
 
 async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
-    let (kind, text) = exposition::answer(&headers, served.metrics.text(&served.board));
+    let mut text = served.metrics.text(&served.board);
+    if let Some(more) = &served.more {
+        // The end mark stays at the end.
+        let end = text.rfind("# EOF").unwrap_or(text.len());
+        text.insert_str(end, &more());
+    }
+    let (kind, text) = exposition::answer(&headers, text);
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
@@ -134,6 +145,7 @@ pub async fn open(agent: &Arc<Agent>) -> Result<Option<Doors>, Failure> {
         metrics: agent.shared.metrics.clone(),
         ready: Arc::new(move || ready.is_ready()),
         guard,
+        more: None,
     };
     // Whom it is shown to, the guard decides.
     let mut router = common(&served, endpoint.status_page).merge(commands::router(agent, &served.guard));

@@ -253,6 +253,7 @@ async fn serve(board: Arc<Board>) -> String {
         metrics: Arc::new(Metrics::new()),
         ready: Arc::new(|| true),
         guard: Arc::new(Guard::new(None, true, false)),
+        more: None,
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

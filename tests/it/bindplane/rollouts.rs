@@ -368,3 +368,21 @@ async fn what_others_put_into_our_draft_is_not_rolled_out_unsaid() {
     let note = planned.diagnostics.iter().find(|told| told.code == "PL0522").unwrap();
     assert!(note.message.contains("plumb did not make it"), "{}", note.message);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_of_what_is_left_alone_is_told_and_not_rolled_out() {
+    for reconcile in ["observe", "disabled"] {
+        let bed = rolled_out("").await;
+        let text = format!(
+            "apiVersion: bindplane.plumb.dev/v1alpha1\nkind: Configuration\nmetadata:\n  name: c\n  annotations: \
+             {{plumb.dev/reconcile: {reconcile}}}\nspec: {{sources: [{{name: s}}]}}\n"
+        );
+        std::fs::write(bed.folder.path().join("Configuration-c.yaml"), text).unwrap();
+        with_other_source(&bed);
+        let planned = bed.plan().await;
+        assert!(planned.diagnostics.iter().any(|told| told.code == "PL0522"), "{reconcile}");
+        drop(planned);
+        assert_eq!(bed.apply().await.document.actions.len(), 1);
+        assert_eq!(bed.server.count(START), 0);
+    }
+}
