@@ -40,6 +40,16 @@ pub fn sink(value: &Value) -> Option<&Value> {
     value.as_object().filter(|map| map.len() == 1)?.get("$sink")
 }
 
+/// An entry of a keyed list that is to go: its key, and nothing else.
+pub fn gone(key: &str, name: &str) -> Value {
+    json!({ "$gone": true, key: name })
+}
+
+/// Whether an entry of a keyed list is to go.
+pub fn is_gone(entry: &Value) -> bool {
+    entry.get("$gone") == Some(&Value::Bool(true))
+}
+
 /// A value without the places of files, which differ from one machine to another; their names and hashes stay.
 pub fn without_places(value: &Value) -> Value {
     match value {

@@ -173,6 +173,10 @@ struct Shared<'a> {
     entries_of: HashMap<String, Vec<usize>>,
     /// What answers said of objects with rollouts, by connection, kind and id: moved along with what they use.
     moved: Mutex<HashMap<(String, String, String), Value>>,
+    /// What moves with each change of an object, as answers to this run's writes have it.
+    revisions: Mutex<HashMap<upsert::Key, String>>,
+    /// Objects that the API says a write of this run did not change.
+    still: Mutex<std::collections::HashSet<upsert::Key>>,
     /// Objects whose rollouts this plan starts.
     rolled_out: std::collections::HashSet<upsert::Key>,
     /// Owned objects of kinds with rollouts, by what they are.

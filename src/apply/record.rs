@@ -1,13 +1,13 @@
 //! Intents before calls and records after them.
 
-use std::time::Duration;
+use std::{sync::PoisonError, time::Duration};
 
 use jiff::SignedDuration;
 
 use super::{Shared, StepResult, format_instant, keep::renewal, now};
 use crate::{
     diagnostic::Diagnostic,
-    dialect::Decoded,
+    dialect::{self, Decoded},
     diff::{Sides, diff},
     inventory::{Edit, Intent, IntentVerb, Record, Tombstone},
     plan::{ActionKind, Operation, Outcome, Step},
@@ -110,6 +110,7 @@ impl Shared<'_> {
             depends_on,
             at: now(),
             stamp: super::rollout::stamp(step, &id, stamp),
+            revision: self.revision(step),
             rollout: self.mark(step),
             replaced: self.left_by(step),
         };
@@ -122,6 +123,15 @@ impl Shared<'_> {
         }
         edits.push(Edit::Put(step.address().to_owned(), Box::new(record)));
         Some(id)
+    }
+
+    /// What moves with each change of a step's object, as the step leaves it; nothing where its answer did not say.
+    fn revision(&self, step: &Step) -> Option<String> {
+        let told =
+            self.revisions.lock().unwrap_or_else(PoisonError::into_inner).get(&super::rollout::key(step)).cloned();
+        let unwritten = matches!(step.operation, Operation::Record | Operation::Rollout | Operation::Leftover);
+        let raw = step.live.as_ref().filter(|_| unwritten).and_then(|live| live.raw.as_ref());
+        told.or_else(|| dialect::revision_of(&step.kind, raw?))
     }
 
     /// Tells where the API answers with something else than it was sent.

@@ -76,6 +76,8 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         calls: std::sync::Mutex::default(),
         old_intents,
         moved: std::sync::Mutex::default(),
+        revisions: std::sync::Mutex::default(),
+        still: std::sync::Mutex::default(),
         rolled_out: plan.steps.iter().filter(|step| step.rollout.is_some()).map(super::rollout::key).collect(),
         owned: super::upsert::owned(&context.inventory.state(), context.remotes),
         leftovers: std::sync::Mutex::default(),

@@ -293,7 +293,8 @@ impl<'a> Sending<'a> {
         let status = raw.status;
         let asked = quota::retry_after(&raw.headers, SystemTime::now());
         let secrets = self.inner.secrets.clone();
-        let answer = Answer::made(self.site.clone(), secrets, status, raw.headers, raw.body, self.attempts);
+        let mut answer = Answer::made(self.site.clone(), secrets, status, raw.headers, raw.body, self.attempts);
+        answer.repeats_unanswered = self.processed == Processed::Maybe;
         match status {
             401 => self.unauthorized(answer, bearer).await,
             301 | 302 | 303 | 307 | 308 => self.redirected(&answer),

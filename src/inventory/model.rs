@@ -62,6 +62,9 @@ pub struct Record {
     /// What tells the live object from another that takes its id later, where the API has that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stamp: Option<String>,
+    /// What moves with each change of the live object, as plumb left it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// A version that plumb's own writes made, or were about to make, and whose rollout is not started yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<PendingRollout>,
@@ -78,6 +81,9 @@ pub struct PendingRollout {
     pub before: Option<String>,
     /// The version that a write made, once its answer said so.
     pub version: Option<String>,
+    /// Hash of what is in that version, or in the one before where no answer said which it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
 }
 
 /// A write that was begun.

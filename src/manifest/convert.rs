@@ -187,6 +187,13 @@ impl<'t> Convert<'_, 't> {
                 let mut out = Map::with_capacity(members.len());
                 for member in members {
                     let here = Path::Field(path, &member.key);
+                    if let Some(pattern) = &field.key_pattern
+                        && !self.patterns.matches(pattern, &member.key)
+                    {
+                        let message =
+                            format!("Keys of `{path}` have to match `{pattern}`; `{}` does not.", &member.key);
+                        self.faults.error("PL0107", message, member.at);
+                    }
                     if let Some(value) = self.value(&member.value, member.at, items, &here, inner) {
                         out.insert(member.key.to_string(), value);
                     }

@@ -10,6 +10,7 @@ mod convert;
 mod entries;
 mod faults;
 mod header;
+mod leads;
 mod load;
 mod model;
 mod node;

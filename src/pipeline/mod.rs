@@ -49,7 +49,7 @@ use crate::{
     graph::{Graph, Meaning},
     http::{CallMade, Quota},
     inventory::{Account, Edit, Holder, Inventory, Run, State, outdated},
-    live::{ObserveOptions, Observed, Observer, Remote, Standing},
+    live::{Container, ObserveOptions, Observed, Observer, Remote, Standing},
     manifest::{Auth, Manifests, MaxDeletes, StackSpec},
     plan::{self, Inputs, Mode, Outcome, Plan, PlanDocument, PlanNotes},
     progress::{Progress, ProgressEvent, Silent},
@@ -275,27 +275,16 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
             looked_at.iter().any(|index| manifests.objects.get(*index).is_some_and(|it| it.kind.spec.hook.is_some()));
         (!hooked).then_some(looked_at)
     });
-    let observer = Observer::new(
-        &manifests,
-        &snapshot.sources,
-        &graph,
-        &state,
-        &connected.remotes,
-        &seal,
-        ObserveOptions { undeclared, only: looked_at, survey: false },
-        &tell,
-    );
-    let mut observed = Box::pin(observer.run()).await;
+    let observe = async |emptied: Vec<Container>| {
+        let looks = ObserveOptions { undeclared, only: looked_at.clone(), emptied, ..ObserveOptions::default() };
+        let (remotes, sources) = (&connected.remotes, &snapshot.sources);
+        let observer = Observer::new(&manifests, sources, &graph, &state, remotes, &seal, looks, &tell);
+        let mut observed = Box::pin(observer.run()).await;
+        connect::fail_unusable(&manifests, &connected, &mut observed);
+        observed
+    };
+    let observed = observe(Vec::new()).await;
     let observed_from = std::time::Instant::now();
-    // What a connection that cannot be used has was not looked at, whatever the inventory knows of it.
-    for connection in manifests.connections.values() {
-        if !connected.remotes.contains_key(&connection.name)
-            && let Some(api) = manifests.catalog.api(&connection.api)
-        {
-            let name: Arc<str> = connection.name.as_str().into();
-            observed.failed.extend(api.kinds.keys().map(|kind| (name.clone(), kind.clone())));
-        }
-    }
     options.progress.event(&ProgressEvent::Planning);
     let mut too_new = needs::lacking(&connected, &manifests, &mut diagnostics).await;
     too_new.extend(cluster.map(|cluster| cluster.held(&manifests)).unwrap_or_default());
@@ -319,6 +308,13 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         seal: &seal,
     };
     let mut plan = plan::plan(&inputs);
+    // What is made anew goes first, with all that it contains.
+    let emptied = plan::emptied(&plan.steps, &manifests.catalog);
+    let again = if emptied.is_empty() { None } else { Some(observe(emptied).await) };
+    let inputs = Inputs { observed: again.as_ref().unwrap_or(&observed), ..inputs };
+    if again.is_some() {
+        plan = plan::plan(&inputs);
+    }
     let mut barred = hidden::losses(&connected, &plan, &mut diagnostics).await;
     barred.extend(frozen::changes(&connected, &plan, &mut diagnostics).await);
     barred.extend(claims::owned_elsewhere(&plan, &connected, &inventory).await?);
@@ -339,6 +335,8 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         key.is_some_and(|key| key.ends_with(end))
     };
     let lockouts = plan::lockouts(&inputs, &plan.steps, &callers, &ends);
+    let (lockouts, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) =
+        lockouts.into_iter().partition(|told| told.severity == Severity::Refusal);
     // Where each object stands for itself, what would lock plumb out is left out of the plan, and told.
     let mut without = barred.clone();
     if cluster.is_some() && !lockouts.is_empty() {
@@ -348,13 +346,14 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     } else {
         plan.diagnostics.extend(lockouts);
     }
+    plan.diagnostics.extend(warnings);
     let inputs = Inputs { barred: &without, ..inputs };
     let accounts = known_accounts(&inputs, &connected, options, &mut plan);
     receivers::count(&connected, &mut plan).await;
     let mut all = snapshot.diagnostics.clone();
     all.extend(manifests.diagnostics.iter().cloned());
     all.append(&mut diagnostics);
-    all.extend(observed.diagnostics.iter().cloned());
+    all.extend(inputs.observed.diagnostics.iter().cloned());
     all.extend(plan.diagnostics.iter().cloned());
     veil::diagnostics(&mut all, &vault);
     veil::sources(&mut snapshot.sources, &all, &vault);
@@ -377,7 +376,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         roots: snapshot.roots,
         manifests,
         graph,
-        observed,
+        observed: again.unwrap_or(observed),
         plan,
         mode,
         connected,

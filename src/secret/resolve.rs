@@ -80,7 +80,7 @@ fn resolve_on(
     for object in &mut manifests.objects {
         for (name, value) in &mut object.spec {
             if let Some(spec) = object.kind.field(name) {
-                trim(spec, value, vault);
+                as_taken(spec, value, vault);
             }
         }
     }
@@ -139,22 +139,35 @@ fn key_ref<'v>(place: &'v Value, namespace: Option<&'v str>) -> Option<(Option<&
     Some((text("namespace").or(namespace), text("name")?, text("key")?))
 }
 
-/// Drops the blanks around texts that the API keeps without them.
-fn trim(spec: &FieldSpec, value: &mut Value, vault: &Vault) {
-    if spec.trim
-        && let Some(text) = value::secret_hash(value).and_then(|hash| vault.open(hash))
-    {
-        if text.trim().len() < text.len() {
+/// Makes secrets what the API would take them for: without the blanks that it drops, and with the text itself where that
+/// stands for a value which is stored.
+fn as_taken(spec: &FieldSpec, value: &mut Value, vault: &Vault) {
+    if let Some(hash) = value::secret_hash(value) {
+        if !spec.trim && spec.mask.is_none() {
+            return;
+        }
+        let Some(text) = vault.open(hash) else { return };
+        if spec.mask.as_deref() == Some(text.trim()) {
+            *value = Value::String(text.trim().to_owned());
+        } else if spec.trim && text.trim().len() < text.len() {
             *value = vault.seal(text.trim());
         }
         return;
     }
-    if let Value::Object(members) = value {
-        for (name, value) in members {
-            if let Some(member) = spec.fields.get(name) {
-                trim(member, value, vault);
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                if let Some(member) = spec.fields.get(name).or(spec.items.as_deref()) {
+                    as_taken(member, value, vault);
+                }
             }
         }
+        Value::Array(entries) => {
+            if let Some(items) = &spec.items {
+                entries.iter_mut().for_each(|entry| as_taken(items, entry, vault));
+            }
+        }
+        _ => {}
     }
 }
 
