@@ -517,10 +517,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             Some(outcome) => progress.event(&ProgressEvent::ActionDone { address, action, outcome }),
         }
     };
-    let until: apply::Until = match &options.cluster {
-        Some(cluster) => cluster.until.clone(),
-        None => options.until.clone().unwrap_or_else(|| Arc::new(|| None)),
-    };
+    let until = until(options);
     let live = how_many(&planned.observed);
     let secrets = load::cluster_of(options);
     let report = {
@@ -589,6 +586,14 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         calls,
         quotas: planned.connected.quotas(),
     })
+}
+
+/// The end of the right to write, as it stands whenever somebody asks.
+fn until(options: &Options) -> apply::Until {
+    match &options.cluster {
+        Some(cluster) => cluster.until.clone(),
+        None => options.until.clone().unwrap_or_else(|| Arc::new(|| None)),
+    }
 }
 
 /// How many objects are live, by API and kind.
