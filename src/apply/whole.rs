@@ -38,6 +38,7 @@ impl Shared<'_> {
         let listed = step.live.as_ref().and_then(|live| self.decoded(step, live.raw.as_ref()?));
         let mut fields = listed.map(|listed| listed.fields).unwrap_or_default();
         fields.extend(self.decoded(step, row).map(|decoded| decoded.fields).unwrap_or_default());
+        dialect::fill_omitted(&step.kind, true, &mut fields);
         let id = step.action.id.clone().unwrap_or_default();
         let live = step.live.as_ref().map(|live| &live.fields);
         let vars = item_vars(&step.kind, &id, step.parent.as_deref(), live);

@@ -52,6 +52,9 @@ pub struct ApiSpec {
     pub errors: Errors,
     /// Documented limits.
     pub limits: Limits,
+    /// Answers leave out what is null, empty, false or zero: a field that can be cleared or has a default, and is not in
+    /// a whole object, has no value.
+    pub omits_empty: bool,
     /// The call that makes and changes objects of all kinds, of APIs whose `dialect` is `apply`.
     pub apply: ApplySpec,
     /// Where the server tells its version, for kinds that `needs` one.
@@ -1007,6 +1010,9 @@ pub struct FieldSpec {
     pub list_cuts_at: Option<u32>,
     /// Only the read of one object has it.
     pub on_get_only: bool,
+    /// Answers leave it out where it has no value; so it is with all fields that can be cleared or have a default where
+    /// the API's `omitsEmpty` says so.
+    pub omitted: bool,
     /// Order does not matter (of a list).
     pub set: bool,
     /// Field of the items that tells them apart: entries are then managed one by one.

@@ -362,6 +362,23 @@ pub fn decode_row(kind: &Kind, row: &Value, seal: &dyn Fn(&str) -> Value) -> Opt
     Some(Decoded { id, fields, stamp: stamp_of(kind, row) })
 }
 
+/// Puts in what a whole object leaves out because it has no value. `by_get` is for the read of one object, which has
+/// what lists do not.
+pub fn fill_omitted(kind: &Kind, by_get: bool, fields: &mut Fields) {
+    for (name, field) in &kind.spec.fields {
+        let elsewhere = field.write_only
+            || field.path_only
+            || field.not_sent
+            || field.read_by.is_some()
+            || matches!(field.ty, FieldType::File | FieldType::Sink)
+            || (!by_get && (field.on_get_only || kind.spec.list.partial));
+        if !field.omitted || elsewhere || fields.contains_key(name) {
+            continue;
+        }
+        fields.insert(name.clone(), field.default.clone().unwrap_or_default());
+    }
+}
+
 /// What a row tells about an uploaded file, as far as it does.
 fn decode_file(kind: &Kind, row: &Value, told: &FileSpec) -> Option<Value> {
     let mut parts = Fields::new();

@@ -22,6 +22,7 @@ use crate::{
         format::{DialectName, FieldSpec},
     },
     diagnostic::{Diagnostic, Severity},
+    dialect::fill_omitted,
     http::HttpError,
     value::{Target, as_reference},
 };
@@ -436,6 +437,7 @@ impl Observer<'_> {
                         if let Some(index) = self.add_row(&connection, &kind, &row, above, "")
                             && let Some(object) = self.out.objects.get_mut(index)
                         {
+                            fill_omitted(&kind, true, &mut object.fields);
                             object.detailed = true;
                         }
                     }

@@ -415,7 +415,8 @@ impl Remote {
         Ok(Some((row, included, tag)))
     }
 
-    /// Reads the fields that have a read of their own, those that are wanted; what the API does not have reads as null.
+    /// Reads the fields that have a read of their own, those that are wanted. The object is there: that what is read of
+    /// it is not is an error, and never an empty value.
     pub async fn read_by(
         &self,
         kind: &Kind,
@@ -434,11 +435,7 @@ impl Remote {
         for (template, fields) in paths {
             let path = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());
             let answer = self.send(&Call::get(path)).await?;
-            let body = if dialect::is_absence(&self.api, answer.status, &answer.body) {
-                Value::Null
-            } else {
-                self.successful(answer)?.json_if_any()?.unwrap_or_default()
-            };
+            let body = self.successful(answer)?.json_if_any()?.unwrap_or_default();
             let inner = self.api.spec.envelope.one.as_deref().and_then(|path| get_path(&body, path)).unwrap_or(&body);
             for (name, field, read) in fields {
                 let value = read.value.as_deref().map_or(Some(inner), |path| get_path(inner, path));

@@ -122,6 +122,7 @@ impl Observer<'_> {
         {
             decoded.fields.insert(scope.field.clone(), reference(&target, &Target::Id(parent.to_owned())));
         }
+        dialect::fill_omitted(kind, false, &mut decoded.fields);
         if let Some(wanted) = self.wanted.get(&(kind.api.clone(), kind.name.clone())) {
             decoded.fields.retain(|name, _| wanted.contains(name));
             // Whole resources show all that they have.

@@ -23,7 +23,7 @@ use crate::{
         hook::{self, Definition},
     },
     diagnostic::Diagnostic,
-    dialect::{attribute, decode_row},
+    dialect::{attribute, decode_row, fill_omitted},
     http::HttpError,
     value::{Fields, Target, as_reference, text},
 };
@@ -277,6 +277,7 @@ impl Observer<'_> {
         {
             qualify(kind, object.parent.as_deref(), &mut decoded.fields);
             object.fields.extend(decoded.fields);
+            fill_omitted(kind, true, &mut object.fields);
             object.detailed = true;
             if object.raw.is_some() {
                 object.raw = Some(row.clone());
