@@ -670,6 +670,8 @@ pub struct Inside {
     pub include: Option<String>,
     /// The include works on the read of one parent only.
     pub include_on_get_only: bool,
+    /// Not every server has them: a survey whose list fails with them reads the parents without them, and says so.
+    pub on_demand: bool,
     /// Path of a parent's create body that entries can be sent along in.
     pub embed: Option<String>,
     /// JSON:API type of entries that are sent along, where it differs from the kind's.
@@ -734,6 +736,9 @@ pub struct Scope {
     pub path: Option<String>,
     /// Query parameters of a list that is not limited to parents.
     pub unlimited: IndexMap<String, String>,
+    /// A list that is not limited to parents shows what others made public, too: a survey limits it to the parents that
+    /// are the account's own.
+    pub public: bool,
 }
 
 /// Only the caller's own objects count: those that name the caller.
@@ -1052,7 +1057,8 @@ pub struct FieldSpec {
     pub variants: Option<Variants>,
     /// A change of it moves more than the field: a manifest must allow it by `plumb.dev/allow: WORD`.
     pub consent: Option<Consent>,
-    /// Asked for only where a manifest declares it, because not every server has it (OData's `$select`).
+    /// Asked for only where a manifest declares it, because not every server has it (OData's `$select`). A survey asks for
+    /// it, and asks again without it where the list fails.
     pub on_demand: bool,
     /// In keys, the case of letters does not count: two objects cannot differ in that only.
     pub key_ignores_case: bool,

@@ -168,7 +168,7 @@ impl Observer<'_> {
         if scope.required && !together {
             return Some(Choice::Each(asked.into_iter().flatten().collect()));
         }
-        if scope.filter.is_none() || (asked.contains(&None) && !scope.required) {
+        if scope.filter.is_none() || (asked.contains(&None) && !(scope.required || self.options.survey && scope.public)) {
             return Some(Choice::All { parents: Vec::new() });
         }
         let mut parents: BTreeSet<String> = asked.into_iter().flatten().collect();
@@ -215,8 +215,14 @@ impl Observer<'_> {
                     include: self.includes(connection, &kind.name, false),
                     ..ListQuery::default()
                 };
-                let listing = remote.list(kind, &asked).await?;
-                Ok(Answers { listing, scopes: parents.clone(), ..Answers::default() })
+                let (listing, unoffered) = self.list_offered(remote, kind, asked).await?;
+                Ok(Answers { listing, scopes: parents.clone(), unoffered, ..Answers::default() })
+            }
+            Job::Kind { connection, kind, scope: None, parents, .. } if self.asks_leniently(kind, parents) => {
+                let include = self.includes(connection, &kind.name, false);
+                let asked = ListQuery { include, ..ListQuery::default() };
+                let (listing, unoffered) = self.list_offered(remote, kind, asked).await?;
+                Ok(Answers { listing, unoffered, ..Answers::default() })
             }
             Job::Kind { connection, kind, scope, parents, .. } => {
                 let include = self.includes(connection, &kind.name, false);
@@ -292,6 +298,71 @@ impl Observer<'_> {
                 let found = remote.get(kind, &item_vars(kind, id, parent.as_deref(), None), &[]).await?;
                 Ok(Answers { one: found, ..Answers::default() })
             }
+        }
+    }
+
+    /// Whether a list may do without what not every server has.
+    fn asks_leniently(&self, kind: &Kind, parents: &[String]) -> bool {
+        self.options.survey && kind.dialect == DialectName::Odata && parents.is_empty()
+    }
+
+    /// Lists a kind. A survey asks for what not every server has, and does without where the server has no such thing:
+    /// gives the kinds of entries that are then missing.
+    async fn list_offered(
+        &self,
+        remote: &Remote,
+        kind: &Kind,
+        asked: ListQuery,
+    ) -> Result<(Listing, Vec<String>), HttpError> {
+        if !self.options.survey {
+            return remote.list(kind, &asked).await.map(|listing| (listing, Vec::new()));
+        }
+        let optional = |child: &&Arc<Kind>| {
+            let inside = child.inside().filter(|inside| inside.on_demand);
+            inside.and_then(|inside| inside.include.as_ref()).is_some_and(|name| asked.include.contains(name))
+        };
+        let optional: Vec<&Arc<Kind>> = remote.api.children(&kind.name).filter(optional).collect();
+        let name = |child: &&Arc<Kind>| child.inside().and_then(|inside| inside.include.clone());
+        let names: Vec<String> = optional.iter().filter_map(name).collect();
+        let plain: Vec<String> = asked.include.iter().filter(|name| !names.contains(name)).cloned().collect();
+        let slot = (remote.client.connection().to_owned(), kind.name.clone());
+        let whole = self.options.whole.contains(&slot) && kind.spec.fields.values().any(|field| field.on_demand);
+        let mut tries = Vec::new();
+        if whole {
+            tries.push(ListQuery { on_demand: true, ..asked.clone() });
+        }
+        tries.push(asked.clone());
+        if !optional.is_empty() {
+            tries.push(ListQuery { include: plain, ..asked });
+        }
+        let last = tries.len() - 1;
+        for (turn, query) in tries.into_iter().enumerate() {
+            match remote.list(kind, &query).await {
+                Ok(listing) => {
+                    let missing = if turn == last { optional.as_slice() } else { &[] };
+                    return Ok((listing, missing.iter().map(|child| child.name.clone()).collect()));
+                }
+                // Servers that lack something of what is asked for say so in many ways.
+                Err(error) if turn < last && matches!(error.status(), Some(400 | 401 | 403 | 404 | 500)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((Listing::default(), Vec::new()))
+    }
+
+    /// Notes kinds of entries that the server does not have, and says so once.
+    fn note_unoffered(&mut self, connection: &Arc<str>, parent: &Kind, children: &[String]) {
+        for name in children {
+            if !self.unlisted.insert((connection.clone(), name.clone())) {
+                continue;
+            }
+            let child = self.remotes.get(&**connection).and_then(|remote| remote.api.kind(name));
+            let field = child.and_then(|child| child.inside()).map(|inside| inside.field.clone()).unwrap_or_default();
+            let message = format!(
+                "The server of connection `{connection}` does not offer {name} objects: `{field}` of {} objects is left out.",
+                parent.name
+            );
+            self.out.diagnostics.push(Diagnostic::note("PL0710", message));
         }
     }
 
@@ -393,6 +464,7 @@ impl Observer<'_> {
         match job {
             Job::Keys { .. } => {}
             Job::Kind { kind, scope, .. } => {
+                self.note_unoffered(&connection, kind, &answers.unoffered);
                 if scope.is_none() && answers.scopes.is_empty() {
                     self.out.complete.insert((connection.clone(), kind.name.clone()));
                 }
@@ -512,6 +584,8 @@ pub(super) struct Answers {
     listing: Listing,
     /// The parents that the listing is limited to, where it is not what was asked for.
     scopes: Vec<String>,
+    /// Kinds of entries that the server does not have.
+    unoffered: Vec<String>,
     one: Option<(Value, Vec<Value>)>,
 }
 

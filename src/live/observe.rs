@@ -39,6 +39,8 @@ pub struct ObserveOptions {
     pub only: Option<HashSet<usize>>,
     /// Whole kinds are looked at, whatever is declared.
     pub survey: bool,
+    /// Kinds of connections of which a survey reads every field.
+    pub whole: HashSet<(String, String)>,
 }
 
 /// What the types of an object's fields follow from: connection, kind, the object that defines them, and its manifest.

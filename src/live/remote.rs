@@ -76,6 +76,8 @@ pub struct ListQuery {
     pub query: Vec<(String, String)>,
     /// Values of the include parameter.
     pub include: Vec<String>,
+    /// What not every server has is asked for, too.
+    pub on_demand: bool,
     /// Attributes that are kept of each row (see [`dialect::slim`]); all of them unless given.
     pub keep: Option<Arc<HashSet<String>>>,
 }

@@ -98,6 +98,8 @@ impl Observer<'_> {
         let whole = depth != Depth::Names;
         if whole {
             self.wanted.clear();
+            let whole = asked.iter().map(|(connection, kind)| (connection.to_string(), kind.name.clone()));
+            self.options.whole = whole.collect();
             self.bring_along(&asked, depth);
         }
         while self.fetch(self.survey_needs(&asked, depth), true).await {}
@@ -140,7 +142,10 @@ impl Observer<'_> {
                 continue;
             }
             let Some(remote) = self.remotes.get(&**connection) else { continue };
-            let children = remote.api.children(&kind.name).filter(|child| !depth.omits(&kind.name, child));
+            let offered =
+                |child: &&Arc<Kind>| !self.unlisted.contains(&(connection.clone(), child.name.clone()));
+            let children =
+                remote.api.children(&kind.name).filter(|child| !depth.omits(&kind.name, child)).filter(offered);
             let mut parents: Vec<(String, Arc<Kind>)> =
                 children.map(|child| (kind.name.clone(), child.clone())).collect();
             if let Some((source, child)) = definitions_of(kind)
@@ -175,7 +180,7 @@ impl Observer<'_> {
         let whole = || Need::Kind(connection.clone(), kind.name.clone(), None);
         let one = |id: String, parent: Option<String>| Need::One(connection.clone(), kind.name.clone(), id, parent);
         let apart = kind.spec.scope.as_ref().is_some_and(|scope| scope.path.is_some());
-        let below = kind.spec.scope.as_ref().filter(|scope| scope.required || apart);
+        let below = kind.spec.scope.as_ref().filter(|scope| scope.required || scope.public || apart);
         if (!kind.spec.singleton && !can_list(kind)) || depth > 8 {
             return;
         }

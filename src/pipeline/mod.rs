@@ -236,7 +236,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         &state,
         &connected.remotes,
         &seal,
-        ObserveOptions { undeclared, only: looked_at, survey: false },
+        ObserveOptions { undeclared, only: looked_at, ..ObserveOptions::default() },
         &tell,
     );
     let mut observed = Box::pin(observer.run()).await;
