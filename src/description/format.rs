@@ -771,9 +771,23 @@ pub struct ListSpec {
     pub items: Option<String>,
     /// Paging, where it differs from the API's.
     pub paging: Option<Paging>,
+    /// A list over the parents below one that is further up; it is read in place of those of several parents. Where the
+    /// kind `lacks` its own list, it is the only one.
+    pub across: Option<Across>,
     /// Attributes that the answer has as lists beside one another in place of rows, each with the paths whose values
     /// follow one another: `{key: [default, others], name: [names]}`.
     pub columns: IndexMap<String, Vec<String>>,
+}
+
+/// A list of objects below many parents, whose rows say which parent is theirs.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Across {
+    /// Path of the list, with the template of the parent further up.
+    pub path: String,
+    /// Where a row has what names the parents between, from the outermost to its own: the paths of each, of which the
+    /// first that is there counts.
+    pub parents: Vec<Vec<String>>,
 }
 
 /// One call.

@@ -176,6 +176,7 @@ pub fn read_from<S: std::hash::BuildHasher>(kind: &Kind, fields: &HashSet<String
         paths.extend(field.reference.iter().filter_map(|target| target.type_wire.as_deref()));
         paths.extend(field.when.iter().filter_map(|condition| condition.wire.as_deref()));
     }
+    paths.extend(spec.list.across.iter().flat_map(|across| across.parents.iter().flatten()).map(String::as_str));
     let synced = spec.synced.iter().flat_map(|synced| &synced.detect);
     let judged = spec.not_ours.iter().chain(&spec.never_delete).chain(synced);
     paths.extend(judged.filter_map(|condition| condition.wire.as_deref()));

@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use super::{
     Standing,
+    across::{Placed, across_of, grouped},
     observe::{Collection, Need, Observer, item_vars},
     query::chunks,
-    reads::{children_of, key_of, one_of},
+    reads::{children_of, key_of, kind_of, one_of},
     remote::{ListQuery, Listing, Remote, can_list},
     rows::index_included,
 };
@@ -75,6 +76,17 @@ impl Observer<'_> {
                         });
                     }
                 }
+                Some(Choice::Across { groups, single }) => {
+                    for (above, parents) in groups {
+                        let (connection, kind) = (connection.clone(), kind.clone());
+                        jobs.push(Job::Across { connection, kind, above, parents });
+                    }
+                    for scope in single {
+                        let (connection, kind) = (connection.clone(), kind.clone());
+                        let scope = Some(scope);
+                        jobs.push(Job::Kind { connection, kind, scope, parents: Vec::new(), together: false });
+                    }
+                }
                 Some(Choice::Apart { whole, scopes }) => {
                     let scopes = whole.then_some(None).into_iter().chain(scopes.into_iter().map(Some));
                     for scope in scopes {
@@ -126,7 +138,8 @@ impl Observer<'_> {
         let Some(remote) = self.remotes.get(&**connection) else { return Vec::new() };
         let list = |kind: &Kind| {
             let spec = &kind.spec.list;
-            let plain = spec.paging.is_none() && spec.include.is_empty() && spec.items.is_none();
+            let plain =
+                spec.paging.is_none() && spec.include.is_empty() && spec.items.is_none() && spec.across.is_none();
             let filter = kind.spec.scope.as_ref().map(|scope| (scope.field.clone(), scope.filter.clone()));
             let path = spec.path.clone().unwrap_or_else(|| kind.spec.path.clone());
             (plain && can_list(kind) && kind.inside().is_none()).then(|| (path, spec.query.clone(), filter))
@@ -166,7 +179,17 @@ impl Observer<'_> {
         }
         let together = kind.dialect == DialectName::Odata && scope.filter.is_some();
         if scope.required && !together {
-            return Some(Choice::Each(asked.into_iter().flatten().collect()));
+            let asked: BTreeSet<String> = asked.into_iter().flatten().collect();
+            if kind.spec.list.across.is_none() {
+                return Some(Choice::Each(asked.into_iter().collect()));
+            }
+            let unread = asked.into_iter().filter(|parent| {
+                let whole = across_of(connection, kind, parent);
+                !self.read.contains_key(&kind_of(connection, kind, parent))
+                    && !whole.is_some_and(|whole| self.read.contains_key(&whole))
+            });
+            let (groups, single) = grouped(kind, unread.collect());
+            return Some(Choice::Across { groups, single });
         }
         if scope.filter.is_none() || (asked.contains(&None) && !(scope.required || self.options.survey && scope.public)) {
             return Some(Choice::All { parents: Vec::new() });
@@ -265,6 +288,34 @@ impl Observer<'_> {
                     answers.listing.included.extend(part.included);
                 }
                 Ok(answers)
+            }
+            Job::Across { connection, kind, above, parents } => {
+                if let Some(placed) = self.list_across(remote, connection, kind, above, parents.len()).await? {
+                    return Ok(Answers { placed: Some(placed), scopes: parents.clone(), ..Answers::default() });
+                }
+                let scoped = kind.spec.scope.as_ref().map(|scope| scope.field.clone()).unwrap_or_default();
+                let lists: Vec<_> = parents
+                    .iter()
+                    .map(|parent| {
+                        let asked = ListQuery {
+                            vars: vec![(scoped.clone(), parent.clone())],
+                            include: self.includes(connection, &kind.name, false),
+                            ..ListQuery::default()
+                        };
+                        async move { (parent, remote.list(kind, &asked).await) }.boxed()
+                    })
+                    .collect();
+                let mut placed = Vec::new();
+                let mut parts = stream::iter(lists).buffered(8);
+                while let Some((parent, part)) = parts.next().await {
+                    match part {
+                        Ok(part) => placed.extend(part.rows.into_iter().map(|row| (parent.clone(), row))),
+                        Err(error)
+                            if remote.is_absent(&error) && !self.has_parent(kind, connection, Some(parent)) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(Answers { placed: Some(placed), scopes: parents.clone(), apart: true, ..Answers::default() })
             }
             Job::Keys { connection, kind, field, keys } => {
                 let wire = kind.field(field).map(|field| field.wire_name().to_owned()).unwrap_or_default();
@@ -455,6 +506,16 @@ impl Observer<'_> {
             self.add_rows(&connection, kind, None, answers.listing);
             return;
         }
+        if let (Job::Across { kind, .. }, Some(placed)) = (job, answers.placed) {
+            if !answers.apart {
+                self.read.insert(collection, Ok(()));
+            }
+            for parent in &answers.scopes {
+                self.read.insert(kind_of(&connection, kind, parent), Ok(()));
+            }
+            self.add_placed(&connection, kind, placed);
+            return;
+        }
         for scope in &answers.scopes {
             self.read.insert(Collection { scope: Some(scope.clone()), ..collection.clone() }, Ok(()));
         }
@@ -462,7 +523,7 @@ impl Observer<'_> {
             self.read.insert(collection, Ok(()));
         }
         match job {
-            Job::Keys { .. } => {}
+            Job::Keys { .. } | Job::Across { .. } => {}
             Job::Kind { kind, scope, .. } => {
                 self.note_unoffered(&connection, kind, &answers.unoffered);
                 if scope.is_none() && answers.scopes.is_empty() {
@@ -545,6 +606,8 @@ pub(super) enum Choice {
     Each(Vec<String>),
     /// By lists that are limited to many parents each.
     Some(Vec<Vec<String>>),
+    /// By lists over the parents below others, and parent by parent.
+    Across { groups: BTreeMap<String, Vec<String>>, single: Vec<String> },
     /// The collection of those without a parent, and that below each of these.
     Apart { whole: bool, scopes: BTreeSet<String> },
 }
@@ -557,6 +620,13 @@ pub(super) enum Job {
         scope: Option<String>,
         parents: Vec<String>,
         together: bool,
+    },
+    /// Objects of a kind below many parents, which are below this one.
+    Across {
+        connection: Arc<str>,
+        kind: Arc<Kind>,
+        above: String,
+        parents: Vec<String>,
     },
     /// Objects of a kind by their natural keys, wherever they are.
     Keys {
@@ -587,12 +657,16 @@ pub(super) struct Answers {
     /// Kinds of entries that the server does not have.
     unoffered: Vec<String>,
     one: Option<(Value, Vec<Value>)>,
+    /// Rows of objects below several parents.
+    placed: Option<Placed>,
+    /// They were read below each of these parents.
+    apart: bool,
 }
 
 impl Answers {
     /// How many objects there are in them.
     fn objects(&self) -> usize {
-        self.listing.rows.len() + usize::from(self.one.is_some())
+        self.listing.rows.len() + self.placed.as_ref().map_or(0, Vec::len) + usize::from(self.one.is_some())
     }
 }
 
@@ -600,6 +674,7 @@ impl Job {
     pub(super) fn connection(&self) -> &Arc<str> {
         match self {
             Self::Kind { connection, .. }
+            | Self::Across { connection, .. }
             | Self::Keys { connection, .. }
             | Self::Children { connection, .. }
             | Self::One { connection, .. } => connection,
@@ -608,7 +683,7 @@ impl Job {
 
     pub(super) fn kind(&self) -> &str {
         match self {
-            Self::Kind { kind, .. } | Self::Keys { kind, .. } => &kind.name,
+            Self::Kind { kind, .. } | Self::Across { kind, .. } | Self::Keys { kind, .. } => &kind.name,
             Self::Children { kind, .. } | Self::One { kind, .. } => kind,
         }
     }
@@ -620,6 +695,12 @@ impl Job {
                 kind: kind.name.clone(),
                 parent_kind: String::new(),
                 scope: scope.clone(),
+            },
+            Self::Across { connection, kind, above, .. } => Collection {
+                connection: connection.clone(),
+                kind: kind.name.clone(),
+                parent_kind: "^".into(),
+                scope: Some(above.clone()),
             },
             Self::Keys { connection, kind, keys, .. } => {
                 key_of(connection, &kind.name, keys.first().map_or("", String::as_str))

@@ -457,7 +457,13 @@ impl Observer<'_> {
                 self.kind_read(connection, &target, None)?;
             }
         }
+        let declared = |target_kind: &str, id: &str, words: &str| {
+            let index = self.graph.names.handle(&kind.api, target_kind, words);
+            let live = index.and_then(|index| self.out.live(index));
+            live.is_some_and(|live| live.id == id)
+        };
         let named = |target_kind: &str, target: &Target, words: &str| match target {
+            Target::Id(id) if declared(target_kind, id, words) => true,
             Target::Id(id) => self
                 .out
                 .by_id
@@ -536,10 +542,14 @@ impl Observer<'_> {
     ) -> Result<Option<String>, Stop> {
         let Some(target) = kind.field(field).and_then(|field| field.ref_spec()?.kind.clone()) else { return Ok(None) };
         let Some(target) = remote_kind(self.remotes, object, &target) else { return Ok(None) };
-        if let Some(index) = self.graph.names.handle(&target.api, &target.name, words)
-            && let Some(Standing::Known(Some(live))) = self.out.standing.get(index)
-        {
-            return Ok(self.out.objects.get(*live).map(|live| live.id.clone()));
+        if let Some(index) = self.graph.names.handle(&target.api, &target.name, words) {
+            match self.out.standing.get(index) {
+                Some(Standing::Known(Some(live))) => {
+                    return Ok(self.out.objects.get(*live).map(|live| live.id.clone()));
+                }
+                Some(Standing::Waiting) => return Err(Stop::Wait),
+                _ => {}
+            }
         }
         let own = kind.field(field).and_then(|field| field.reference.as_ref());
         if own.is_some_and(|own| own.as_written) {
