@@ -580,6 +580,9 @@ pub struct KindSpec {
     pub deferred_delete: bool,
     /// What a deletion destroys besides the object, in words; such an object is retained unless its deletion policy says delete.
     pub delete_loses: Option<String>,
+    /// The API refuses to delete an object that others use: one that is used by what stays is kept, whatever field the
+    /// use is of. Without it, only uses by `required` fields count.
+    pub kept_while_used: bool,
     /// Field and value that archive an object instead of deleting it.
     pub archive: Option<Archive>,
     /// Objects without which plumb could not go on: deleting or demoting one is refused.
