@@ -38,7 +38,6 @@ impl Shared<'_> {
         let listed = step.live.as_ref().and_then(|live| self.decoded(step, live.raw.as_ref()?));
         let mut fields = listed.map(|listed| listed.fields).unwrap_or_default();
         fields.extend(self.decoded(step, row).map(|decoded| decoded.fields).unwrap_or_default());
-        dialect::fill_omitted(&step.kind, true, &mut fields);
         let id = step.action.id.clone().unwrap_or_default();
         let live = step.live.as_ref().map(|live| &live.fields);
         let vars = item_vars(&step.kind, &id, step.parent.as_deref(), live);
@@ -52,11 +51,13 @@ impl Shared<'_> {
     pub(super) fn is_as_declared(&self, step: &Step, fields: &Fields) -> bool {
         let desired = self.made.resolve(&step.desired);
         let sent: Fields = desired.into_iter().filter(|(name, _)| step.send.contains(name)).collect();
+        let mut there = fields.clone();
+        dialect::fill_omitted(&step.kind, true, &mut there);
         let sides = Sides {
             specs: step.specs(),
             desired: &sent,
             applied: step.record.as_ref().map(|(_, record)| &record.applied),
-            live: Some(fields),
+            live: Some(&there),
             ignore_drift: &[],
             prune: step.prune,
         };

@@ -591,6 +591,8 @@ pub struct KindSpec {
     pub pending: Option<Pending>,
     /// The API makes objects of this kind by itself, through another one.
     pub appears: Option<Appears>,
+    /// Objects that are a part of one of another kind: an export or a survey does not show them besides.
+    pub part_of: Option<PartOf>,
     /// Name of the hook that does what data cannot say.
     pub hook: Option<String>,
     /// What objects need of the server.
@@ -1090,8 +1092,12 @@ pub struct FieldSpec {
     pub prefix: Option<String>,
     /// The server fills it in where it is left out: in lists it is then not compared, and sent as it is live.
     pub filled: bool,
-    /// Members of the live object that are not described are sent back with it, although manifests cannot have them.
+    /// Members of the live object that are not described are sent back with it, although manifests cannot have them; so is
+    /// a `readOnly` member of an object that has this itself.
     pub carries: bool,
+    /// Attribute of answers that lists the keys of this map where its values are not shown: an export writes a stub for
+    /// each.
+    pub keys_at: Option<String>,
     /// Members of a list's items that tell which of them is meant, in turn: such as `[[id], [type, displayName]]`. Items
     /// that are in the same order as the live ones are compared member by member, and keep what they do not declare.
     pub match_by: Vec<Vec<String>>,
@@ -1307,10 +1313,34 @@ pub struct RefSpec {
     pub as_written: bool,
     /// A text that names nothing, declared or live, goes over the wire as it is, for the API to judge.
     pub or_as_written: bool,
+    /// Who is named may have no such name yet, because a person has to act first: the field then waits, and nothing is sent
+    /// for it.
+    pub waits: Option<RefWaits>,
     /// Mark at which a version begins that is no part of the name, such as `:` in `host:3`.
     pub version_mark: Option<String>,
     /// The name is taken as it is where the API lists no object of the kind at all.
     pub lenient: bool,
+}
+
+/// Where objects of another kind name the objects that are a part of them.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PartOf {
+    /// The other kind.
+    pub kind: String,
+    /// Path in its answers of the part's id.
+    pub at: String,
+}
+
+/// Why a reference may have to wait for a person.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RefWaits {
+    /// Kind whose objects bring about what is referred to: while one is to be made, a name that nobody has yet may be its.
+    #[serde(rename = "for")]
+    pub kind: String,
+    /// Who has to do what, in words.
+    pub message: String,
 }
 
 /// A condition on an object: `wire` looks into the answer, `field` at the declared or decoded value.
@@ -1328,6 +1358,8 @@ pub struct Condition {
     pub not_in: Vec<Value>,
     /// It is there and neither null nor empty.
     pub present: bool,
+    /// It is there and is not what this reference field of the object names; in `synced.detect` only.
+    pub other_than: Option<String>,
 }
 
 /// A value that the server forces.

@@ -414,7 +414,7 @@ fn field_condition_on_row(kind: &Kind, row: &Value, condition: &Condition) -> bo
         (condition.one_of.clone(), condition.not_in.clone())
     };
     let wire = Some(field.wire_name().to_owned());
-    let on_wire = Condition { wire, field: None, one_of, not_in, present: condition.present };
+    let on_wire = Condition { wire, one_of, not_in, present: condition.present, ..Condition::default() };
     wire_condition(kind, row, &on_wire)
 }
 

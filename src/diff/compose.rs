@@ -126,7 +126,7 @@ fn keep_live(
 ) -> Result<(), ComposeError> {
     if let Some(Value::Object(there)) = live {
         for (name, value) in there {
-            let read_only = spec.fields.get(name).is_some_and(|member| member.read_only);
+            let read_only = spec.fields.get(name).is_some_and(|member| member.read_only && !member.carries);
             if !(read_only || spec.whole && is_empty(value)) {
                 out.insert(name.clone(), value.clone());
             }

@@ -192,8 +192,16 @@ impl Writer<'_> {
             }
             None => field.fields.iter().filter(|(_, member)| member.required).map(|(name, _)| name).collect(),
         };
+        let keys = |name: &String| -> Option<Vec<String>> {
+            let at = field.fields.get(name)?.keys_at.as_deref()?;
+            let keys = attribute(&live.kind, live.raw.as_ref()?, at)?;
+            let keys: Vec<String> = keys.as_array()?.iter().filter_map(text).collect();
+            // The names of the members of the whole say nothing of this one's.
+            (!keys.is_empty() && keys != [name.as_str()]).then_some(keys)
+        };
         let known = |name: &&String| {
             field.fields.get(*name).is_some_and(|member| !matches!(member.ty, FieldType::Map | FieldType::Object))
+                || keys(name).is_some()
         };
         if wanted.is_empty() || !wanted.iter().all(known) {
             out.members.push(left_out(
@@ -204,7 +212,20 @@ impl Writer<'_> {
         }
         let members = wanted
             .into_iter()
-            .map(|member| Member::of(member, self.stubs.add(&[path, &[member.as_str()]].concat(), false)));
+            .map(|member| {
+                let below = [path, &[member.as_str()]].concat();
+                let node = match keys(member) {
+                    Some(keys) => Node::Map(
+                        keys.iter()
+                            .map(|key| {
+                                Member::of(key, self.stubs.add(&[below.as_slice(), &[key.as_str()]].concat(), false))
+                            })
+                            .collect(),
+                    ),
+                    None => self.stubs.add(&below, false),
+                };
+                Member::of(member, node)
+            });
         let members = members.collect();
         out.members.push(Member::of(name, Node::Map(members)));
     }

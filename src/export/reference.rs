@@ -40,13 +40,11 @@ impl World<'_> {
             Target::Id(words) | Target::Field(_, words) => words,
             Target::New(_) => return None,
         };
+        // What is not looked up is written as the API has it.
+        let plain = matches!(target, Target::Field(..)) && reference.as_written && !is_odd(words);
+        let plain = plain && !self.is_declared(&site.api.name, kind, words);
         let Some(index) = self.target(site.from, kind, target) else {
-            // What is not looked up is written as the API has it.
-            let plain = matches!(target, Target::Field(..)) && reference.as_written && !is_odd(words);
-            if plain && !self.is_declared(&site.api.name, kind, words) {
-                return with(words.clone(), None);
-            }
-            return with(format!("id:{words}"), None);
+            return with(if plain { words.clone() } else { format!("id:{words}") }, None);
         };
         if let Some(handle) = self.handles.get(&index) {
             if !site.cut.contains(&(site.from, index)) {
@@ -55,6 +53,9 @@ impl World<'_> {
             return with(format!("id:{words}"), Some(format!("{handle}, which refers to this one")));
         }
         let target_kind = site.api.kind(kind).map(Arc::as_ref);
+        if plain {
+            return with(words.clone(), None);
+        }
         // The key rather than an alias: two objects may well share that.
         let names = self.key_name(index).into_iter().chain(self.title(index));
         for name in names {

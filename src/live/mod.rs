@@ -19,6 +19,7 @@ mod resolve;
 mod rows;
 mod shape;
 mod survey;
+mod waits;
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -1,7 +1,7 @@
 //! The rounds of observing: resolve what can be resolved, list what is missing, until nothing waits.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -78,6 +78,8 @@ pub struct Observer<'a> {
     pub(super) noted: Noted,
     /// Types that a hook gave, shared by all objects that they are the same for.
     pub(super) typed: HashMap<TypedBy, Arc<Specs>>,
+    /// Fields that wait for a person, and why: by declared object and pointer.
+    pub(super) waits: BTreeMap<(usize, String), String>,
     /// Kinds that the API does not list at all, by connection.
     pub(super) unlisted: HashSet<(Arc<str>, String)>,
 }
@@ -163,6 +165,7 @@ impl<'a> Observer<'a> {
             entries,
             noted: Noted::default(),
             typed: HashMap::new(),
+            waits: BTreeMap::new(),
             unlisted: HashSet::new(),
         };
         observer.find_along();
@@ -422,6 +425,7 @@ impl<'a> Observer<'a> {
         if let Some(specs) = specs {
             self.out.refined.insert(index, specs);
         }
+        self.put_off(index, &kind, known, &mut canonical)?;
         self.out.parents[index] = paths_parent;
         self.out.canonical[index] = canonical;
         self.set(index, Standing::Known(known));

@@ -255,6 +255,7 @@ impl Observer<'_> {
         let object = &self.manifests.objects[index];
         let connection = self.connection(&object.connection);
         let by = field_at(specs, &found.pointer).and_then(|field| field.reference.as_ref()?.by.clone());
+        let waits = field_at(specs, &found.pointer).and_then(|field| field.reference.as_ref()?.waits.clone());
         match &found.target {
             Meaning::Declared(target) => {
                 let other = &self.manifests.objects[*target];
@@ -318,8 +319,24 @@ impl Observer<'_> {
                         let words = parts.last().cloned().unwrap_or_default();
                         return Ok(reference(&found.kind, &Target::Field(field.clone(), words)));
                     }
+                    (Err(Stop::Fail(why)), Some(field)) if waits.is_some() && why.iter().all(|told| told.code == "PL0202") => {
+                        let pends = waits.filter(|_| !why.is_empty());
+                        let Some(pends) = pends else { return Err(Stop::Fail(why)) };
+                        if !self.somebody_comes(index, found, field, &pends)? {
+                            return Err(Stop::Fail(why));
+                        }
+                        self.wait(index, found, &pends);
+                        let words = parts.last().cloned().unwrap_or_default();
+                        return Ok(reference(&found.kind, &Target::Field(field.clone(), words)));
+                    }
                     (live, _) => live?,
                 };
+                let nameless = by.as_ref().is_some_and(|field| {
+                    self.out.objects[live].fields.get(field).and_then(text).is_none()
+                });
+                if let Some(waits) = waits.filter(|_| nameless) {
+                    self.wait(index, found, &waits);
+                }
                 let live = &self.out.objects[live];
                 match by {
                     Some(field) => {

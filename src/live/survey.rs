@@ -25,7 +25,7 @@ use crate::{
     diagnostic::Diagnostic,
     dialect::{attribute, decode_row, fill_omitted},
     http::HttpError,
-    value::{Fields, Target, as_reference, text},
+    value::{Fields, Target, as_reference, get_path, text},
 };
 
 /// What is live in whole kinds.
@@ -39,6 +39,8 @@ pub struct Surveyed {
     pub unlisted: Vec<(Arc<str>, String)>,
     /// Objects that have a value which only rows of another kind's list tell of: connection, id and name.
     pub hidden: HashSet<(Arc<str>, Option<String>, Option<String>)>,
+    /// Objects that are a part of one of another kind.
+    pub parts: HashSet<usize>,
     /// Rows that are no objects of their kind, by connection and kind.
     pub foreign: Vec<(Arc<str>, String, usize)>,
 }
@@ -107,6 +109,7 @@ impl Observer<'_> {
             out.refined = self.read_all(&asked).await;
         }
         self.rounds().await;
+        out.parts = self.parts(&asked);
         let foreign = self.noted.foreign.iter();
         out.foreign = foreign.map(|((connection, kind), count)| (connection.clone(), kind.clone(), *count)).collect();
         out.foreign.sort();
@@ -138,6 +141,11 @@ impl Observer<'_> {
         let mut needs = BTreeSet::new();
         for (connection, kind) in asked {
             self.list_needs(connection, kind, &mut needs, 0);
+            if let Some(whole) = kind.spec.part_of.as_ref()
+                && let Some(whole) = self.remotes.get(&**connection).and_then(|remote| remote.api.kind(&whole.kind))
+            {
+                self.list_needs(connection, whole, &mut needs, 0);
+            }
             if depth == Depth::Names {
                 continue;
             }
@@ -205,6 +213,22 @@ impl Observer<'_> {
                 Need::Kind(connection.clone(), kind.name.clone(), Some(live.id.clone()))
             });
         }
+    }
+
+    /// The objects that are a part of one of another kind.
+    fn parts(&self, asked: &[(Arc<str>, Arc<Kind>)]) -> HashSet<usize> {
+        let mut out = HashSet::new();
+        for (connection, kind) in asked {
+            let Some(whole) = &kind.spec.part_of else { continue };
+            let named = |live: &LiveObject| {
+                let id = get_path(live.raw.as_ref()?, &whole.at).and_then(text)?;
+                Some((connection.clone(), kind.name.clone(), kind.full_id(live.parent.as_deref(), &id)))
+            };
+            let wholes =
+                self.out.objects.iter().filter(|live| live.connection == *connection && live.kind.name == whole.kind);
+            out.extend(wholes.filter_map(named).filter_map(|slot| self.out.by_id.get(&slot)));
+        }
+        out
     }
 
     /// Reads object by object what lists leave out or cut, but for secrets.

@@ -86,7 +86,7 @@ pub async fn unmanaged(options: &Options, wanted: &[Wanted]) -> Result<Unmanaged
         .objects
         .iter()
         .enumerate()
-        .filter(|(index, _)| !managed.live.contains(index))
+        .filter(|(index, _)| !managed.live.contains(index) && !surveyed.parts.contains(index))
         .filter_map(|(index, live)| {
             let inside = match live.kind.inside() {
                 // What is inside an object that no manifest declares goes with it.

@@ -1,6 +1,7 @@
 //! Cycloid's traps, each against a console that answers as its reference and its public clients tell, written by hand:
 //! what the simulated API agrees to by construction proves nothing.
 
+mod absent;
 mod console;
 mod degraded;
 mod sinks;
