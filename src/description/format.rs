@@ -1313,6 +1313,8 @@ pub struct RefSpec {
     pub as_written: bool,
     /// A text that names nothing, declared or live, goes over the wire as it is, for the API to judge.
     pub or_as_written: bool,
+    /// Field of the target of which a change of the reference has to keep the value: the API refuses every other target.
+    pub keeps: Option<String>,
     /// Who is named may have no such name yet, because a person has to act first: the field then waits, and nothing is sent
     /// for it.
     pub waits: Option<RefWaits>,

@@ -562,7 +562,9 @@ pub fn is_absence(api: &Api, status: u16, body: &[u8]) -> bool {
 /// Whether a refusal has one of some words in its message.
 fn says(api: &Api, words: Option<&Words>, status: u16, body: &[u8]) -> bool {
     let Some(words) = words.filter(|words| words.statuses.contains(&status)) else { return false };
-    let said = error_text(api, body).unwrap_or_default().to_lowercase();
+    // Some servers say it in a text that is no JSON.
+    let plain = || String::from_utf8_lossy(body).into_owned();
+    let said = error_text(api, body).unwrap_or_else(plain).to_lowercase();
     words.words.iter().any(|word| said.contains(&word.to_lowercase()))
 }
 

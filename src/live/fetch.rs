@@ -451,6 +451,7 @@ impl Observer<'_> {
         let remote = self.remotes.get(&**connection);
         let absent = remote
             .is_some_and(|remote| error.status().is_some_and(|status| remote.api.spec.errors.absent.contains(&status)));
+        let denied = matches!(error, HttpError::Auth { .. });
         let mut diagnostic: Diagnostic = error.into();
         let mut lenient = false;
         if let (Job::Kind { kind, .. }, true) = (job, absent) {
@@ -476,8 +477,30 @@ impl Observer<'_> {
             )
         });
         if !self.out.diagnostics.contains(&diagnostic) {
+            if denied {
+                self.noted.denied.entry(connection.clone()).or_default().push(self.out.diagnostics.len());
+            }
             self.out.diagnostics.push(diagnostic);
         }
+    }
+
+    /// Where a connection's credential was refused whatever was read by it, it is told once.
+    pub(super) fn fold_denied(&mut self) {
+        let denied = std::mem::take(&mut self.noted.denied);
+        let mut dropped: HashSet<usize> = HashSet::new();
+        for (_, places) in denied.into_iter().filter(|(name, _)| !self.noted.answered.contains(name)) {
+            let Some((first, rest)) = places.split_first().filter(|(_, rest)| !rest.is_empty()) else { continue };
+            if let Some(told) = self.out.diagnostics.get_mut(*first) {
+                let reads = if rest.len() == 1 { "read was" } else { "reads were" };
+                told.hints.push(format!("{} more {reads} refused in the same way.", rest.len()));
+            }
+            dropped.extend(rest);
+        }
+        let mut place = 0;
+        self.out.diagnostics.retain(|_| {
+            place += 1;
+            !dropped.contains(&(place - 1))
+        });
     }
 
     /// Whether objects of a kind are declared or owned.
@@ -499,6 +522,7 @@ impl Observer<'_> {
             Ok(answers) => answers,
             Err(error) => return self.take_failure(job, error),
         };
+        self.noted.answered.insert(connection.clone());
         if let Job::Keys { kind, keys, .. } = job {
             for key in keys {
                 self.read.insert(key_of(&connection, &kind.name, key), Ok(()));

@@ -180,6 +180,7 @@ impl<'a> Observer<'a> {
     pub async fn run(mut self) -> Observed {
         self.rounds().await;
         self.read_details().await;
+        self.fold_denied();
         self.out
     }
 

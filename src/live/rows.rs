@@ -273,6 +273,11 @@ pub fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet<String
                 fields.values().flat_map(|field| defined_by(field, Some(fields)))
             });
             names.extend(defined.filter(|(target, _)| target == &kind.name).map(|(_, field)| field));
+            let kept = api.kinds.values().flat_map(|other| other.spec.fields.values());
+            names.extend(kept.filter_map(|field| {
+                let target = field.ref_spec().filter(|target| target.kind.as_deref() == Some(&*kind.name))?;
+                target.keeps.clone()
+            }));
             // What another kind is referred to by may be any field.
             let referred = api.kinds.values().flat_map(|other| other.spec.fields.values());
             names.extend(referred.filter_map(|field| {

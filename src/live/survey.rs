@@ -48,9 +48,13 @@ pub struct Surveyed {
 /// What reading one live object gave: its row, where that was needed, and fields with a read of their own.
 type Read = (usize, Result<Option<(Option<Value>, Fields)>, HttpError>);
 
-/// What is noted of rows that are no objects.
+/// What is noted while reading: of the credential, and of rows that are no objects.
 #[derive(Debug, Default)]
 pub(super) struct Noted {
+    /// Diagnostics of reads that were refused because of the credential, by connection.
+    pub(super) denied: HashMap<Arc<str>, Vec<usize>>,
+    /// Connections of which a read went well.
+    pub(super) answered: HashSet<Arc<str>>,
     /// How many there are, by connection and kind.
     pub(super) foreign: HashMap<(Arc<str>, String), usize>,
     /// Objects that have a value which only such rows tell of: connection, id and name.
@@ -109,6 +113,7 @@ impl Observer<'_> {
             out.refined = self.read_all(&asked).await;
         }
         self.rounds().await;
+        self.fold_denied();
         out.parts = self.parts(&asked);
         let foreign = self.noted.foreign.iter();
         out.foreign = foreign.map(|((connection, kind), count)| (connection.clone(), kind.clone(), *count)).collect();
