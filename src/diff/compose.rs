@@ -47,7 +47,13 @@ pub fn compose(
         (FieldType::Object, Value::Object(_)) if merge && spec.fields.is_empty() => Ok(patch(desired, live)),
         (FieldType::Object, Value::Object(members)) => {
             let mut out = Map::new();
-            if !merge {
+            // What belongs to another variant goes with it.
+            let decides = spec.variants.as_ref().and_then(|variants| variants.member.as_deref());
+            let same = |name: &str| match (members.get(name), live.and_then(|live| live.get(name))) {
+                (Some(now), Some(then)) => text(now) == text(then),
+                _ => true,
+            };
+            if !merge && decides.is_none_or(same) {
                 keep_live(spec, members, applied, live, raw, &mut out)?;
             }
             for (name, value) in members {

@@ -4,6 +4,7 @@
 mod absent;
 mod console;
 mod degraded;
+mod people;
 mod sinks;
 mod whole;
 

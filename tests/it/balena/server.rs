@@ -26,6 +26,8 @@ pub(super) struct Shelf {
     pub(super) has_v7: bool,
     pub(super) has_whoami: bool,
     pub(super) repeats_bodies: bool,
+    /// What it says of a refusal is a bare text, and no JSON.
+    pub(super) plain_errors: bool,
     /// It has variables of builds.
     pub(super) builds: bool,
 }
@@ -134,7 +136,9 @@ impl Shelf {
                 }
                 let twin = |other: &Map<String, Value>| unique.iter().all(|name| other.get(*name) == row.get(*name));
                 if self.sets.get(&set).is_some_and(|rows| rows.iter().any(twin)) {
-                    return text(409, "\"application\" and \"name\" must be unique.");
+                    let words = "\"application\" and \"name\" must be unique.";
+                    let json = [("content-type", "application/json".into())].to_vec();
+                    return if self.plain_errors { Reply::Answer(409, json, words.into()) } else { text(409, words) };
                 }
                 let id = self.add(&set, &row.into());
                 let row = self.sets[&set].last().unwrap().clone();

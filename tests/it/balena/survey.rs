@@ -131,3 +131,64 @@ async fn what_a_server_does_not_have_is_left_out_with_a_note() {
     assert!(balena.queries("/v7/device").iter().any(|query| query.contains("custom_latitude")));
     assert_eq!(balena.queries("/v7/build_environment_variable"), Vec::<String>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_succeed_is_refused_before_any_call() {
+    let balena = Balena::start().await;
+    let fleet = |handle: &str, name: &str, ty: &str, more: &str| {
+        format!(
+            "---\napiVersion: balena.plumb.dev/v1alpha1\nkind: Application\nmetadata: {{name: {handle}}}\nspec: {{organization: acme, \
+             appName: {name}, deviceType: {ty}{more}}}\n"
+        )
+    };
+    // Two fleets cannot differ in the case of letters only.
+    balena.write("fleet.yaml", &format!("{}{}", fleet("one", "Fleet1", "nuc", ""), fleet("two", "fleet1", "nuc", "")));
+    let planned = super::plan(&balena.options).await;
+    assert!(super::problems(&planned).contains("are the same object of the API"), "{}", super::problems(&planned));
+
+    // A fleet keeps the architecture of its type.
+    balena.shelf(|shelf| {
+        for (slug, architecture) in [("arm", 2), ("arm-2", 2)] {
+            shelf.add("device_type", &json!({"slug": slug, "name": slug, "is_of__cpu_architecture": {"__id": architecture}}));
+        }
+        shelf.sets.get_mut("device_type").unwrap()[0].insert("is_of__cpu_architecture".into(), json!({"__id": 1}));
+    });
+    balena.write("fleet.yaml", &fleet("one", "Fleet1", "arm", ""));
+    super::converge(&balena.options).await;
+    balena.write("fleet.yaml", &fleet("one", "Fleet1", "nuc", ""));
+    let planned = super::plan(&balena.options).await;
+    assert!(super::problems(&planned).contains("PL0525"), "{}", super::problems(&planned));
+    balena.write("fleet.yaml", &fleet("one", "Fleet1", "arm-2", ""));
+    super::converge(&balena.options).await;
+
+    // A secret has the form that its variable asks for; it is not shown.
+    balena.write("lines", "first line\nsecond-line");
+    let more = ", environmentVariables: [{name: KEY, valueFrom: {file: lines}}]";
+    balena.write("fleet.yaml", &fleet("one", "Fleet1", "arm-2", more));
+    balena.clear();
+    let planned = super::plan(&balena.options).await;
+    let told = super::problems(&planned);
+    assert!(told.contains("has a line break") && !told.contains("second-line"), "{told}");
+    assert_eq!(balena.writes(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_that_is_said_in_plain_text_is_followed_by_an_update() {
+    let balena = Balena::start().await;
+    let fleet = "apiVersion: balena.plumb.dev/v1alpha1\nkind: Application\nmetadata: {name: pumps}\nspec: {organization: acme, \
+                 deviceType: nuc, environmentVariables: [{name: A, value: mine}]}\n";
+    balena.write("fleet.yaml", &fleet.replace(", environmentVariables: [{name: A, value: mine}]", ""));
+    super::converge(&balena.options).await;
+    balena.write("fleet.yaml", fleet);
+    let options = plumb::pipeline::Options { keep_key: true, ..balena.options.clone() };
+    let planned = pipeline::plan(&options, plumb::plan::Mode::Plan).await.unwrap();
+    // Somebody makes it after the plan.
+    let id = balena.id_of("application", "app_name", "pumps");
+    balena.shelf(|shelf| {
+        shelf.plain_errors = true;
+        shelf.add("application_environment_variable", &json!({"application": id, "name": "A", "value": "theirs"}));
+    });
+    let applied = pipeline::apply(planned, &options).await.unwrap();
+    assert_eq!(applied.document.actions[0].error, None);
+    assert!(balena.writes().iter().any(|call| call.starts_with("PATCH /v7/application_environment_variable(")), "{:?}", balena.writes());
+}
