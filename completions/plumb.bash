@@ -2564,7 +2564,7 @@ _plumb() {
             return 0
             ;;
         plumb__subcmd__operator)
-            opts="-o -f -v -q -h --namespace --interval --debounce --release-after --prune-entries --allow-secret --allow-env --allow-folder --lease --identity --listen --no-election --output --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
+            opts="-o -f -v -q -h --namespace --interval --debounce --release-after --prune-entries --allow-secret --allow-env --allow-folder --lease --identity --allow-age-key --git-cache --webhook --listen --no-election --output --file --color --log-format --verbose --quiet --inventory --connection --allow-host --sandbox --allow-plaintext-secrets --allow-exec --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2606,6 +2606,32 @@ _plumb() {
                     return 0
                     ;;
                 --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-age-key)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --git-cache)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --webhook)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -528,7 +528,10 @@ complete -c plumb -n "__fish_plumb_using_subcommand operator" -l allow-env -d 'E
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -l allow-folder -d 'Folder whose files resources may refer to; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -l lease -d 'Lease by which one of several replicas is chosen' -r
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -l identity -d 'What this replica is called [default: the host\'s name]' -r
-complete -c plumb -n "__fish_plumb_using_subcommand operator" -l listen -d 'Where probes and metrics are served' -r
+complete -c plumb -n "__fish_plumb_using_subcommand operator" -l allow-age-key -d 'File with age keys that open `valueFrom.sops`; may be repeated' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand operator" -l git-cache -d 'Folder in which the repositories of stacks are kept; nothing is lost with it [default: in the system\'s folder for what passes]' -r -f -a "(__fish_complete_directories)"
+complete -c plumb -n "__fish_plumb_using_subcommand operator" -l webhook -d 'Forge whose webhooks are taken at `/webhooks/FORGE`, and the file with the secret that it signs with; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand operator" -l listen -d 'Where probes, metrics and the status page are served; the page needs `PLUMB_STATUS_TOKEN` but on loopback' -r
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -s o -l output -d 'This verb has one form of output' -r
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'

@@ -6,7 +6,7 @@
 //! - `{"$valueFrom": {…}}`: a sensitive value that is not resolved yet.
 //! - `{"$ref": "Kind/id:33"}`: a reference; also `Kind/new:ADDRESS` (made in this run) and `Kind/FIELD:VALUE`.
 //! - `{"$file": {"path", "name", "size", "sha256"}}`: a file to upload.
-//! - `{"$sink": {"file"}}`: where a value goes that the answer to a create has once.
+//! - `{"$sink": {"file"}}` or `{"$sink": {"secretRef"}}`: where a value goes that the answer to a create has once.
 
 use std::fmt;
 
@@ -62,6 +62,7 @@ pub fn without_places(value: &Value) -> Value {
                         if is_file && let Value::Object(upload) = &mut inner {
                             upload.shift_remove("path");
                             upload.shift_remove("file");
+                            upload.shift_remove("secretRef");
                         }
                         (name.clone(), inner)
                     })

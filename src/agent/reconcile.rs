@@ -28,6 +28,8 @@ pub enum Gate {
     DriftOnly,
     /// It would be carried out, but not now: why.
     Closed(String),
+    /// It is carried out if it has this digest, which somebody approved; where there is none, nobody has yet.
+    Approved(Option<String>),
 }
 
 /// What came of a step.
@@ -99,6 +101,14 @@ fn failed(failure: &Failure) -> Found {
 
 async fn work(options: &Options, gate: &Gate, refused: &BTreeMap<String, String>) -> Result<Found, Failure> {
     let mut planned = Box::pin(pipeline::plan(options, plan::Mode::Plan)).await?;
+    let gate = &match gate {
+        Gate::Approved(Some(digest)) if planned.digest() == digest => Gate::Apply,
+        Gate::Approved(Some(_)) => {
+            Gate::Closed(format!("The plan that was approved is another one; approve `{}`.", planned.digest()))
+        }
+        Gate::Approved(None) => Gate::Closed(format!("It waits until `{}` is approved.", planned.digest())),
+        other => other.clone(),
+    };
     let mut found = Found { usable: usable(&planned), ..Found::default() };
     found.prune_blocked = planned.diagnostics.iter().any(|told| PRUNE.contains(&&*told.code));
     if *gate == Gate::Apply && !refused.is_empty() {
@@ -234,7 +244,8 @@ fn only_drift(document: &mut PlanDocument, found: &mut Found) {
     }
 }
 
-fn budgets(planned: &Planned, quotas: &BTreeMap<String, Quota>) -> BTreeMap<String, BudgetView> {
+/// What is left of the limits of a plan's connections.
+pub fn budgets(planned: &Planned, quotas: &BTreeMap<String, Quota>) -> BTreeMap<String, BudgetView> {
     let api = |name: &str| planned.manifests.connections.get(name).map_or_else(String::new, |known| known.api.clone());
     quotas.iter().map(|(name, quota)| (name.clone(), budget(&api(name), quota))).collect()
 }

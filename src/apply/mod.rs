@@ -80,6 +80,8 @@ pub struct Context<'a> {
     pub hash: &'a (dyn Fn(&str) -> String + Sync),
     /// Takes secrets out of a text.
     pub mask: &'a (dyn Fn(&str) -> String + Sync),
+    /// The cluster whose Secrets take what an API shows once.
+    pub cluster: &'a crate::secret::Cluster,
 }
 
 /// What came of a plan.

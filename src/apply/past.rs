@@ -55,21 +55,27 @@ impl RunInfo {
     /// A run that begins now, and comes after the last one even where the clock of that one's machine was ahead.
     pub fn now(head: Run, outdated: Vec<String>, last: Option<&str>) -> Self {
         let now = jiff::Timestamp::now();
-        let id_at = |at: jiff::Timestamp| at.strftime("%Y%m%d-%H%M%S-%3f").to_string();
-        let last = last.unwrap_or_default();
-        let mut at = now;
-        let mut ahead = jiff::SignedDuration::from_millis(1);
-        while id_at(at).as_str() <= last.get(..ID_LENGTH).unwrap_or(last) && ahead.as_hours() < LONGEST_LEAD {
-            at = now.checked_add(ahead).unwrap_or(now);
-            ahead += ahead;
-        }
-        let id = format!("{}{:03x}", id_at(at), fastrand::u16(..) & 0xfff);
+        let after =
+            last.and_then(instant_of).and_then(|last| last.checked_add(jiff::SignedDuration::from_millis(1)).ok());
+        let at = after
+            .filter(|after| after.duration_since(now).as_hours() < LONGEST_LEAD)
+            .map_or(now, |after| after.max(now));
+        let id = format!(
+            "{}-{:03}{:03x}",
+            at.strftime("%Y%m%d-%H%M%S"),
+            at.as_millisecond().rem_euclid(1000),
+            fastrand::u16(..) & 0xfff
+        );
         Self { id, head: Run { at: super::format_instant(now), ..head }, outdated }
     }
 }
 
-/// The part of an id that is an instant.
-const ID_LENGTH: usize = "20261125-094500-123".len();
+/// The instant in the id of a run.
+fn instant_of(id: &str) -> Option<jiff::Timestamp> {
+    let at =
+        jiff::civil::DateTime::strptime("%Y%m%d-%H%M%S", id.get(..15)?).ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    at.timestamp().checked_add(jiff::SignedDuration::from_millis(id.get(16..19)?.parse().ok()?)).ok()
+}
 
 /// The furthest that a clock may be ahead, in hours: a hundred years.
 const LONGEST_LEAD: i64 = 24 * 365 * 100;
@@ -324,7 +330,7 @@ mod tests {
     #[test]
     fn ids_of_runs_sort_by_time_whatever_a_clock_says() {
         let mut last: Option<String> = None;
-        for _ in 0..50 {
+        for _ in 0..500 {
             let run = RunInfo::now(Run::default(), Vec::new(), last.as_deref());
             assert!(last.is_none_or(|last| run.id > last));
             last = Some(run.id);

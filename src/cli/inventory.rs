@@ -230,7 +230,8 @@ async fn rebuild(
     format: TextOrJson,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let rebuilt = console.interrupt().or(Box::pin(pipeline::rebuild(options, as_created, &|_| true))).await?;
+    let rebuilding = pipeline::Rebuilding { wanted: &|_| true, as_created: &|_| as_created, without_secrets: false };
+    let rebuilt = console.interrupt().or(Box::pin(pipeline::rebuild(options, &rebuilding))).await?;
     show::diagnostics(&rebuilt.diagnostics, &rebuilt.sources, console);
     let wrong = rebuilt.diagnostics.iter().any(Diagnostic::is_error);
     // Where nothing is left to do, the record is what it was.

@@ -54,6 +54,9 @@ pub struct ApiSpec {
     pub limits: Limits,
     /// The call that makes and changes objects of all kinds, of APIs whose `dialect` is `apply`.
     pub apply: ApplySpec,
+    /// An update by key may have a `$filter` as well (`dialect: odata`): it names the values that it replaces, and changes
+    /// nothing where they are others by then. What became of it is read, because such a server answers the same.
+    pub guarded_updates: bool,
     /// Where the server tells its version, for kinds that `needs` one.
     pub version: Option<VersionSpec>,
     /// Types that fields of several kinds share, or that contain themselves: a field takes one by its `shape`.

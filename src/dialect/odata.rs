@@ -47,6 +47,17 @@ impl Literal {
         if number { Self::Number(value.to_owned()) } else { Self::Text(value.to_owned()) }
     }
 
+    /// A value as bodies have it; nothing for what a filter cannot name.
+    pub fn of_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(Self::Null),
+            Value::Bool(flag) => Some(Self::Bool(*flag)),
+            Value::Number(number) => Some(Self::Number(number.to_string())),
+            Value::String(text) => Some(Self::Text(text.clone())),
+            Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+
     /// The value of a field, as its type says.
     pub fn of_field(field: Option<&FieldSpec>, value: &str) -> Self {
         match field {

@@ -59,8 +59,8 @@ pub(super) trait Writer: Debug + Send {
     /// Makes commits durable, all or none; `before` gives the record without them.
     async fn write(&mut self, commits: &[Vec<Edit>], before: Before<'_>) -> Result<(), InventoryError>;
 
-    /// Gives back the lock.
-    async fn close(self: Box<Self>);
+    /// Gives back the lock; `last` gives the record as it is.
+    async fn close(self: Box<Self>, last: Before<'_>);
 }
 
 /// Gives the record without the commits that are being written.

@@ -67,5 +67,5 @@ async fn run(
             drop(reply.send(result.clone()));
         }
     }
-    writer.close().await;
+    writer.close(&before).await;
 }

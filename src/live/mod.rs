@@ -27,7 +27,7 @@ use serde_json::Value;
 pub use self::{
     intended::{is_as_sent, may_be_of},
     keys::{KeyIndex, natural_key, natural_keys, shown_key},
-    observe::{ObserveOptions, Observer, is_another, item_vars},
+    observe::{Container, ObserveOptions, Observer, is_another, item_vars},
     query::Wanted,
     records::{record_of, record_sources},
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path, own_headers},

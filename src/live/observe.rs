@@ -40,6 +40,21 @@ pub struct ObserveOptions {
     pub only: Option<HashSet<usize>>,
     /// Whole kinds are looked at, whatever is declared.
     pub survey: bool,
+    /// Objects whose contents are looked at, because they are to be made anew.
+    pub emptied: Vec<Container>,
+}
+
+/// An object that may contain others.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// Its connection.
+    pub connection: Arc<str>,
+    /// Its kind.
+    pub kind: Arc<Kind>,
+    /// Its id.
+    pub id: String,
+    /// Id of its parent.
+    pub parent: Option<String>,
 }
 
 /// What the types of an object's fields follow from: connection, kind, the object that defines them, and its manifest.
@@ -212,6 +227,10 @@ impl<'a> Observer<'a> {
                 }
             }
             needs.extend(self.undeclared());
+            for container in &self.options.emptied {
+                let Container { connection, kind, id, parent } = container;
+                self.contents(connection, kind, (id, parent.as_ref()), &mut needs);
+            }
             let forced = !progress;
             let read = self.fetch(needs, forced).await;
             if !read && !progress {
@@ -267,7 +286,7 @@ impl<'a> Observer<'a> {
                 || (record.deletion_policy.is_none() && by_default);
             let there = self.out.by_id.contains_key(&slot_of(&connection, &kind, record.parent.as_deref(), &record.id));
             if deleted && there && kind.inside().is_none() && kind.can(Verb::Delete) {
-                self.contents(&connection, &kind, record, &mut needs);
+                self.contents(&connection, &kind, (&record.id, record.parent.as_ref()), &mut needs);
             }
             if let (Some(_), Some(parent)) = (kind.inside(), &record.parent) {
                 // Entries of a parent that is gone went with it.
@@ -285,7 +304,13 @@ impl<'a> Observer<'a> {
     }
 
     /// Collections of what an object that may be deleted contains.
-    fn contents(&self, connection: &Arc<str>, container: &Kind, record: &Record, needs: &mut Vec<Need>) {
+    fn contents(
+        &self,
+        connection: &Arc<str>,
+        container: &Kind,
+        (id, parent): (&String, Option<&String>),
+        needs: &mut impl Extend<Need>,
+    ) {
         let Some(remote) = self.remotes.get(&**connection) else { return };
         let scope_kind = |kind: &Kind| {
             let scope = kind.spec.scope.as_ref()?;
@@ -299,14 +324,14 @@ impl<'a> Observer<'a> {
             let need = |scope: Option<String>| Need::Kind(connection.clone(), kind.name.clone(), scope);
             let shared = scope_kind(container).is_some() && scope_kind(container) == scope_kind(kind);
             match &kind.spec.scope {
-                Some(scope) if fields.contains(&scope.field.as_str()) => needs.push(need(Some(record.id.clone()))),
+                Some(scope) if fields.contains(&scope.field.as_str()) => needs.extend([need(Some(id.clone()))]),
                 // Both are listed below the same kind of parent.
-                Some(_) if shared && record.parent.is_some() => needs.push(need(record.parent.clone())),
+                Some(_) if shared && parent.is_some() => needs.extend([need(parent.cloned())]),
                 Some(scope) if scope.required => {
                     // It is listed below something else only: below each of those, then.
                     let below = kind.field(&scope.field).and_then(|field| field.reference.as_ref()?.kind.clone());
                     let Some(below) = below.and_then(|below| remote.api.kind(&below)) else { continue };
-                    needs.push(Need::Kind(connection.clone(), below.name.clone(), None));
+                    needs.extend([Need::Kind(connection.clone(), below.name.clone(), None)]);
                     needs.extend(
                         self.out
                             .objects
@@ -315,7 +340,7 @@ impl<'a> Observer<'a> {
                             .map(|live| need(Some(live.id.clone()))),
                     );
                 }
-                _ => needs.push(need(None)),
+                _ => needs.extend([need(None)]),
             }
         }
     }
@@ -384,12 +409,15 @@ impl<'a> Observer<'a> {
         let paths_parent = parent_id.clone().or_else(|| scope_id.clone());
         // Nothing can be below a parent that is not there: what was there went with it.
         let outside = scope_new && object.annotations.external_id.is_none();
-        let known = if parent_new || (outside && !roams(&kind)) {
+        // What is owned below another parent, which is there, is looked for there: it moves.
+        let old = record.as_ref().and_then(|record| record.parent.as_deref());
+        let moves = outside && old.is_some_and(|old| self.has_scope(&connection, &kind, old));
+        let known = if parent_new || (outside && !moves && !roams(&kind)) {
             None
         } else {
             if outside {
                 // Its key does not depend on the parent: it may be below another one.
-                if let Some(old) = record.as_ref().and_then(|record| record.parent.as_deref()) {
+                if let Some(old) = old {
                     self.kind_read(&connection, &kind, Some(old))?;
                 }
             } else {
@@ -424,6 +452,15 @@ impl<'a> Observer<'a> {
         self.out.canonical[index] = canonical;
         self.set(index, Standing::Known(known));
         Ok(())
+    }
+
+    /// Whether there is a live object with an id that objects of a kind can be below.
+    fn has_scope(&self, connection: &Arc<str>, kind: &Kind, id: &str) -> bool {
+        let scope =
+            kind.spec.scope.as_ref().and_then(|scope| kind.field(&scope.field)?.reference.as_ref()?.kind.clone());
+        let api = self.manifests.catalog.api(&kind.api);
+        let scope = scope.and_then(|scope| api?.kind(&scope));
+        scope.is_some_and(|scope| self.out.by_id.contains_key(&slot_of(connection, scope, None, id)))
     }
 
     /// The inventory's record of an object, under its address or the one that it moved from.

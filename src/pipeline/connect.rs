@@ -16,8 +16,8 @@ use crate::{
     failure::Failure,
     http::{self, Board, Call, Client, ClientSpec, HostPolicy, HttpError, Naming, Pace, Quota, ResolvedAuth},
     inventory::State,
-    live::Remote,
-    manifest::{Auth, Connection},
+    live::{Observed, Remote},
+    manifest::{Auth, Connection, Manifests},
     progress::ProgressEvent,
     sandbox::{Sandbox, SandboxOptions},
     secret::Vault,
@@ -340,4 +340,16 @@ pub(super) async fn callers(
         }
     }
     callers
+}
+
+/// Notes that what a connection that cannot be used has was not looked at, whatever the inventory knows of it.
+pub(super) fn fail_unusable(manifests: &Manifests, connected: &Connected, observed: &mut Observed) {
+    for connection in manifests.connections.values() {
+        if !connected.remotes.contains_key(&connection.name)
+            && let Some(api) = manifests.catalog.api(&connection.api)
+        {
+            let name: Arc<str> = connection.name.as_str().into();
+            observed.failed.extend(api.kinds.keys().map(|kind| (name.clone(), kind.clone())));
+        }
+    }
 }

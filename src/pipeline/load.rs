@@ -81,6 +81,9 @@ pub fn load(options: &Options) -> Result<Loaded, Failure> {
     {
         manifests.stack.name.clone_from(name);
     }
+    if let Some(settings) = &options.stack_settings {
+        manifests.stack.clone_from(settings);
+    }
     if let Some(cluster) = &options.cluster {
         manifests.stack.name.clone_from(&cluster.stack);
     }
@@ -164,11 +167,9 @@ impl Loaded {
     /// Finds the texts of sensitive values and the hashes of files.
     pub(super) async fn resolve_secrets(&mut self, vault: &Vault, options: &Options) -> Vec<Diagnostic> {
         let mut policy = match &options.cluster {
-            Some(cluster) => ResolvePolicy {
-                allow_exec: false,
-                cluster: Cluster::Held(cluster.secrets.clone()),
-                ..cluster.policy.clone()
-            },
+            Some(cluster) => {
+                ResolvePolicy { allow_exec: false, cluster: cluster_of(options), ..cluster.policy.clone() }
+            }
             None => options.secrets.clone(),
         };
         policy.stand_in |= options.sandbox;
@@ -177,6 +178,14 @@ impl Loaded {
             std::env::var(name).ok().or_else(|| options.sandbox.then(|| format!("sandbox value of {name}")))
         };
         secret::resolve(&mut self.manifests, vault, &policy, &self.snapshot.sources, &environment).await
+    }
+}
+
+/// The cluster that Secrets are read from and written to.
+pub(super) fn cluster_of(options: &Options) -> Cluster {
+    match &options.cluster {
+        Some(cluster) => Cluster::Held(cluster.secrets.clone()),
+        None => options.secrets.cluster.clone(),
     }
 }
 

@@ -35,7 +35,7 @@ pub use self::{
     export::{Export, ExportOptions, export},
     health::{Checkup, Health, checkup},
     load::{Loaded, load, recorded},
-    rebuild::{Rebuilt, rebuild},
+    rebuild::{Rebuilding, Rebuilt, rebuild},
     select::{LabelTest, Selection},
     undo::{Undo, find_run},
     unmanaged::{Stray, Unmanaged, unmanaged},
@@ -49,8 +49,8 @@ use crate::{
     graph::{Graph, Meaning},
     http::{CallMade, Quota},
     inventory::{Account, Edit, Holder, Inventory, Run, State, outdated},
-    live::{ObserveOptions, Observed, Observer, Remote, Standing},
-    manifest::{Auth, Manifests, MaxDeletes},
+    live::{Container, ObserveOptions, Observed, Observer, Remote, Standing},
+    manifest::{Auth, Manifests, MaxDeletes, StackSpec},
     plan::{self, Inputs, Mode, Outcome, Plan, PlanDocument, PlanNotes},
     progress::{Progress, ProgressEvent, Silent},
     report,
@@ -120,6 +120,10 @@ pub struct Options {
     pub pace: crate::http::Pace,
     /// What a run in a cluster knows besides.
     pub cluster: Option<Arc<Cluster>>,
+    /// The settings of the stack, in place of what its manifests say.
+    pub stack_settings: Option<StackSpec>,
+    /// The end of the right to write, as it stands now.
+    pub until: Option<apply::Until>,
     /// Who runs it, for the history: `user@host` unless given.
     pub who: Option<String>,
     /// The run that is to be undone.
@@ -154,6 +158,8 @@ impl Default for Options {
             budgets: crate::http::Budgets::default(),
             pace: crate::http::Pace::default(),
             cluster: None,
+            stack_settings: None,
+            until: None,
             who: None,
             undo: None,
         }
@@ -269,27 +275,16 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
             looked_at.iter().any(|index| manifests.objects.get(*index).is_some_and(|it| it.kind.spec.hook.is_some()));
         (!hooked).then_some(looked_at)
     });
-    let observer = Observer::new(
-        &manifests,
-        &snapshot.sources,
-        &graph,
-        &state,
-        &connected.remotes,
-        &seal,
-        ObserveOptions { undeclared, only: looked_at, survey: false },
-        &tell,
-    );
-    let mut observed = Box::pin(observer.run()).await;
+    let observe = async |emptied: Vec<Container>| {
+        let looks = ObserveOptions { undeclared, only: looked_at.clone(), emptied, ..ObserveOptions::default() };
+        let (remotes, sources) = (&connected.remotes, &snapshot.sources);
+        let observer = Observer::new(&manifests, sources, &graph, &state, remotes, &seal, looks, &tell);
+        let mut observed = Box::pin(observer.run()).await;
+        connect::fail_unusable(&manifests, &connected, &mut observed);
+        observed
+    };
+    let observed = observe(Vec::new()).await;
     let observed_from = std::time::Instant::now();
-    // What a connection that cannot be used has was not looked at, whatever the inventory knows of it.
-    for connection in manifests.connections.values() {
-        if !connected.remotes.contains_key(&connection.name)
-            && let Some(api) = manifests.catalog.api(&connection.api)
-        {
-            let name: Arc<str> = connection.name.as_str().into();
-            observed.failed.extend(api.kinds.keys().map(|kind| (name.clone(), kind.clone())));
-        }
-    }
     options.progress.event(&ProgressEvent::Planning);
     let mut too_new = needs::lacking(&connected, &manifests, &mut diagnostics).await;
     too_new.extend(cluster.map(|cluster| cluster.held(&manifests)).unwrap_or_default());
@@ -313,6 +308,13 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         seal: &seal,
     };
     let mut plan = plan::plan(&inputs);
+    // What is made anew goes first, with all that it contains.
+    let emptied = plan::emptied(&plan.steps, &manifests.catalog);
+    let again = if emptied.is_empty() { None } else { Some(observe(emptied).await) };
+    let inputs = Inputs { observed: again.as_ref().unwrap_or(&observed), ..inputs };
+    if again.is_some() {
+        plan = plan::plan(&inputs);
+    }
     let mut barred = hidden::losses(&connected, &plan, &mut diagnostics).await;
     barred.extend(frozen::changes(&connected, &plan, &mut diagnostics).await);
     barred.extend(claims::owned_elsewhere(&plan, &connected, &inventory).await?);
@@ -351,7 +353,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let mut all = snapshot.diagnostics.clone();
     all.extend(manifests.diagnostics.iter().cloned());
     all.append(&mut diagnostics);
-    all.extend(observed.diagnostics.iter().cloned());
+    all.extend(inputs.observed.diagnostics.iter().cloned());
     all.extend(plan.diagnostics.iter().cloned());
     veil::diagnostics(&mut all, &vault);
     veil::sources(&mut snapshot.sources, &all, &vault);
@@ -374,7 +376,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         roots: snapshot.roots,
         manifests,
         graph,
-        observed,
+        observed: again.unwrap_or(observed),
         plan,
         mode,
         connected,
@@ -517,9 +519,10 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
     };
     let until: apply::Until = match &options.cluster {
         Some(cluster) => cluster.until.clone(),
-        None => Arc::new(|| None),
+        None => options.until.clone().unwrap_or_else(|| Arc::new(|| None)),
     };
     let live = how_many(&planned.observed);
+    let secrets = load::cluster_of(options);
     let report = {
         let context = Context {
             remotes: &planned.connected.remotes,
@@ -536,6 +539,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             run: run.as_ref(),
             hash: &hash,
             mask: &mask,
+            cluster: &secrets,
         };
         let work = Box::pin(apply::apply(&planned.plan, &policies, &context));
         let patience = std::pin::pin!(give_up(&planned.connected.remotes, &options.stop));

@@ -12,7 +12,7 @@ use super::{
     align::aligned,
     effects::{self, Parents},
     lockout,
-    removed::{self, Removed},
+    removed::{self, Going, Removed, list_name},
     rollout::unstored_in,
     sequence::pending,
     show::Shown,
@@ -29,7 +29,7 @@ use crate::{
     graph::{Graph, Meaning},
     inventory::{Intent, IntentVerb, Record, State},
     live::{Found, LiveObject, Observed, Standing, is_another, is_as_sent, may_be_of, record_of},
-    manifest::{DeletionPolicy, Manifest, Manifests, MaxDeletes, Reconcile, locate},
+    manifest::{Manifest, Manifests, MaxDeletes, Reconcile, locate},
     value::{Fields, Target, as_reference, has_unresolved, reference, without_places},
 };
 
@@ -85,15 +85,6 @@ pub struct Inputs<'a> {
     pub seal: &'a (dyn Fn(&str) -> Value + Sync),
 }
 
-/// What becomes of a live object whose resource goes, as the resource itself says.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Going {
-    /// Its deletion policy.
-    pub deletion_policy: Option<DeletionPolicy>,
-    /// Whether it is protected.
-    pub protect: bool,
-}
-
 /// What an apply would do to an object that is only observed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Watched {
@@ -120,6 +111,8 @@ pub(super) struct Draft {
     pub diagnostics: Vec<Diagnostic>,
     /// Tombstones whose object is gone.
     pub unbury: Vec<String>,
+    /// Addresses of owned objects that other manifests mean.
+    pub meant: HashSet<String>,
     /// What was only observed and is not as declared.
     pub watched: Vec<Watched>,
 }
@@ -144,6 +137,7 @@ pub(super) fn draft(inputs: &Inputs<'_>) -> Draft {
             .map(|stone| (stone.connection.as_str(), stone.kind.as_str(), stone.id.as_str()))
             .collect(),
         begun: HashMap::new(),
+        going_down: HashSet::new(),
         moving: HashMap::new(),
     };
     for intent in inputs.state.intents.values().filter(|intent| intent.verb == IntentVerb::Create) {
@@ -178,7 +172,7 @@ fn owners(state: &State) -> HashMap<(String, String, String, Option<String>), St
         .iter()
         .map(|(address, record)| {
             let parent = record.parent.clone().filter(|_| record.inside.is_some());
-            ((record.connection.clone(), list_of(address), record.id.clone(), parent), address.clone())
+            ((record.connection.clone(), list_name(address), record.id.clone(), parent), address.clone())
         })
         .collect()
 }
@@ -196,15 +190,6 @@ fn not_replaced(kind: &Kind, live: &LiveObject, intended: bool) -> Diagnostic {
     Diagnostic::error("PL0514", what).hint("Declare it as it is, or delete it by hand.")
 }
 
-/// What an address names, without the name: `api/Kind`, with the field of an entry.
-fn list_of(address: &str) -> String {
-    let head: String = address.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
-    match address.split_once('#').and_then(|(_, entry)| entry.split_once('/')) {
-        Some((field, _)) => format!("{head}#{field}"),
-        None => head,
-    }
-}
-
 pub(super) struct Builder<'a> {
     pub(super) inputs: &'a Inputs<'a>,
     pub(super) shown: Shown,
@@ -216,6 +201,8 @@ pub(super) struct Builder<'a> {
     pub(super) owners: HashMap<(String, String, String, Option<String>), String>,
     /// Objects whose deletion the API carries out later: connection, kind, id.
     buried: HashSet<(&'a str, &'a str, &'a str)>,
+    /// Declared objects that are being deleted by the API still, and those that are below one.
+    going_down: HashSet<usize>,
     /// Creates that an earlier run began, by address.
     begun: HashMap<&'a str, Vec<&'a Intent>>,
     /// Objects that get a new version, each with those whose steps cause it.
@@ -247,6 +234,18 @@ impl Builder<'_> {
         }
         if reconcile == Reconcile::Disabled {
             self.out.unchanged += 1;
+            return;
+        }
+        let uses = inputs.graph.uses.get(index).into_iter().flatten();
+        let targets = uses.filter_map(|found| match found.target {
+            Meaning::Declared(target) => Some(target),
+            Meaning::Live(_) => None,
+        });
+        if let Some(grave) = targets.chain(object.parent).find(|target| self.going_down.contains(target)) {
+            self.going_down.insert(index);
+            let grave = &inputs.manifests.objects[grave].address;
+            let told = format!("`{}` waits: `{grave}` is being deleted by the API and still there.", object.address);
+            self.tell(object, "", Diagnostic::warning("PL0509", told));
             return;
         }
         let parent_step =
@@ -387,6 +386,7 @@ impl Builder<'_> {
         let inputs = self.inputs;
         let kind = &object.kind;
         if self.buried.contains(&(&*object.connection, kind.name.as_str(), live.id.as_str())) {
+            self.going_down.insert(index);
             let told = Diagnostic::warning(
                 "PL0509",
                 format!(
@@ -399,7 +399,7 @@ impl Builder<'_> {
         }
         let slot = (
             object.connection.clone(),
-            list_of(&object.address.to_string()),
+            list_name(&object.address.to_string()),
             live.id.clone(),
             live.parent.clone().filter(|_| object.parent.is_some()),
         );
@@ -419,6 +419,7 @@ impl Builder<'_> {
         if let Some(owner) = self.owners.get(&slot)
             && record.as_ref().is_none_or(|(address, _)| address != owner)
         {
+            self.out.meant.insert(owner.clone());
             let told = Diagnostic::error("PL0507", format!("The live {} `{}` is owned by `{owner}`: one live object has one owner.", kind.name, live.id))
                 .hint(format!("If the manifest was renamed, add the annotation `plumb.dev/moved-from: {}`; otherwise `plumb forget {owner}` first.", name_of(owner)));
             self.tell(object, "", told);

@@ -25,13 +25,13 @@ use serde_json::{Value, json};
 pub use self::{
     accounts::{Presence, leads_elsewhere, presence, refusals as strange_accounts},
     batch::{
-        Route, apply_route, bulk_of, bulk_route, create_route, delete_route, follows, reads_before_update,
+        Route, apply_route, bulk_of, bulk_route, create_route, delete_route, follows, guarded, reads_before_update,
         replace_routes, update_route, var,
     },
-    build::{Going, Inputs, Mode, Watched, stored},
+    build::{Inputs, Mode, Watched, stored},
     lockout::{needs_caller, refusals as lockouts},
     model::*,
-    removed::{MAX_DELETES, MAX_SHARE},
+    removed::{Going, MAX_DELETES, MAX_SHARE, emptied},
     rollout::{is_marked, makes_version, start_path},
     show::Shown,
     step::{Batch, Follow, Operation, Step},

@@ -88,7 +88,10 @@ impl Shown {
             return json!({ "file": part("name").or_else(|| part("path")).unwrap_or_default() });
         }
         if let Some(place) = crate::value::sink(value) {
-            return place.clone();
+            return match place.get("secretRef") {
+                Some(secret) => json!({ "secretRef": { "name": secret.get("name"), "key": secret.get("key") } }),
+                None => place.clone(),
+            };
         }
         match value {
             Value::Object(map) => {

@@ -10,6 +10,7 @@ mod reach;
 mod resolve;
 mod sealed;
 pub mod sink;
+mod sink_secret;
 mod sops;
 mod spell;
 mod text;

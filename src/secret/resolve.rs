@@ -242,6 +242,8 @@ impl Resolver<'_> {
         } else if let Some(file) = value::file(value).filter(|file| file.get("sha256").is_none()) {
             let path = file.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
             self.file(&path, owner, pointer)
+        } else if let Some(place) = value::sink(value).and_then(|place| place.get("secretRef")) {
+            self.secret_sink(&place.clone(), owner, pointer)
         } else if let Some(place) = value::sink(value) {
             let path = place.get("file").and_then(Value::as_str).unwrap_or_default().to_owned();
             self.sink(&path, owner, pointer)
@@ -444,6 +446,46 @@ impl Resolver<'_> {
 }
 
 impl Resolver<'_> {
+    /// The Secret that a sink writes to: one of the manifest's own namespace.
+    fn secret_sink(&mut self, place: &Value, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
+        let part = |name: &str| place.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (name, key) = (part("name"), part("key"));
+        if self.policy.stand_in {
+            return Some(json!({ "$sink": { "secretRef": { "name": name, "key": key, "standIn": true } } }));
+        }
+        let mut resolved = json!({ "name": name, "key": key });
+        let wrong = match &self.policy.cluster {
+            Cluster::Held(held) => {
+                let path = self.path(owner.document);
+                match held.sink(path, name) {
+                    Ok(own) => {
+                        resolved["namespace"] = held.namespace(path).into();
+                        if let Some(own) = own {
+                            resolved["owner"] = own;
+                        }
+                        None
+                    }
+                    Err(told) => Some(told),
+                }
+            }
+            Cluster::Usual | Cluster::Client(_) if self.policy.secrets.is_none() => {
+                if let Some(namespace) = owner.namespace {
+                    resolved["namespace"] = namespace.into();
+                }
+                None
+            }
+            _ => Some(
+                Diagnostic::error("PL0310", format!("The Secret `{name}` may not be written here"))
+                    .hint("The agent puts values into files of the folders that its configuration lists."),
+            ),
+        };
+        if let Some(told) = wrong {
+            self.report(&format!("sink secret {name}"), told, owner, pointer);
+            return None;
+        }
+        Some(json!({ "$sink": { "secretRef": resolved } }))
+    }
+
     /// Where a sink writes: the path from the folder of the manifest.
     fn sink(&mut self, path: &str, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
         let path = self.place(&self.folder(owner.document), path);

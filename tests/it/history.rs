@@ -3,6 +3,7 @@
 mod cli;
 mod figures;
 mod owners;
+mod places;
 
 use plumb::{
     inventory::{Change, Inventory, Location, Run, State},

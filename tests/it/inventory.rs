@@ -1,6 +1,7 @@
 //! The inventory keeps what was committed, for one writer at a time, whatever dies when.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -19,6 +20,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 mod claims;
+mod crashes;
+mod cuts;
 mod database;
 mod faults;
 mod files;
@@ -116,6 +119,17 @@ fn record(id: usize) -> Record {
 
 fn put(id: usize) -> Edit {
     Edit::Put(format!("x/Org/o{id}"), Box::new(record(id)))
+}
+
+/// A record that is long enough for the commits of a test to go through every way of writing.
+fn long(id: usize) -> Edit {
+    let mut record = record(id);
+    record.applied.insert("text".into(), json!("x".repeat(20_000)));
+    Edit::Put(format!("x/Org/o{id}"), Box::new(record))
+}
+
+fn numbers(state: &State) -> BTreeSet<usize> {
+    state.objects.keys().map(|address| address.trim_start_matches("x/Org/o").parse().unwrap()).collect()
 }
 
 fn begin(intent: &str) -> Edit {
@@ -262,31 +276,36 @@ const CHILD_LEASE: Duration = Duration::from_secs(4);
 
 /// A process that took the lock and began a write.
 fn child(location: &Location) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "inventory::holds_the_lock", "--ignored", "--nocapture"]);
-    command.env("PLUMB_TEST_INVENTORY", location.to_string());
-    let settings = match location {
-        Location::S3 { settings, .. } | Location::Gs { settings, .. } | Location::Az { settings, .. } => {
-            &settings.0[..]
-        }
-        Location::Kubernetes(place) => &place.settings.0[..],
-        _ => &[],
-    };
-    command.envs(settings.iter().map(|(name, value)| (name.to_uppercase(), value)));
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.map_while(Result::ok).any(|line| line.contains("has begun")), "the child took the lock");
+    let (child, mut lines) = start(location, "inventory::holds_the_lock");
+    assert!(lines.any(|line| line.is_ok_and(|line| line.contains("has begun"))), "the child took the lock");
     child
 }
 
-#[tokio::test]
-#[ignore = "the process that `a_killed_run_leaves_its_intent` kills"]
-async fn holds_the_lock() {
+/// A process that runs an ignored test on an inventory, and what it says.
+fn start(location: &Location, test: &str) -> (Child, std::io::Lines<BufReader<std::process::ChildStdout>>) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--ignored", "--nocapture"]);
+    command.env("PLUMB_TEST_INVENTORY", location.to_string());
+    command.envs(crate::support::places::variables(location));
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines)
+}
+
+/// The inventory that a child works on, locked.
+async fn held_by_child() -> Inventory {
     let url = std::env::var("PLUMB_TEST_INVENTORY").unwrap();
     let location = Location::parse(Some(&url), Path::new(".")).unwrap();
     let times = LeaseTimes { length: CHILD_LEASE, renewal: CHILD_LEASE / 4 };
     let mut inventory = open(&location).await.with_lease(times);
     inventory.lock("plumb apply").await.unwrap();
+    inventory
+}
+
+#[tokio::test]
+#[ignore = "the process that `a_killed_run_leaves_its_intent` kills"]
+async fn holds_the_lock() {
+    let inventory = held_by_child().await;
     inventory.commit(vec![begin("killed")]).await.unwrap();
     println!("has begun");
     tokio::time::sleep(Duration::from_mins(2)).await;

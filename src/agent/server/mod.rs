@@ -30,6 +30,9 @@ use crate::{
 /// What readiness asks.
 pub type Ready = Arc<dyn Fn() -> bool + Send + Sync>;
 
+/// What gives further measures.
+pub type More = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// What the page and the measures need of whoever serves them.
 #[derive(Clone)]
 pub struct Served {
@@ -41,6 +44,8 @@ pub struct Served {
     pub ready: Ready,
     /// Who may look.
     pub guard: Arc<Guard>,
+    /// Further measures, in the text form of Prometheus.
+    pub more: Option<More>,
 }
 
 /// The routes that the agent and the operator have in common: health, readiness, metrics, and the page where it is
@@ -63,7 +68,13 @@ async fn readyz(State(served): State<Served>) -> Response {
 
 async fn metrics(State(served): State<Served>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], served.metrics.text(&served.board)).into_response()
+    let mut text = served.metrics.text(&served.board);
+    if let Some(more) = &served.more {
+        // The end mark stays at the end.
+        let end = text.rfind("# EOF").unwrap_or(text.len());
+        text.insert_str(end, &more());
+    }
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
 /// The receivers of webhooks.
@@ -106,6 +117,7 @@ pub async fn open(agent: &Arc<Agent>) -> Result<Option<Doors>, Failure> {
         metrics: agent.shared.metrics.clone(),
         ready: Arc::new(move || ready.is_ready()),
         guard,
+        more: None,
     };
     let page = endpoint.status_page && (endpoint.token.is_some() || address.ip().is_loopback());
     let mut router = common(&served, page).merge(commands::router(agent, &served.guard));

@@ -83,7 +83,10 @@ pub fn core_crd(kind: &str, words: &str, fields: &IndexMap<String, FieldSpec>, s
     }
     let (short, columns) = match kind {
         "Connection" => ("plumbconn", connection_columns()),
-        _ => ("plumbstack", stack_columns()),
+        _ => {
+            rules::stack(&mut spec);
+            ("plumbstack", stack_columns())
+        }
     };
     assemble(Parts {
         group: CORE_GROUP.to_owned(),

@@ -45,7 +45,7 @@ impl Bucket {
         name.split('/').fold(self.prefix.clone(), Path::join)
     }
 
-    fn version(&self, version: UpdateVersion) -> Result<Version, InventoryError> {
+    fn version_of(&self, version: UpdateVersion) -> Result<Version, InventoryError> {
         let told = if self.generations { version.version } else { version.e_tag };
         let lacks = if self.generations { "generation" } else { "`ETag`" };
         told.map(Version).ok_or_else(|| self.unwritable(format!("the object store gives no {lacks}")))
@@ -130,7 +130,15 @@ impl Keeper for Bucket {
         };
         let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
         let bytes = found.bytes().await.map_err(|error| self.unreadable(&error))?;
-        Ok(Some((bytes, self.version(version)?)))
+        Ok(Some((bytes, self.version_of(version)?)))
+    }
+
+    async fn version(&self, name: &str) -> Result<Option<Version>, InventoryError> {
+        match self.store.head(&self.path(name)).await {
+            Ok(meta) => self.version_of(UpdateVersion { e_tag: meta.e_tag, version: meta.version }).map(Some),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.unreadable(&error)),
+        }
     }
 
     async fn put(&self, name: &str, bytes: Bytes, version: Option<&Version>) -> Result<Version, Refusal> {
@@ -143,7 +151,7 @@ impl Keeper for Bucket {
         };
         let options = PutOptions { mode, ..PutOptions::default() };
         match self.store.put_opts(&self.path(name), PutPayload::from(bytes), options).await {
-            Ok(put) => self.version(put.into()).map_err(Refusal::Other),
+            Ok(put) => self.version_of(put.into()).map_err(Refusal::Other),
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
                 Err(Refusal::Condition)
             }

@@ -2,7 +2,7 @@
 //! A write names the `resourceVersion` that it replaces.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     io::{Read as _, Write as _},
     time::Duration,
 };
@@ -12,7 +12,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
-use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Client, Config, ResourceExt as _,
@@ -34,6 +34,9 @@ const LONGEST: u64 = 1 << 30;
 
 /// How often a document is read whose further objects are being replaced.
 const ATTEMPTS: u32 = 5;
+
+/// The most objects that are deleted at once.
+const AT_ONCE: usize = 8;
 
 const INVENTORY: &str = "plumb.dev/inventory";
 const DOCUMENT: &str = "plumb.dev/document";
@@ -164,12 +167,13 @@ impl Cluster {
     }
 
     /// Removes the further objects of a document that are not of a generation.
-    async fn remove_parts(&self, api: &Api<DynamicObject>, own: &str, but: Option<&str>) -> Result<(), kube::Error> {
+    async fn remove_parts(&self, api: &Api<DynamicObject>, own: &str, but: &str) -> Result<(), kube::Error> {
         let parts = ListParams::default().labels(&format!("{PART_OF}={}", label(own)));
         let listed = api.list_metadata(&parts).await?;
-        let old = listed.items.iter().filter(|object| {
-            but.is_none_or(|but| object.annotations().get(GENERATION).is_none_or(|generation| generation != but))
-        });
+        let old = listed
+            .items
+            .iter()
+            .filter(|object| object.annotations().get(GENERATION).is_none_or(|generation| generation != but));
         let names: Vec<String> = old.map(kube::ResourceExt::name_any).collect();
         try_join_all(names.iter().map(|name| delete(api, name))).await?;
         Ok(())
@@ -238,6 +242,12 @@ impl Keeper for Cluster {
         Err(self.damaged(&name, "some of its parts are missing"))
     }
 
+    async fn version(&self, document: &str) -> Result<Option<Version>, InventoryError> {
+        let api = self.api().await?;
+        let found = api.get_metadata_opt(&self.name(document)).await.map_err(|error| self.unreadable(&error))?;
+        Ok(found.and_then(|found| found.resource_version()).map(Version))
+    }
+
     async fn put(&self, document: &str, bytes: Bytes, version: Option<&Version>) -> Result<Version, Refusal> {
         let api = self.api().await.map_err(Refusal::Other)?;
         let name = self.name(document);
@@ -281,7 +291,7 @@ impl Keeper for Cluster {
         };
         // Of a write that was refused its own parts go; of one that was done, all others. What stays behind is not read.
         let tidied = match &result {
-            Ok(_) if in_parts => self.remove_parts(&api, &name, Some(&generation)).await,
+            Ok(_) if in_parts => self.remove_parts(&api, &name, &generation).await,
             Err(Refusal::Condition) if in_parts => {
                 let names: Vec<String> = (0..pieces.len()).map(|number| part(&name, &generation, number)).collect();
                 try_join_all(names.iter().map(|name| delete(&api, name))).await.map(drop)
@@ -296,14 +306,17 @@ impl Keeper for Cluster {
 
     async fn remove(&self, documents: Vec<String>) -> Result<(), InventoryError> {
         let api = self.api().await?;
-        for document in documents {
-            let name = self.name(&document);
-            delete(&api, &name).await.map_err(|error| self.unwritable(&error))?;
-            if document.starts_with("history/") {
-                self.remove_parts(&api, &name, None).await.map_err(|error| self.unwritable(&error))?;
-            }
-        }
-        Ok(())
+        let own: Vec<String> = documents.iter().map(|document| self.name(document)).collect();
+        let labels: HashSet<String> = own.iter().map(|name| label(name)).collect();
+        // All further objects are listed once, however many documents go.
+        let parts = ListParams::default().labels(&format!("{INVENTORY}={},{PART_OF}", label(&self.place.name)));
+        let listed = api.list_metadata(&parts).await.map_err(|error| self.unwritable(&error))?;
+        let parts = listed.items.iter().filter(|part| part.labels().get(PART_OF).is_some_and(|of| labels.contains(of)));
+        let names: Vec<String> = own.into_iter().chain(parts.map(kube::ResourceExt::name_any)).collect();
+        let api = &api;
+        let deletions = names.into_iter().map(|name| async move { delete(api, &name).await });
+        let deleted = stream::iter(deletions).buffer_unordered(AT_ONCE);
+        deleted.try_collect::<()>().await.map_err(|error| self.unwritable(&error))
     }
 
     async fn list(&self, folder: &str) -> Result<Vec<String>, InventoryError> {

@@ -1,11 +1,12 @@
 //! Inventories as documents: one JSON document per stack, replaced by conditional writes, in whatever can do those.
 //!
-//! `STACK.json` is the record, `STACK.lock` its lease, `history/STACK/` what its runs did, and `shared/` what all stacks
-//! have in common.
+//! `STACK.json` is the record, `STACK.lock` its lease, `journal/STACK/` what was committed since, `history/STACK/` what its
+//! runs did, and `shared/` what all stacks have in common.
 
 mod bucket;
 mod claims;
 mod cluster;
+mod journal;
 mod lease;
 mod past;
 mod record;
@@ -41,6 +42,9 @@ pub(super) enum Refusal {
 pub(super) trait Keeper: fmt::Debug + Send + Sync {
     /// Reads a document with its version.
     async fn get(&self, name: &str) -> Result<Option<(Bytes, Version)>, InventoryError>;
+
+    /// The version of a document.
+    async fn version(&self, name: &str) -> Result<Option<Version>, InventoryError>;
 
     /// Replaces the document of a version, or makes it where none is given and none is there.
     async fn put(&self, name: &str, bytes: Bytes, version: Option<&Version>) -> Result<Version, Refusal>;
@@ -136,7 +140,8 @@ impl Backend for Documents {
         let holder = lease::lift(self, stack).await?;
         if claims::read(self).await?.stacks.contains_key(stack) {
             let opened = self.open(stack, Holder::here("plumb inventory unlock"), LeaseTimes::default()).await?;
-            opened.writer.close().await;
+            let state = opened.state;
+            opened.writer.close(&|| state.clone()).await;
         }
         Ok(holder)
     }
@@ -150,7 +155,7 @@ impl Backend for Documents {
     }
 
     async fn changes(&self, stack: &str, run: &str) -> Result<Vec<Change>, InventoryError> {
-        past::changes(self, stack, run).await
+        record::changes(self, stack, run).await
     }
 
     async fn claim(&self, stack: &str, claims: &[Claim]) -> Result<Vec<(Claim, Owner)>, InventoryError> {

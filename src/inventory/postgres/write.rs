@@ -109,7 +109,7 @@ impl Writer for Rows {
         Err(lost(&self.lease))
     }
 
-    async fn close(self: Box<Self>) {
+    async fn close(self: Box<Self>, _: Before<'_>) {
         self.lease.release().await;
     }
 }

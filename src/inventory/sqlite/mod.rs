@@ -155,7 +155,7 @@ impl Writer for Local {
         blocking(move || database.lock().unwrap_or_else(PoisonError::into_inner).write(&commits)).await
     }
 
-    async fn close(self: Box<Self>) {
+    async fn close(self: Box<Self>, _: Before<'_>) {
         // Closing clears up the log, which takes a while.
         drop(tokio::task::spawn_blocking(move || drop(self)).await);
     }

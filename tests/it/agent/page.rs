@@ -255,6 +255,7 @@ async fn the_page_holds_in_a_real_browser() {
         metrics: Arc::new(Metrics::new()),
         ready: Arc::new(|| true),
         guard: Arc::new(Guard::new(None, true, false)),
+        more: None,
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

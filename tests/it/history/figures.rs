@@ -5,7 +5,10 @@ use std::process::{Command, Stdio};
 use super::*;
 use crate::support::{api_server::ApiServer, postgres};
 
-const OBJECTS: usize = 20;
+/// Enough that an inventory whose every commit writes all that there is would be seen.
+fn objects() -> usize {
+    std::env::var("INVENTORY_OBJECTS").ok().and_then(|text| text.parse().ok()).unwrap_or(1000)
+}
 
 fn text(word: &str) -> String {
     let one = |number| {
@@ -14,7 +17,7 @@ fn text(word: &str) -> String {
              description: {word}, type: standard}}\n---\n"
         )
     };
-    (0..OBJECTS).map(one).collect()
+    (0..objects()).map(one).collect()
 }
 
 /// Counts before and after each of three applies.
@@ -38,15 +41,20 @@ async fn measured(inventory: &str, kubeconfig: Option<&str>, count: impl Fn() ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_apply_makes_few_calls_to_its_inventory() {
+    let objects = objects() as u64;
     let (server, location) = ApiServer::serve(plumb::inventory::Form::Secret);
     let Location::Kubernetes(place) = &location else { panic!() };
     let config = place.settings.0[0].1.clone();
-    let documents = measured(&location.to_string(), Some(&config), || server.calls()).await;
+    let calls = measured(&location.to_string(), Some(&config), || server.calls()).await;
+    let bytes = server.bytes();
     println!(
-        "{OBJECTS} objects, calls to an inventory of documents: created {}, updated {}, idle {}",
-        documents[0], documents[1], documents[2]
+        "{objects} objects, calls to an inventory of documents: created {}, updated {}, idle {}; {bytes} bytes written",
+        calls[0], calls[1], calls[2]
     );
-    assert!(documents[0] < 6 * OBJECTS as u64 && documents[2] < 20, "{documents:?}");
+    assert!(calls[0] < objects && calls[1] < objects && calls[2] < 20, "{calls:?}");
+    assert!(bytes < 2 * objects * 8000, "what is written is in proportion to the objects: {bytes}");
+    let left = server.names();
+    assert!(left.len() < 40, "{} documents stay: {left:?}", left.len());
 
     let Some(url) = postgres::url() else { return };
     let database = url.rsplit('/').next().unwrap().to_owned();
@@ -54,15 +62,15 @@ async fn an_apply_makes_few_calls_to_its_inventory() {
     let sql = format!(
         "SELECT pg_stat_clear_snapshot(); SELECT xact_commit FROM pg_stat_database WHERE datname = '{database}'"
     );
-    let commits = || server.sql("postgres", &sql).trim().parse().unwrap();
-    let rows = measured(&url, None, || {
+    let commits = || {
         // The server's counts come a moment later.
         std::thread::sleep(std::time::Duration::from_millis(1200));
-        commits()
-    })
-    .await;
+        server.sql("postgres", &sql).trim().parse().unwrap()
+    };
+    let rows = measured(&url, None, commits).await;
     println!(
-        "{OBJECTS} objects, transactions of a PostgreSQL inventory: created {}, updated {}, idle {}",
+        "{objects} objects, transactions of a PostgreSQL inventory: created {}, updated {}, idle {}",
         rows[0], rows[1], rows[2]
     );
+    assert!(rows[0] < objects && rows[1] < objects && rows[2] < 40, "{rows:?}");
 }

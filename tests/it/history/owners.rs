@@ -109,12 +109,7 @@ async fn contend_as_programs(location: &Location) {
         .await
         .unwrap();
     assert!(made.status().is_success(), "{made:?}");
-    let variables: Vec<(String, String)> = match location {
-        Location::S3 { settings, .. } | Location::Az { settings, .. } => {
-            settings.0.iter().map(|(name, value)| (name.to_uppercase(), value.clone())).collect()
-        }
-        _ => Vec::new(),
-    };
+    let variables = crate::support::places::variables(location);
     let mut folders = Vec::new();
     let mut programs = Vec::new();
     for number in 0..5 {

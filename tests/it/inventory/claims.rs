@@ -11,16 +11,11 @@ on_all! {
     claims_of_the_dead_go_with_their_lock
 }
 
-on_all! {
-    @one begun_sqlite, Some(crate::inventory::local()), what_another_stack_began_to_create_is_known
-}
+mod begun {
+    use super::what_another_stack_began_to_create_is_known;
+    use crate::inventory::on_all;
 
-on_all! {
-    @one begun_postgres, crate::support::postgres::location().map(|at| ((), at)), what_another_stack_began_to_create_is_known
-}
-
-on_all! {
-    @one begun_object_store, crate::support::s3::location().map(|at| ((), at)), what_another_stack_began_to_create_is_known
+    on_all! { local and remote: what_another_stack_began_to_create_is_known }
 }
 
 async fn of(location: &Location, stack: &str) -> Inventory {

@@ -1,6 +1,9 @@
 //! Records of older and newer versions: an older one is read, and brought up by the next writer; a newer one is refused.
 
-use ::object_store::{ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, path};
+use ::object_store::{
+    ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
+    gcp::GoogleCloudStorageBuilder, path,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use plumb::inventory::Run;
@@ -12,6 +15,7 @@ use crate::support::postgres;
 on_all! { @one sqlite, Some(crate::inventory::local()), an_older_record_is_brought_up a_newer_record_is_refused_and_left_alone }
 on_all! { @one bucket, crate::support::s3::location().map(|at| ((), at)), an_older_record_is_brought_up a_newer_record_is_refused_and_left_alone }
 on_all! { @one azure, crate::support::azure::location().map(|at| ((), at)), an_older_record_is_brought_up a_newer_record_is_refused_and_left_alone }
+on_all! { @one google_stand_in, Some(((), crate::support::google::location())), an_older_record_is_brought_up a_newer_record_is_refused_and_left_alone }
 on_all! { @one postgres_server, crate::support::postgres::location().map(|at| ((), at)), an_older_record_is_brought_up a_newer_record_is_refused_and_left_alone }
 on_all! { @one kubernetes, crate::inventory::cluster(plumb::inventory::Form::Secret), an_older_record_is_brought_up a_newer_record_is_refused_and_left_alone }
 
@@ -140,6 +144,14 @@ fn store(location: &Location) -> (Box<dyn ObjectStore>, path::Path) {
     match location {
         Location::S3 { bucket, prefix, settings } => {
             let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_allow_http(true);
+            for (name, value) in &settings.0 {
+                builder = builder.with_config(name.parse().unwrap(), value);
+            }
+            (Box::new(builder.build().unwrap()), path::Path::from(format!("{prefix}/default.json")))
+        }
+        Location::Gs { bucket, prefix, settings } => {
+            let plain = ::object_store::ClientOptions::new().with_allow_http(true);
+            let mut builder = GoogleCloudStorageBuilder::new().with_bucket_name(bucket).with_client_options(plain);
             for (name, value) in &settings.0 {
                 builder = builder.with_config(name.parse().unwrap(), value);
             }

@@ -30,6 +30,11 @@ fn the_chart_is_clean_and_draws_what_its_values_say() {
         "--set=inventory.url=s3://bucket/plumb",
         "--set=inventory.key.existingSecret=plumb-key",
         "--set=rbac.secretNames={plumb-itglue}",
+        "--set=rbac.secretSinks=true",
+        "--set=operator.allowAgeKeys={/keys/age.txt}",
+        "--set=statusPage.existingSecret=plumb-status",
+        "--set=webhooks.existingSecret=plumb-webhooks",
+        "--set=webhooks.forges={github}",
         "--set=podDisruptionBudget.enabled=true",
         "--set=networkPolicy.enabled=true",
         "--set=ingress.enabled=true",
@@ -48,9 +53,14 @@ fn the_chart_is_clean_and_draws_what_its_values_say() {
 #[test]
 fn values_that_mean_nothing_are_refused() {
     let Some(helm) = tool("helm") else { return };
-    for wrong in
-        ["replicaCount=x", "operator.interval=soon", "apis.nobody=true", "image.pullPolicy=Sometimes", "typo=1"]
-    {
+    for wrong in [
+        "replicaCount=x",
+        "operator.interval=soon",
+        "apis.nobody=true",
+        "image.pullPolicy=Sometimes",
+        "webhooks.forges={other}",
+        "typo=1",
+    ] {
         let refused = Command::new(&helm)
             .args(["template", "plumb", "charts/plumb", "--set", wrong])
             .current_dir(repository(""))
@@ -125,6 +135,7 @@ async fn the_operator_works_under_the_roles_of_the_chart_and_may_do_nothing_else
     let kubeconfig = operated.cluster.kubeconfig_of(&format!("of-{system}"), token.trim());
     let lease = format!("--lease={system}/plumb");
     operated.with(&[&lease]);
+    operated.inventory_in(&system);
     let command = operated.command(&kubeconfig);
     operated.start_as(command);
     operated.connection("platform", "rest", "bearer");
@@ -152,6 +163,7 @@ async fn the_operator_works_under_the_roles_of_the_chart_and_may_do_nothing_else
         ("delete", "resources.rest.plumb.dev"),
         ("create", "resources.rest.plumb.dev"),
         ("get", "configmaps"),
+        ("delete", "configmaps"),
         ("list", "pods"),
         ("create", "pods"),
         ("create", "customresourcedefinitions"),
@@ -159,6 +171,10 @@ async fn the_operator_works_under_the_roles_of_the_chart_and_may_do_nothing_else
     ] {
         assert!(!may(verb, what, &operated.namespace), "it may {verb} {what}");
     }
+    // The record is in the operator's namespace, and nothing else there is its business.
+    assert!(
+        may("create", "secrets", &system) && !may("create", "configmaps", &system) && !may("list", "pods", &system)
+    );
     assert!(!may("get", "secrets", &other) && !may("list", "resources.rest.plumb.dev", &other));
 }
 

@@ -72,6 +72,45 @@ async fn without_its_credential_an_object_stays_and_its_namespace_goes_all_the_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_inventory_lost_is_deleted_by_the_id_in_its_status() {
+    let Some(mut operated) = made("forgotten").await else { return };
+    let before = objects(&operated, "Resource");
+    operated.kill(0);
+    for file in std::fs::read_dir(operated.folder.path()).unwrap().map(|file| file.unwrap().path()) {
+        if !file.to_string_lossy().ends_with(".log") {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    // One goes before the operator is back, and one after: both were made by plumb, and are known by their ids alone.
+    operated.kubectl(&["delete", "restres/one", "--wait=false"]);
+    operated.start();
+    operated.cluster.until("the object goes", PATIENCE, || operated.get("restres/one").is_none().then_some(()));
+    assert_eq!(objects(&operated, "Resource"), before - 1, "{}", operated.log(1));
+    let two = operated.wait("restres/two", "Ready", "True");
+    assert_eq!(two["status"]["origin"], "created");
+    operated.kubectl(&["delete", "restres/two", "--timeout=240s"]);
+    assert_eq!(objects(&operated, "Resource"), before - 2, "{}", operated.log(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_object_that_cannot_be_looked_for_stays_and_that_is_said() {
+    let Some(mut operated) = made("adrift").await else { return };
+    let before = objects(&operated, "Resource");
+    operated.kill(0);
+    for file in std::fs::read_dir(operated.folder.path()).unwrap().map(|file| file.unwrap().path()) {
+        if !file.to_string_lossy().ends_with(".log") {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    operated.kubectl(&["delete", "secret/platform"]);
+    operated.kubectl(&["delete", "restres/one", "--wait=false"]);
+    operated.start();
+    operated.cluster.until("the resource goes", PATIENCE, || operated.get("restres/one").is_none().then_some(()));
+    assert_eq!(operated.event("Retained", "one")["type"], "Warning");
+    assert_eq!(objects(&operated, "Resource"), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_stays_until_the_last_object_is_gone() {
     let Some(operated) = made("connection").await else { return };
     operated.kubectl(&["delete", "connection/platform", "--wait=false"]);

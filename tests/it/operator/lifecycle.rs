@@ -117,6 +117,46 @@ async fn a_secret_that_is_rotated_lost_or_restored_counts_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_api_shows_once_goes_to_a_secret_of_plumbs_own_and_nowhere_else() {
+    let Some(mut operated) = Operated::prepare("sink").await else { return };
+    operated.start();
+    operated.connection("console", "cycloid", "bearer");
+    let defaults = r#"{"spec":{"defaults":{"organization":"acme"}}}"#;
+    operated.kubectl(&["patch", "connection/console", "--type=merge", "-p", defaults]);
+    let key = |name: &str, secret: &str| {
+        format!(
+            "apiVersion: cycloid.plumb.dev/v1alpha1\nkind: ApiKey\nmetadata: {{name: {name}}}\nspec:\n  \
+             name: key {name}\n  \
+             rules: [{{action: \"organization:read\", effect: allow}}]\n  \
+             secretSink: {{secretRef: {{name: {secret}, key: token}}}}\n"
+        )
+    };
+    operated.apply(&key("ci", "ci-token"));
+    let ready = operated.wait("cykey/ci", "Ready", "True");
+    let secret = operated.get("secret/ci-token").unwrap();
+    let token =
+        base64::Engine::decode(&base64::engine::general_purpose::STANDARD, secret["data"]["token"].as_str().unwrap());
+    let token = String::from_utf8(token.unwrap()).unwrap();
+    assert!(token.len() > 8, "{token}");
+    assert_eq!(secret["metadata"]["labels"]["app.kubernetes.io/managed-by"], "plumb");
+    assert_eq!(secret["metadata"]["ownerReferences"][0]["uid"], ready["metadata"]["uid"]);
+    let (_, events) = operated.cluster.kubectl(&["get", "events", "-n", &operated.namespace, "-o", "json"]);
+    assert!(![operated.log(0), events, ready.to_string()].iter().any(|text| text.contains(&token)));
+
+    // What somebody else made is left alone, and the key is not made: its value would be lost.
+    operated.kubectl(&["create", "secret", "generic", "own", "--from-literal=token=mine"]);
+    operated.apply(&key("other", "own"));
+    let refused = operated.wait("cykey/other", "Ready", "False");
+    let message = condition(&refused, "Ready").unwrap()["message"].to_string();
+    assert!(message.contains("leaves it alone"), "{message}");
+    assert!(!operated.sandbox.log().iter().any(|call| call.method == "POST" && call.path.contains("other")));
+    assert_eq!(operated.get("secret/own").unwrap()["data"]["token"], "bWluZQ==");
+    // The Secret goes with its resource.
+    operated.kubectl(&["delete", "cykey/ci", "--timeout=240s"]);
+    operated.cluster.until("its Secret goes", PATIENCE, || operated.get("secret/ci-token").is_none().then_some(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_object_stands_for_itself() {
     let Some(mut operated) = Operated::prepare("alone").await else { return };
     operated.start();

@@ -681,3 +681,41 @@ async fn what_could_not_be_looked_at_is_not_forgotten() {
         assert_eq!(owned(&slip), before, "{fault}: {}", ran.told());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_folder_of_the_same_name_prunes_nothing() {
+    let slip = ready().await;
+    for folder in ["a/m", "b/m"] {
+        for file in ["connection.yaml", "key", "secret"] {
+            slip.write(&format!("{folder}/{file}"), &fs::read_to_string(slip.path(file)).unwrap());
+        }
+    }
+    slip.write("a/m/all.yaml", &joined(3, |n| hook(n + 100)));
+    slip.write("b/m/all.yaml", &hook(200));
+    let run = |folder: &str, flags: &[&str]| {
+        let mut command = crate::support::example::plumb();
+        command.args(["apply", "--yes", "--prune", "-f", "m", "--inventory", "../inventory.db"]).args(flags);
+        command.arg(format!("--connection=main={}", slip.scene.sandbox.url("rest")));
+        command.current_dir(slip.path(folder)).env("XDG_RUNTIME_DIR", slip.path(".runtime"));
+        command.output().unwrap()
+    };
+    let hooks = || slip.scene.sandbox.objects("rest", "Webhook").len();
+    assert_eq!(run("a", &[]).status.code(), Some(0));
+    let before = hooks();
+    let ran = run("b", &[]);
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(3), "{said}");
+    assert!(said.replace("\n    ", " ").contains("another stack's"), "{said}");
+    assert_eq!(hooks(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_owned_in_one_account_is_not_made_in_another() {
+    let mut slip = ready().await;
+    slip.elsewhere(0);
+    let before = slip.live();
+    let ran = slip.go();
+    assert_eq!(ran.code, Some(3), "{}", ran.told());
+    assert!(ran.told().replace("\n    ", " ").contains("make again"), "{}", ran.told());
+    assert_eq!(slip.live(), before);
+}

@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use plumb::inventory::{ClusterPlace, Form, Location, Settings};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,6 +24,7 @@ struct Store {
     objects: BTreeMap<(String, String, String), Value>,
     lose_answers: u32,
     calls: u64,
+    bytes: u64,
 }
 
 /// The server; it serves as long as the test program.
@@ -69,6 +71,24 @@ impl ApiServer {
         self.0.lock().unwrap().objects.keys().map(|(_, _, name)| name.clone()).collect()
     }
 
+    /// How many bytes were written.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.lock().unwrap().bytes
+    }
+
+    /// What all objects have, decompressed.
+    pub(crate) fn contents(&self) -> Vec<Vec<u8>> {
+        let store = self.0.lock().unwrap();
+        let pieces = store.objects.values().filter_map(|object| object["data"]["document"].as_str());
+        let unpacked = pieces.map(|piece| {
+            let packed = STANDARD.decode(piece).unwrap();
+            let mut out = Vec::new();
+            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut out).unwrap();
+            out
+        });
+        unpacked.collect()
+    }
+
     /// How many calls came.
     pub(crate) fn calls(&self) -> u64 {
         self.0.lock().unwrap().calls
@@ -94,14 +114,19 @@ async fn list(
 ) -> Response {
     let mut store = server.0.lock().unwrap();
     store.calls += 1;
-    let wanted = query.get("labelSelector").and_then(|selector| selector.split_once('='));
+    let selector = query.get("labelSelector").map(String::as_str).unwrap_or_default();
+    let selected = |object: &Value| {
+        let labels = &object["metadata"]["labels"];
+        selector.split(',').filter(|part| !part.is_empty()).all(|part| match part.split_once('=') {
+            Some((label, value)) => labels[label] == value,
+            None => !labels[part].is_null(),
+        })
+    };
     let items: Vec<Value> = store
         .objects
         .iter()
         .filter(|((in_namespace, of_kind, _), object)| {
-            *in_namespace == namespace
-                && *of_kind == kind
-                && wanted.is_none_or(|(label, value)| object["metadata"]["labels"][label] == value)
+            *in_namespace == namespace && *of_kind == kind && selected(object)
         })
         .map(|(_, object)| json!({"metadata": object["metadata"]}))
         .collect();
@@ -156,6 +181,7 @@ fn put(store: &mut Store, key: (String, String, String), mut object: Value, code
         return refusal(StatusCode::UNPROCESSABLE_ENTITY, "Invalid");
     }
     store.calls += 1;
+    store.bytes += size as u64;
     store.version += 1;
     object["metadata"]["resourceVersion"] = json!(store.version.to_string());
     object["metadata"]["namespace"] = json!(key.0);

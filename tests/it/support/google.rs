@@ -1,5 +1,6 @@
 //! A stand-in for Google Cloud Storage, written from its documentation: objects have generations, a write may name the
-//! one that it replaces, and 0 means that there is none. No real server can be had without an account.
+//! one that it replaces, and 0 means that there is none. No real server can be had without an account, and the emulators
+//! that there are know generations in the JSON API only, not in the XML API that clients of object stores speak.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +10,7 @@ use std::{
 use axum::{
     Router,
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::{DefaultBodyLimit, Path, Query, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
@@ -31,6 +32,7 @@ pub(crate) fn location() -> Location {
             let app = Router::new()
                 .route("/{bucket}", get(list))
                 .route("/{bucket}/{*object}", get(read).put(write).delete(remove))
+                .layer(DefaultBodyLimit::disable())
                 .with_state(Store::default());
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
