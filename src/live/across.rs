@@ -12,7 +12,7 @@ use super::{
     remote::{ListQuery, Listing, Remote, lists_below},
 };
 use crate::{
-    description::{Kind, format::Verb},
+    description::Kind,
     dialect::attribute,
     http::{Call, HttpError, Site},
     value::text,
@@ -132,10 +132,4 @@ impl Observer<'_> {
             self.add_row(connection, kind, &row, Some(&parent), "");
         }
     }
-}
-
-/// Whether an object that a whole list below its parent lacks is gone: it cannot be anywhere else.
-pub(super) fn is_fixed(kind: &Kind) -> bool {
-    let scope = kind.spec.scope.as_ref().and_then(|scope| kind.field(&scope.field));
-    kind.spec.id.local && scope.is_some_and(|field| field.path_only) && kind.can(Verb::Get)
 }
