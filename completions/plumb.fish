@@ -52,6 +52,8 @@ complete -c plumb -n "__fish_plumb_needs_command" -f -a "import" -d 'Record that
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "unmanaged" -d 'List what is live in the kinds that the stack uses and in no manifest; nothing of it is touched'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "forget" -d 'Take objects out of the ownership record; the live ones stay'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "inventory" -d 'Look into the ownership record, and mend it'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "history" -d 'Show what each run changed'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "undo" -d 'Restore what a run updated or deleted, after a question'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "graph" -d 'Print the dependency graph, coloured by planned action'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "doctor" -d 'Check each connection: reachable, key valid, clock, quota left'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "explain" -d 'Explain a kind or a field: what can be declared'
@@ -61,6 +63,7 @@ complete -c plumb -n "__fish_plumb_needs_command" -f -a "operator" -d 'Keep live
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "crds" -d 'Print the custom resource definitions of the described kinds'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "sandbox" -d 'Serve simulated APIs on loopback'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "demo" -d 'Take the guided tour: plan, apply and drift repair against simulated APIs'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "agent" -d 'Watch Git and keep stacks true to it'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "man" -d 'Print a manual page, or write them all to a folder'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -86,6 +89,8 @@ json\t'For programs: one versioned object'
 markdown\t'For a comment on a pull request'
 html\t'One self-contained page'"
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l out -d 'Save the plan to a file' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand plan" -l plan-detail -d 'What Markdown tells of changes: the names of fields, or their values as well' -r -f -a "names\t'The names of fields'
+values\t'Their values as well'"
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l target -d 'Plan only this object and what it depends on; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand plan" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
@@ -115,6 +120,8 @@ json\t'For programs: one versioned object'
 markdown\t'For a comment on a pull request'
 html\t'One self-contained page'"
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l out -d 'Save the plan to a file' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand diff" -l plan-detail -d 'What Markdown tells of changes: the names of fields, or their values as well' -r -f -a "names\t'The names of fields'
+values\t'Their values as well'"
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l target -d 'Plan only this object and what it depends on; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -l exclude -d 'Leave this object and what depends on it out; may be repeated' -r
 complete -c plumb -n "__fish_plumb_using_subcommand diff" -s l -l selector -d 'Plan only objects with these labels: `a=b,c!=d,e,!f,k in (x,y)`' -r
@@ -384,6 +391,46 @@ complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_s
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from help" -f -a "rebuild" -d 'Find what the manifests declare by natural key, and record it as owned'
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from help" -f -a "unlock" -d 'Break the lease of a writer that died'
 complete -c plumb -n "__fish_plumb_using_subcommand inventory; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c plumb -n "__fish_plumb_using_subcommand history" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c plumb -n "__fish_plumb_using_subcommand history" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand history" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand history" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand history" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand history" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand history" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand history" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand history" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand history" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand history" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand history" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -s o -l output -d 'How to print the result' -r -f -a "text\t'For people'
+json\t'For programs: one versioned object'
+markdown\t'For a comment on a pull request'
+html\t'One self-contained page'"
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -l target -d 'Restore only this object; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -s y -l yes -d 'Ask no question; required where there is no terminal'
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -l dry-run -d 'Show the plan, and write nothing'
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -l keep-going -d 'Go on with the objects that an error does not concern'
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand undo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand graph" -s o -l output -d 'How to print the result' -r -f -a "dot\t'For Graphviz'
 mermaid\t'For Markdown'
 svg\t'A picture'"
@@ -481,7 +528,10 @@ complete -c plumb -n "__fish_plumb_using_subcommand operator" -l allow-env -d 'E
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -l allow-folder -d 'Folder whose files resources may refer to; may be repeated' -r -f -a "(__fish_complete_directories)"
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -l lease -d 'Lease by which one of several replicas is chosen' -r
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -l identity -d 'What this replica is called [default: the host\'s name]' -r
-complete -c plumb -n "__fish_plumb_using_subcommand operator" -l listen -d 'Where probes and metrics are served' -r
+complete -c plumb -n "__fish_plumb_using_subcommand operator" -l allow-age-key -d 'File with age keys that open `valueFrom.sops`; may be repeated' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand operator" -l git-cache -d 'Folder in which the repositories of stacks are kept; nothing is lost with it [default: in the system\'s folder for what passes]' -r -f -a "(__fish_complete_directories)"
+complete -c plumb -n "__fish_plumb_using_subcommand operator" -l webhook -d 'Forge whose webhooks are taken at `/webhooks/FORGE`, and the file with the secret that it signs with; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand operator" -l listen -d 'Where probes, metrics and the status page are served; the page needs `PLUMB_STATUS_TOKEN` but on loopback' -r
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -s o -l output -d 'This verb has one form of output' -r
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand operator" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
@@ -556,6 +606,127 @@ complete -c plumb -n "__fish_plumb_using_subcommand demo" -l sandbox -d 'Run aga
 complete -c plumb -n "__fish_plumb_using_subcommand demo" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
 complete -c plumb -n "__fish_plumb_using_subcommand demo" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
 complete -c plumb -n "__fish_plumb_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l config -d 'The agent\'s configuration' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l agent-url -d 'Where the agent listens that is commanded; from the configuration unless given' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l agent-token-file -d 'File with the token of the agent that is commanded; from the configuration unless given' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -s o -l output -d 'This verb has one form of output' -r
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -f -a "check" -d 'Check a configuration'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -f -a "status" -d 'Show how the stacks are'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -f -a "reconcile" -d 'Reconcile a stack now'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -f -a "suspend" -d 'Do nothing with a stack until it is resumed'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -f -a "resume" -d 'Go on with a stack'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and not __fish_seen_subcommand_from check status reconcile suspend resume help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l config -d 'The agent\'s configuration' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l agent-url -d 'Where the agent listens that is commanded; from the configuration unless given' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l agent-token-file -d 'File with the token of the agent that is commanded; from the configuration unless given' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l config -d 'The agent\'s configuration' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l agent-url -d 'Where the agent listens that is commanded; from the configuration unless given' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l agent-token-file -d 'File with the token of the agent that is commanded; from the configuration unless given' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l config -d 'The agent\'s configuration' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l agent-url -d 'Where the agent listens that is commanded; from the configuration unless given' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l agent-token-file -d 'File with the token of the agent that is commanded; from the configuration unless given' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from reconcile" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l config -d 'The agent\'s configuration' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l agent-url -d 'Where the agent listens that is commanded; from the configuration unless given' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l agent-token-file -d 'File with the token of the agent that is commanded; from the configuration unless given' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from suspend" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l config -d 'The agent\'s configuration' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l agent-url -d 'Where the agent listens that is commanded; from the configuration unless given' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l agent-token-file -d 'File with the token of the agent that is commanded; from the configuration unless given' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l log-format -d 'How to write the log on standard error' -r -f -a "text\t'Lines for people'
+json\t'One JSON object a line'"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l inventory -d 'Where the ownership record is: a path, or a URL such as `s3://BUCKET/KEY` [default: .plumb/inventory.db]' -r -f
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l connection -d 'Override a connection\'s base URL, whose host is then allowed; may be repeated' -r
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l allow-host -d 'Allow credentials to go to a further host; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -s v -l verbose -d 'Say more on standard error: -v for steps, -vv for calls, -vvv for everything'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -s q -l quiet -d 'Say nothing on standard error but errors'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l sandbox -d 'Run against simulated APIs in this process'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from help" -f -a "check" -d 'Check a configuration'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show how the stacks are'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from help" -f -a "reconcile" -d 'Reconcile a stack now'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from help" -f -a "suspend" -d 'Do nothing with a stack until it is resumed'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from help" -f -a "resume" -d 'Go on with a stack'
+complete -c plumb -n "__fish_plumb_using_subcommand agent; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c plumb -n "__fish_plumb_using_subcommand completions" -s o -l output -d 'This verb has one form of output' -r
 complete -c plumb -n "__fish_plumb_using_subcommand completions" -s f -l file -d 'File, folder or Git URL to read manifests from, or `-` for standard input; may be repeated [default: .]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand completions" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
@@ -589,29 +760,37 @@ complete -c plumb -n "__fish_plumb_using_subcommand man" -l sandbox -d 'Run agai
 complete -c plumb -n "__fish_plumb_using_subcommand man" -l allow-plaintext-secrets -d 'Accept sensitive values that are written in manifests as `{value: …}`'
 complete -c plumb -n "__fish_plumb_using_subcommand man" -l allow-exec -d 'Run the commands that sensitive values name as `{valueFrom: {exec: …}}`'
 complete -c plumb -n "__fish_plumb_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "validate" -d 'Check manifests offline: syntax, schema, references, cycles'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "plan" -d 'Show what would change'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "apply" -d 'Change what the plan says, after a question'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "destroy" -d 'Delete what the stack owns, after a question'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "drift" -d 'Report what changed behind plumb\'s back'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "export" -d 'Write manifests of what is live in the accounts of the connections'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "import" -d 'Record that manifests own live objects, without changing them'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "unmanaged" -d 'List what is live in the kinds that the stack uses and in no manifest; nothing of it is touched'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "forget" -d 'Take objects out of the ownership record; the live ones stay'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "inventory" -d 'Look into the ownership record, and mend it'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "graph" -d 'Print the dependency graph, coloured by planned action'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "doctor" -d 'Check each connection: reachable, key valid, clock, quota left'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "explain" -d 'Explain a kind or a field: what can be declared'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "schema" -d 'Print the JSON Schema of manifests, for editors'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "apis" -d 'List the described APIs and their kinds'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "operator" -d 'Keep live objects true to custom resources of a Kubernetes cluster'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "crds" -d 'Print the custom resource definitions of the described kinds'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "sandbox" -d 'Serve simulated APIs on loopback'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "demo" -d 'Take the guided tour: plan, apply and drift repair against simulated APIs'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "man" -d 'Print a manual page, or write them all to a folder'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory graph doctor explain schema apis operator crds sandbox demo completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "validate" -d 'Check manifests offline: syntax, schema, references, cycles'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "plan" -d 'Show what would change'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "apply" -d 'Change what the plan says, after a question'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "destroy" -d 'Delete what the stack owns, after a question'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "drift" -d 'Report what changed behind plumb\'s back'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "export" -d 'Write manifests of what is live in the accounts of the connections'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "import" -d 'Record that manifests own live objects, without changing them'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "unmanaged" -d 'List what is live in the kinds that the stack uses and in no manifest; nothing of it is touched'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "forget" -d 'Take objects out of the ownership record; the live ones stay'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "inventory" -d 'Look into the ownership record, and mend it'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "history" -d 'Show what each run changed'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "undo" -d 'Restore what a run updated or deleted, after a question'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "graph" -d 'Print the dependency graph, coloured by planned action'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "doctor" -d 'Check each connection: reachable, key valid, clock, quota left'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "explain" -d 'Explain a kind or a field: what can be declared'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "schema" -d 'Print the JSON Schema of manifests, for editors'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "apis" -d 'List the described APIs and their kinds'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "operator" -d 'Keep live objects true to custom resources of a Kubernetes cluster'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "crds" -d 'Print the custom resource definitions of the described kinds'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "sandbox" -d 'Serve simulated APIs on loopback'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "demo" -d 'Take the guided tour: plan, apply and drift repair against simulated APIs'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "agent" -d 'Watch Git and keep stacks true to it'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "man" -d 'Print a manual page, or write them all to a folder'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from validate plan apply destroy drift export import unmanaged forget inventory history undo graph doctor explain schema apis operator crds sandbox demo agent completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "list" -d 'List the owned objects'
 complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "show" -d 'Show what is recorded of one object'
 complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "rebuild" -d 'Find what the manifests declare by natural key, and record it as owned'
 complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from inventory" -f -a "unlock" -d 'Break the lease of a writer that died'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from agent" -f -a "check" -d 'Check a configuration'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from agent" -f -a "status" -d 'Show how the stacks are'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from agent" -f -a "reconcile" -d 'Reconcile a stack now'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from agent" -f -a "suspend" -d 'Do nothing with a stack until it is resumed'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from agent" -f -a "resume" -d 'Go on with a stack'

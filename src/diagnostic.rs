@@ -70,6 +70,14 @@ impl Sources {
         SourceId(id)
     }
 
+    /// Adds the texts of others, with the files beside them.
+    pub fn append(&mut self, others: &Self) {
+        for text in &others.texts {
+            self.add(text.clone());
+        }
+        self.trees.extend(others.trees.iter().cloned());
+    }
+
     /// Adds the files beside some texts.
     pub fn add_tree(&mut self, tree: Arc<dyn FileTree>) {
         self.trees.push(tree);

@@ -32,6 +32,7 @@ pub mod report;
 pub mod source;
 
 // What drives them.
+pub mod agent;
 pub mod cli;
 pub mod operator;
 pub mod pipeline;

@@ -1,6 +1,9 @@
 //! What a run tells while it is under way: events from the pipeline to whoever shows them.
 
-use crate::plan::{ActionKind, Outcome};
+use crate::{
+    http::CallMade,
+    plan::{ActionKind, Outcome},
+};
 
 /// Somebody who is told how a run gets on. Called from many tasks at once, and never waited for.
 pub trait Progress: Send + Sync {
@@ -68,6 +71,8 @@ pub enum ProgressEvent<'a> {
         /// For how long, in seconds.
         seconds: f64,
     },
+    /// A request was made.
+    Called(&'a CallMade),
     /// The run is over.
     Finished,
 }

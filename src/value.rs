@@ -6,7 +6,7 @@
 //! - `{"$valueFrom": {…}}`: a sensitive value that is not resolved yet.
 //! - `{"$ref": "Kind/id:33"}`: a reference; also `Kind/new:ADDRESS` (made in this run) and `Kind/FIELD:VALUE`.
 //! - `{"$file": {"path", "name", "size", "sha256"}}`: a file to upload.
-//! - `{"$sink": {"file"}}`: where a value goes that the answer to a create has once.
+//! - `{"$sink": {"file"}}` or `{"$sink": {"secretRef"}}`: where a value goes that the answer to a create has once.
 
 use std::fmt;
 
@@ -40,6 +40,16 @@ pub fn sink(value: &Value) -> Option<&Value> {
     value.as_object().filter(|map| map.len() == 1)?.get("$sink")
 }
 
+/// An entry of a keyed list that is to go: its key, and nothing else.
+pub fn gone(key: &str, name: &str) -> Value {
+    json!({ "$gone": true, key: name })
+}
+
+/// Whether an entry of a keyed list is to go.
+pub fn is_gone(entry: &Value) -> bool {
+    entry.get("$gone") == Some(&Value::Bool(true))
+}
+
 /// A value without the places of files, which differ from one machine to another; their names and hashes stay.
 pub fn without_places(value: &Value) -> Value {
     match value {
@@ -52,6 +62,7 @@ pub fn without_places(value: &Value) -> Value {
                         if is_file && let Value::Object(upload) = &mut inner {
                             upload.shift_remove("path");
                             upload.shift_remove("file");
+                            upload.shift_remove("secretRef");
                         }
                         (name.clone(), inner)
                     })

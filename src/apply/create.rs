@@ -20,7 +20,7 @@ use crate::{
     inventory::Edit,
     live::{ListQuery, Remote, own_headers},
     plan::{Operation, Outcome, Step, bulk_of, bulk_route, create_route, follows},
-    secret::sink::Sink,
+    secret::{Cluster, sink::Sink},
     value::{Fields, Target, as_reference, text},
 };
 
@@ -44,7 +44,7 @@ impl Shared<'_> {
                 out.push((*index, Err(trouble)));
                 continue;
             }
-            match self.create_parts(remote, *index) {
+            match self.create_parts(remote, *index).await {
                 Ok(parts) => ready.push((*index, parts)),
                 Err(why) => out.push((*index, Err(Trouble::known(why)))),
             }
@@ -73,7 +73,7 @@ impl Shared<'_> {
         out
     }
 
-    pub(super) fn create_parts(&self, remote: &Remote, index: usize) -> Result<Parts, String> {
+    pub(super) async fn create_parts(&self, remote: &Remote, index: usize) -> Result<Parts, String> {
         let step = &self.plan.steps[index];
         let attributes = self.create_attributes(step)?;
         let mut embedded: Vec<(usize, Fields)> = Vec::new();
@@ -81,7 +81,7 @@ impl Shared<'_> {
             embedded.push((child, self.create_attributes(&self.plan.steps[child])?));
         }
         let _ = remote;
-        Ok(Parts { attributes, embedded, sinks: Mutex::new(sinks(step)?) })
+        Ok(Parts { attributes, embedded, sinks: Mutex::new(sinks(step, self.context.cluster).await?) })
     }
 
     pub(super) fn embedded<'s>(&'s self, parts: &'s Parts) -> Vec<(&'s Kind, &'s str, Vec<Fields>)> {
@@ -240,7 +240,7 @@ impl Shared<'_> {
             };
             match sent {
                 Ok(answer) => {
-                    self.fill_sinks(remote, parts, step, &answer)?;
+                    self.fill_sinks(remote, parts, step, &answer).await?;
                     return self.created(remote, index, &answer).await;
                 }
                 Err(error) if error.processed() == Processed::Maybe => {
@@ -310,7 +310,7 @@ impl Shared<'_> {
     }
 
     /// Puts what the answer to a create has once where the manifest says; it is known to be a secret from then on.
-    fn fill_sinks(&self, remote: &Remote, parts: &Parts, step: &Step, answer: &Answer) -> Result<(), Trouble> {
+    async fn fill_sinks(&self, remote: &Remote, parts: &Parts, step: &Step, answer: &Answer) -> Result<(), Trouble> {
         let sinks = std::mem::take(&mut *parts.sinks.lock().unwrap_or_else(PoisonError::into_inner));
         if sinks.is_empty() {
             return Ok(());
@@ -329,7 +329,7 @@ impl Shared<'_> {
                 return Err(lost(format!("the answer has no `{wire}`, which the API shows once")));
             };
             let _ = (self.context.seal)(&value);
-            sink.write(&value).map_err(|why| lost(format!("its `{wire}` is lost: {why}")))?;
+            sink.write(&value).await.map_err(|why| lost(format!("its `{wire}` is lost: {why}")))?;
         }
         Ok(())
     }
@@ -395,7 +395,7 @@ impl Shared<'_> {
                 out.push((*index, Err(trouble)));
                 continue;
             }
-            let made = match self.create_parts(remote, *index) {
+            let made = match self.create_parts(remote, *index).await {
                 Err(why) => Err(Trouble::known(why)),
                 Ok(parts) => match self.delete_one(remote, step).await {
                     Ok(()) => self.create_one(remote, &parts, *index).await,
@@ -494,12 +494,14 @@ pub(super) struct Parts {
 }
 
 /// The sinks of a step's object, each ready before anything is sent.
-fn sinks(step: &Step) -> Result<Vec<(String, Sink)>, String> {
-    let specs = step.kind.spec.fields.iter().filter(|(_, spec)| spec.ty == FieldType::Sink);
-    specs
-        .filter_map(|(name, _)| Some((name, step.desired.get(name).filter(|place| !place.is_null())?)))
-        .map(|(name, place)| Ok((name.clone(), Sink::open(place)?)))
-        .collect()
+async fn sinks(step: &Step, cluster: &Cluster) -> Result<Vec<(String, Sink)>, String> {
+    let mut out = Vec::new();
+    for (name, _) in step.kind.spec.fields.iter().filter(|(_, spec)| spec.ty == FieldType::Sink) {
+        if let Some(place) = step.desired.get(name).filter(|place| !place.is_null()) {
+            out.push((name.clone(), Sink::open(place, cluster).await?));
+        }
+    }
+    Ok(out)
 }
 
 /// An object that was made, if nothing of it went down with the answer.

@@ -11,6 +11,7 @@ mod existing;
 mod find;
 mod join;
 mod keep;
+mod past;
 mod record;
 mod rollout;
 mod run;
@@ -32,11 +33,13 @@ use serde_json::Value;
 
 pub use self::{
     keep::RENEWAL,
+    past::RunInfo,
     run::{Policies, apply},
 };
 use crate::{
     diagnostic::Diagnostic,
     dialect::ReadFile,
+    http::CallMade,
     inventory::Inventory,
     live::Remote,
     plan::Outcome,
@@ -71,6 +74,14 @@ pub struct Context<'a> {
     pub rolling: &'a (dyn Fn(&str, &str) + Sync),
     /// The end of the right to write, as it stands now; besides that of the inventory's lease.
     pub until: Until,
+    /// The run whose history is kept.
+    pub run: Option<&'a RunInfo>,
+    /// The keyed hash of a text, which is not kept.
+    pub hash: &'a (dyn Fn(&str) -> String + Sync),
+    /// Takes secrets out of a text.
+    pub mask: &'a (dyn Fn(&str) -> String + Sync),
+    /// The cluster whose Secrets take what an API shows once.
+    pub cluster: &'a crate::secret::Cluster,
 }
 
 /// What came of a plan.
@@ -84,6 +95,8 @@ pub struct Report {
     pub interrupted: bool,
     /// What the API said where it refused for good.
     pub lasting: Vec<String>,
+    /// The requests that were made for each step; a call for several is told of each.
+    pub calls: HashMap<usize, Arc<[CallMade]>>,
 }
 
 /// What came of one step.
@@ -148,6 +161,8 @@ struct Shared<'a> {
     diagnostics: Mutex<Vec<Diagnostic>>,
     /// What the API said where it refused for good.
     lasting: Mutex<Vec<String>>,
+    /// The requests that were made for each step.
+    calls: Mutex<HashMap<usize, Arc<[CallMade]>>>,
     /// Intents of earlier runs, by address: closed when their object's step ends.
     old_intents: HashMap<String, Vec<String>>,
     /// Steps that are sent along in the create of their parent, by its address.
@@ -158,6 +173,10 @@ struct Shared<'a> {
     entries_of: HashMap<String, Vec<usize>>,
     /// What answers said of objects with rollouts, by connection, kind and id: moved along with what they use.
     moved: Mutex<HashMap<(String, String, String), Value>>,
+    /// What moves with each change of an object, as answers to this run's writes have it.
+    revisions: Mutex<HashMap<upsert::Key, String>>,
+    /// Objects that the API says a write of this run did not change.
+    still: Mutex<std::collections::HashSet<upsert::Key>>,
     /// Objects whose rollouts this plan starts.
     rolled_out: std::collections::HashSet<upsert::Key>,
     /// Owned objects of kinds with rollouts, by what they are.
@@ -171,12 +190,25 @@ struct Shared<'a> {
     looks: compare::Looks,
     /// Until when the intents of calls under way hold.
     fresh: keep::Fresh,
+    /// Addresses of the steps.
+    addresses: std::sync::OnceLock<past::Addresses>,
+    /// How many entries vanished with their parents.
+    vanished: std::sync::atomic::AtomicUsize,
 }
 
 impl Shared<'_> {
     /// The instant after which no call may be under way.
     fn until(&self) -> Option<Instant> {
         earlier(self.context.inventory.safe_until(), (self.context.until)())
+    }
+
+    fn note_calls(&self, steps: &[usize], calls: Vec<CallMade>) {
+        if calls.is_empty() {
+            return;
+        }
+        let calls: Arc<[CallMade]> = calls.into();
+        let mut all = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(steps.iter().map(|step| (*step, calls.clone())));
     }
 
     fn stopped(&self) -> bool {

@@ -1,13 +1,13 @@
 //! Intents before calls and records after them.
 
-use std::time::Duration;
+use std::{sync::PoisonError, time::Duration};
 
 use jiff::SignedDuration;
 
 use super::{Shared, StepResult, format_instant, keep::renewal, now};
 use crate::{
     diagnostic::Diagnostic,
-    dialect::Decoded,
+    dialect::{self, Decoded},
     diff::{Sides, diff},
     inventory::{Edit, Intent, IntentVerb, Record, Tombstone},
     plan::{ActionKind, Operation, Outcome, Step},
@@ -34,12 +34,14 @@ impl Shared<'_> {
                 }
             }
             edits.extend(self.old_intents.get(step.address()).into_iter().flatten().cloned().map(Edit::End));
+            edits.extend(self.keep(*index));
             let fields = step.live.as_ref().map(|live| live.fields.clone()).unwrap_or_default();
             let there = Done::Present(Box::new(Decoded { fields, ..Decoded::bare(id.clone().unwrap_or_default()) }));
             let ended = match step.action.action {
                 ActionKind::Forget => StepResult { outcome: Outcome::Done, error: None, id },
                 _ => Self::ended(step, &there, id),
             };
+            edits.extend(self.kept(*index, &ended, &[]));
             out.push((*index, ended));
         }
         if let Err(error) = self.context.inventory.commit(edits).await {
@@ -108,6 +110,7 @@ impl Shared<'_> {
             depends_on,
             at: now(),
             stamp: super::rollout::stamp(step, &id, stamp),
+            revision: self.revision(step),
             rollout: self.mark(step),
             replaced: self.left_by(step),
         };
@@ -120,6 +123,15 @@ impl Shared<'_> {
         }
         edits.push(Edit::Put(step.address().to_owned(), Box::new(record)));
         Some(id)
+    }
+
+    /// What moves with each change of a step's object, as the step leaves it; nothing where its answer did not say.
+    fn revision(&self, step: &Step) -> Option<String> {
+        let told =
+            self.revisions.lock().unwrap_or_else(PoisonError::into_inner).get(&super::rollout::key(step)).cloned();
+        let unwritten = matches!(step.operation, Operation::Record | Operation::Rollout | Operation::Leftover);
+        let raw = step.live.as_ref().filter(|_| unwritten).and_then(|live| live.raw.as_ref());
+        told.or_else(|| dialect::revision_of(&step.kind, raw?))
     }
 
     /// Tells where the API answers with something else than it was sent.

@@ -21,7 +21,7 @@ use crate::{
     http::{Call, Processed, Repeat},
     inventory::{Edit, PendingRollout, Record},
     live::{Remote, fill_path, item_vars},
-    plan::{Follow, Operation, Outcome, Plan, Step, makes_version, start_path},
+    plan::{Follow, Operation, Outcome, Plan, Step, is_marked, makes_version, start_path},
 };
 
 /// How often an unanswered start is sent again once it is known not to have taken effect.
@@ -38,8 +38,10 @@ pub(super) fn marks(plan: &Plan) -> Vec<Edit> {
         let (address, record) = step.record.as_ref()?;
         let mut record = record.clone();
         let now = step.live.as_ref().and_then(|live| live.raw.as_ref()).map(|raw| Rollout::of(spec, raw));
-        let known = record.rollout.take().and_then(|mark| mark.version);
-        record.rollout = Some(PendingRollout { before: now.and_then(|now| now.version), version: known });
+        let known = record.rollout.take().filter(|mark| now.as_ref().is_some_and(|now| is_marked(mark, now)));
+        let hash = now.as_ref().and_then(|now| now.hash.clone());
+        let version = known.and_then(|mark| mark.version);
+        record.rollout = Some(PendingRollout { before: now.and_then(|now| now.version), version, hash });
         Some(Edit::Put(address.clone(), Box::new(record)))
     };
     plan.steps.iter().filter_map(marked).collect()
@@ -60,9 +62,13 @@ pub(super) fn stamp(step: &Step, id: &str, told: Option<String>) -> Option<Strin
 /// Whether the newest version is the one that a step means: others may have moved it on since the plan.
 fn is_own(step: &Step, now: &Rollout) -> bool {
     let Some((_, record)) = &step.record else { return true };
-    let mark = record.rollout.as_ref().and_then(|mark| mark.version.as_ref());
-    let planned = step.action.changes.iter().any(|change| change.path == "/rollout" && change.after.is_some());
-    step.operation != Operation::Rollout || !planned || mark.is_none() || mark == now.version.as_ref()
+    let mark = record.rollout.as_ref().filter(|mark| mark.version.is_some());
+    step.operation != Operation::Rollout || !names_version(step) || mark.is_none_or(|mark| is_marked(mark, now))
+}
+
+/// Whether a step rolls out a version that was there when it was planned.
+fn names_version(step: &Step) -> bool {
+    step.action.changes.iter().any(|change| change.path == "/rollout" && change.after.is_some())
 }
 
 /// What follows for the rollout of a version whose state an answer does not tell; nothing where there is no new version.
@@ -121,7 +127,7 @@ impl Shared<'_> {
                 // Where it is not known, the step's own rollout looks.
                 let is_new = phase == Some(Phase::Open) || step.rollout.is_some();
                 let before = known.and_then(|mark| mark.before);
-                is_new.then_some(PendingRollout { before, version: now.version })
+                is_new.then_some(PendingRollout { before, version: now.version, hash: now.hash })
             }
             _ => known.or_else(|| step.rollout.map(|_| PendingRollout::default())),
         }
@@ -209,6 +215,9 @@ impl Shared<'_> {
             now = self.look(remote, spec, step).await.map_err(|why| format!("its rollout was not started: {why}"))?;
         }
         let Some(now) = now else { return Err("its rollout was not started: it is gone".into()) };
+        if now.phase == Phase::Open && !self.is_by_this_run(spec, step, &now) {
+            return self.clear(step).await;
+        }
         match now.phase {
             Phase::Open | Phase::Unknown if is_own(step, &now) => {}
             Phase::Started => {}
@@ -231,6 +240,27 @@ impl Shared<'_> {
             Some(result) => result,
             None => self.wait(remote, spec, step, follow, last).await,
         }
+    }
+
+    /// Whether a version that is open is what this run, or one before it that is known, made of the object.
+    fn is_by_this_run(&self, spec: &RolloutSpec, step: &Step, now: &Rollout) -> bool {
+        let live = step.live.as_ref().filter(|_| step.operation != Operation::Replace);
+        let Some(before) = live.and_then(|live| live.raw.as_ref()).map(|raw| Rollout::of(spec, raw)) else {
+            return true;
+        };
+        let mark = step.record.as_ref().and_then(|(_, record)| record.rollout.as_ref());
+        if names_version(step) || mark.is_some_and(|mark| mark.version.is_some() && is_marked(mark, now)) {
+            return true;
+        }
+        // Where nothing tells, it is new unless all that could have moved it was as it is.
+        now.has_moved(&before).unwrap_or_else(|| {
+            step.operation != Operation::Rollout || step.after.iter().any(|cause| !self.stood_still(*cause))
+        })
+    }
+
+    /// Whether the API said of a step's object that the write changed nothing in it.
+    fn stood_still(&self, index: usize) -> bool {
+        self.still.lock().unwrap_or_else(PoisonError::into_inner).contains(&key(&self.plan.steps[index]))
     }
 
     /// Sends the start. One without an answer is looked for before it is sent again: a second one might push a gate.

@@ -9,6 +9,7 @@ use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 
 use super::{Context, Made, Report, Shared, StepResult, keep, write};
 use crate::{
+    http::trailed,
     inventory::Edit,
     manifest::DeletionPolicy,
     plan::{Outcome, Plan, Step},
@@ -48,6 +49,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
     }
     first_edits.extend(plan.unbury.iter().cloned().map(Edit::Unbury));
     first_edits.extend(super::rollout::marks(plan));
+    first_edits.extend(super::past::begin(context.run, plan));
     let mut embedded_in: HashMap<String, Vec<usize>> = HashMap::new();
     let mut entries_of: HashMap<String, Vec<usize>> = HashMap::new();
     for (index, step) in plan.steps.iter().enumerate() {
@@ -71,12 +73,17 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         made: Made::default(),
         diagnostics: std::sync::Mutex::default(),
         lasting: std::sync::Mutex::default(),
+        calls: std::sync::Mutex::default(),
         old_intents,
         moved: std::sync::Mutex::default(),
+        revisions: std::sync::Mutex::default(),
+        still: std::sync::Mutex::default(),
         rolled_out: plan.steps.iter().filter(|step| step.rollout.is_some()).map(super::rollout::key).collect(),
         owned: super::upsert::owned(&context.inventory.state(), context.remotes),
         leftovers: std::sync::Mutex::default(),
         fresh: keep::Fresh::default(),
+        addresses: std::sync::OnceLock::new(),
+        vanished: std::sync::atomic::AtomicUsize::new(0),
         looks: super::compare::Looks::default(),
         by_address: plan.steps.iter().map(Step::address).collect(),
         run: format!("{:x}{:08x}", jiff::Timestamp::now().as_microsecond(), fastrand::u32(..)),
@@ -95,7 +102,9 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
     report.interrupted = shared.stopped();
     let why = if lease_ends(&shared) { LEASE_LOST } else { why_not(report.interrupted) };
     report.results = results.into_iter().map(|result| result.unwrap_or_else(|| write::skipped(why))).collect();
+    shared.end(&report.results).await;
     report.lasting = shared.lasting.into_inner().unwrap_or_default();
+    report.calls = shared.calls.into_inner().unwrap_or_default();
     report.diagnostics = shared.diagnostics.into_inner().unwrap_or_default();
     report
 }
@@ -153,7 +162,9 @@ async fn run(shared: &Shared<'_>) -> Vec<Option<StepResult>> {
                 for index in &steps {
                     (shared.context.tell)(plan.steps[*index].address(), None);
                 }
-                (number, Box::pin(shared.write(batch, &steps)).await)
+                let (done, calls) = trailed(Box::pin(shared.write(batch, &steps))).await;
+                shared.note_calls(&steps, calls);
+                (number, done)
             };
             running.push(run.boxed());
         }

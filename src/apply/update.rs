@@ -5,11 +5,15 @@ use serde_json::{Value, json};
 use super::{Shared, encode::lock_value};
 use crate::{
     description::format::{UpdateStyle, Verb},
-    dialect::{self, Decoded, bulk_body, decode_row, update_body},
+    dialect::{
+        self, Decoded, bulk_body, decode_row,
+        odata::{Filter, Literal},
+        update_body,
+    },
     diff::{Sides, diff},
     http::{Call, HttpError, Processed, Repeat},
     live::{LiveObject, Remote, item_vars, own_headers},
-    plan::{Operation, Step, bulk_of, bulk_route, reads_before_update, update_route},
+    plan::{Operation, Step, bulk_of, bulk_route, guarded, reads_before_update, update_route},
     value::Fields,
 };
 
@@ -64,6 +68,7 @@ impl Shared<'_> {
             id: found.id.clone(),
             fields: found.fields.clone(),
             stamp: found.stamp.clone(),
+            made: None,
             raw: None,
             parent: self.parent_id(step),
             synced: false,
@@ -193,6 +198,7 @@ impl Shared<'_> {
         let spec = &step.kind.spec.update;
         let mut headers = Vec::new();
         let mut sent_lock = None;
+        let is_planned = attributes.is_none();
         let attributes = match attributes {
             Some(attributes) => attributes,
             None if reads_before_update(&step.kind) => {
@@ -251,6 +257,8 @@ impl Shared<'_> {
         call.query = spec.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         call.headers = headers;
         call.headers.extend(own_headers(&spec.headers));
+        let guard = if is_planned { self.guard(step) } else { None };
+        call.query.extend(guard.iter().map(|guard| ("$filter".to_owned(), guard.to_string())));
         let answer = match self.send_call(remote, call, &spec.success).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -271,6 +279,9 @@ impl Shared<'_> {
                 };
             }
         };
+        if guard.is_some() {
+            return self.became(remote, step).await;
+        }
         let decoded = answer
             .json_if_any()
             .ok()
@@ -297,6 +308,35 @@ impl Shared<'_> {
         }
         let moved = self.decoded(step, row).and_then(|now| self.moved(step, &now.fields));
         moved.map_or(Ok(()), |moved| Err(Trouble::known(moved)))
+    }
+
+    /// What an update's call names besides the key: the values that it replaces.
+    fn guard(&self, step: &Step) -> Option<Filter> {
+        let live = step.live.as_ref()?;
+        let then: Fields = guarded(step)
+            .into_iter()
+            .map(|name| (name.to_owned(), live.fields.get(name).cloned().unwrap_or_default()))
+            .collect();
+        // A null is no value to encode.
+        let (nulls, values): (Fields, Fields) = then.into_iter().partition(|(_, value)| value.is_null());
+        let wire = |name: &String| step.kind.field(name).map(|field| field.wire_name().to_owned());
+        let absent = nulls.keys().filter_map(wire).map(|name| Filter::eq(name, Literal::Null));
+        let encoded = self.encode(step.specs(), &values, false).ok()?;
+        let there = encoded.into_iter().filter_map(|(name, value)| Some(Filter::eq(name, Literal::of_value(&value)?)));
+        Filter::all(absent.chain(there).collect())
+    }
+
+    /// What became of a guarded update: its answer is the same where it changed nothing.
+    async fn became(&self, remote: &Remote, step: &Step) -> Result<Done, Trouble> {
+        let id = step.action.id.clone().unwrap_or_default();
+        let vars = item_vars(&step.kind, &id, step.parent.as_deref(), step.live.as_ref().map(|live| &live.fields));
+        match remote.get(&step.kind, &vars, &[]).await {
+            Ok(Some((row, _))) => self.if_as_sent(step, &row).ok_or_else(|| {
+                Trouble::known("it was changed by somebody else since the plan, and is left alone: plan again".into())
+            }),
+            Ok(None) => Err(Trouble::known("it is gone since the plan: plan again".into())),
+            Err(error) => Err(Trouble::unknown(format!("what became of its update could not be read: {error}"))),
+        }
     }
 
     /// What the lock of an object is now, and the object, if it is as an update was to make it.

@@ -15,17 +15,17 @@ use super::{
 use crate::{
     description::{
         Kind,
-        format::{FieldSpec, FieldType, UpdateStyle},
+        format::{FieldSpec, FieldType},
     },
     diagnostic::Diagnostic,
     dialect::{
         self, Decoded, Encoder, Rollout, Update, apply_body, decode_row, encode_fields, named, resource_body, updates,
     },
-    diff::{Sides, compose, diff},
+    diff::{Sides, diff},
     http::{Answer, HttpError, Processed, Repeat},
     inventory::{Edit, Record, State},
     live::{Remote, item_vars},
-    plan::{Operation, Outcome, Route, Step, apply_route, makes_version},
+    plan::{Operation, Outcome, Route, Step, apply_route, makes_version, whole},
     value::{Fields, get_path, set_path, text},
 };
 
@@ -83,7 +83,7 @@ impl Shared<'_> {
     ) -> Vec<(usize, Result<Done, Trouble>)> {
         let body = answer.json_if_any().ok().flatten().unwrap_or_default();
         let told = by_name(updates(&remote.api, &body));
-        self.note_moved(remote, items, &told).await;
+        self.note_moved(remote, items, &told, answer.repeats_unanswered).await;
         let mut out = Vec::new();
         for (index, resource) in items {
             let step = &self.plan.steps[*index];
@@ -144,7 +144,8 @@ impl Shared<'_> {
     }
 
     /// Keeps what an answer says of objects with rollouts: those that moved along with what they use, too.
-    async fn note_moved(&self, remote: &Remote, items: &[(usize, Value)], told: &ByName) {
+    /// That nothing changed means little where an attempt before may have changed it.
+    async fn note_moved(&self, remote: &Remote, items: &[(usize, Value)], told: &ByName, unsure: bool) {
         let Some((first, _)) = items.first() else { return };
         let connection = &self.plan.steps[*first].action.connection;
         let spec = &remote.api.spec.apply;
@@ -158,21 +159,35 @@ impl Shared<'_> {
             .filter(|step| step.kind.spec.rollout.as_ref().is_some_and(|rollout| !makes_version(rollout, step)))
             .map(super::rollout::key)
             .collect();
+        let own: HashSet<Key> = items.iter().map(|(index, _)| super::rollout::key(&self.plan.steps[*index])).collect();
         for ((kind, name), update) in told {
-            let Some(rollout) = remote.api.kind(kind).and_then(|kind| kind.spec.rollout.as_ref()) else { continue };
             if !says(&spec.done, update) {
                 continue;
             }
             let changed = !says(&spec.unchanged, update);
-            let row = if changed { update.resource.clone() } else { Value::Null };
-            let key = (connection.clone(), kind.clone(), name.clone());
-            if !changed && self.moved_row(&key).is_some() {
+            if !changed && unsure {
                 continue;
             }
-            if changed && !self.is_planned(&key) && !as_it_was.contains(&key) {
-                let version = Rollout::of(rollout, &update.resource).version;
-                edits.extend(self.mark_owned(&key, version));
+            let key = (connection.clone(), kind.clone(), name.clone());
+            let revision = remote.api.kind(kind).and_then(|kind| dialect::revision_of(kind, &update.resource));
+            if let Some(revision) = &revision {
+                let mut all = self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
+                all.insert(key.clone(), revision.clone());
             }
+            if !changed {
+                self.still.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+            }
+            let rollout = remote.api.kind(kind).and_then(|kind| kind.spec.rollout.as_ref());
+            let made = rollout
+                .filter(|_| changed && !self.is_planned(&key) && !as_it_was.contains(&key))
+                .map(|rollout| Rollout::of(rollout, &update.resource));
+            if changed && !own.contains(&key) || made.is_some() {
+                edits.extend(self.moved_along(&key, revision, made));
+            }
+            if rollout.is_none() || (!changed && self.moved_row(&key).is_some()) {
+                continue;
+            }
+            let row = if changed { update.resource.clone() } else { Value::Null };
             self.put_moved(key, row);
         }
         if edits.is_empty() {
@@ -188,18 +203,7 @@ impl Shared<'_> {
         let kind = &step.kind;
         let live = step.live.as_ref().filter(|_| step.operation == Operation::Update);
         let raw = live.and_then(|live| live.raw.as_ref());
-        let there = raw.and_then(|raw| decode_row(kind, raw, &self.context.seal)).map(|decoded| decoded.fields);
-        let mut fields = there.clone().unwrap_or_default();
-        fields.retain(|name, value| !value.is_null() && kind.field(name).is_some_and(|field| !field.read_only));
-        for (name, desired) in &step.desired {
-            let Some(spec) = kind.field(name) else { continue };
-            let applied = step.record.as_ref().and_then(|(_, record)| record.applied.get(name));
-            let now = there.as_ref().and_then(|there| there.get(name));
-            let wire = raw.and_then(|raw| dialect::attribute(kind, raw, spec.wire_name()));
-            let value = compose(spec, UpdateStyle::Replace, desired, applied, now, wire.as_ref(), step.prune)
-                .map_err(|error| error.to_string())?;
-            fields.insert(name.clone(), value);
-        }
+        let (fields, _) = whole(step, self.context.seal).map_err(|error| error.to_string())?;
         let encoder =
             Encoder { id: &|address| self.made.id(address), open: self.context.open, read: self.context.read };
         let encoded = encode_fields(&kind.spec.fields, &fields, live.is_none(), &encoder);
@@ -343,23 +347,27 @@ impl Shared<'_> {
         self.rolled_out.contains(key)
     }
 
-    /// Notes a version of an owned object that no step of this plan rolls out.
-    fn mark_owned(&self, key: &(String, String, String), version: Option<String>) -> Option<Edit> {
+    /// Notes what moved of an owned object, and the version of it that no step of this plan rolls out.
+    fn moved_along(&self, key: &Key, revision: Option<String>, made: Option<Rollout>) -> Option<Edit> {
         let state = self.context.inventory.state();
         let address = self.owned.get(key)?;
         let mut record = Record::clone(state.objects.get(address)?);
-        record.rollout = Some(crate::inventory::PendingRollout { before: None, version });
+        record.revision = revision;
+        if let Some(now) = made {
+            record.rollout =
+                Some(crate::inventory::PendingRollout { before: None, version: now.version, hash: now.hash });
+        }
         Some(Edit::Put(address.clone(), Box::new(record)))
     }
 }
 
-/// Owned objects of kinds with rollouts: their addresses by connection, kind and id.
+/// Owned objects that may move along with others: their addresses by connection, kind and id.
 pub(super) fn owned(state: &State, remotes: &HashMap<String, Remote>) -> HashMap<Key, String> {
     let mut out = HashMap::new();
     for (address, record) in &state.objects {
         let Some(kind) = address.split('/').nth(1) else { continue };
         let described = remotes.get(&record.connection).and_then(|remote| remote.api.kind(kind));
-        if described.is_some_and(|kind| kind.spec.rollout.is_some()) {
+        if described.is_some_and(|kind| kind.spec.rollout.is_some() || !kind.spec.id.revision.is_empty()) {
             out.insert((record.connection.clone(), kind.to_owned(), record.id.clone()), address.clone());
         }
     }

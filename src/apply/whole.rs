@@ -121,6 +121,7 @@ impl Shared<'_> {
             id: decoded.id.clone(),
             fields: decoded.fields.clone(),
             stamp: decoded.stamp.clone(),
+            made: None,
             raw: None,
             parent: self.parent_id(step),
             synced: false,

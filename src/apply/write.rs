@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use serde_json::Value;
 
-use super::{Shared, StepResult};
+use super::{Shared, StepResult, past};
 use crate::{
     description::Kind,
     dialect::Decoded,
@@ -39,7 +39,8 @@ impl Shared<'_> {
         let along = self.along(steps);
         let begun: Vec<usize> = steps.iter().chain(&along).copied().collect();
         let at = jiff::Timestamp::now();
-        let intents = begun.iter().map(|index| self.intent(*index, at)).collect();
+        let mut intents: Vec<Edit> = begun.iter().map(|index| self.intent(*index, at)).collect();
+        intents.extend(begun.iter().flat_map(|index| self.keep(*index)));
         if let Err(error) = self.context.inventory.commit(intents).await {
             let why = format!("the intent could not be recorded, so nothing was sent: {error}");
             return steps.iter().chain(&along).map(|index| (*index, failed(&why))).collect();
@@ -51,7 +52,7 @@ impl Shared<'_> {
             }
             results
         };
-        let results = Box::pin(self.keeping(&remote, &begun, at, work)).await;
+        let (results, requests) = Box::pin(past::noting(self.keeping(&remote, &begun, at, work))).await;
         let mut out = Vec::new();
         let mut edits = Vec::new();
         let mut embedded = Vec::new();
@@ -90,6 +91,7 @@ impl Shared<'_> {
                 }
             }
         }
+        edits.extend(out.iter().filter_map(|(index, result)| self.kept(*index, result, &requests)));
         if let Err(error) = self.context.inventory.commit(edits).await {
             let why = format!("it was done, and could not be recorded: {error}");
             for (_, result) in &mut out {
@@ -207,7 +209,9 @@ impl Shared<'_> {
                 self.lasting.lock().unwrap_or_else(PoisonError::into_inner).push(error.to_string());
             }
         };
-        let answer = remote.send(&call).await.inspect_err(note)?;
+        let sent = remote.send(&call).await;
+        past::note(&sent, &self.context.mask);
+        let answer = sent.inspect_err(note)?;
         if success.contains(&answer.status) {
             return Ok(answer);
         }

@@ -5,11 +5,11 @@ use std::ffi::OsString;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource};
 
 use super::{
-    apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, crds::CrdsArgs, demo::DemoArgs,
-    destroy::DestroyArgs, doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs, export::ExportArgs,
-    forget::ForgetArgs, generate::GenerateArgs, graph::GraphArgs, import::ImportArgs, inventory::InventoryArgs,
-    man::ManArgs, operator::OperatorArgs, output, plan::PlanArgs, sandbox::SandboxArgs, schema::SchemaArgs,
-    unmanaged::UnmanagedArgs, validate::ValidateArgs,
+    agent::AgentArgs, apis::ApisArgs, apply::ApplyArgs, args::Global, completions::CompletionsArgs, crds::CrdsArgs,
+    demo::DemoArgs, destroy::DestroyArgs, doctor::DoctorArgs, drift::DriftArgs, explain::ExplainArgs,
+    export::ExportArgs, forget::ForgetArgs, generate::GenerateArgs, graph::GraphArgs, history::HistoryArgs,
+    import::ImportArgs, inventory::InventoryArgs, man::ManArgs, operator::OperatorArgs, output, plan::PlanArgs,
+    sandbox::SandboxArgs, schema::SchemaArgs, undo::UndoArgs, unmanaged::UnmanagedArgs, validate::ValidateArgs,
 };
 
 /// The arguments of the program.
@@ -52,6 +52,8 @@ pub enum Verb {
     Unmanaged(UnmanagedArgs),
     Forget(ForgetArgs),
     Inventory(InventoryArgs),
+    History(HistoryArgs),
+    Undo(UndoArgs),
     Graph(GraphArgs),
     Doctor(DoctorArgs),
     Explain(ExplainArgs),
@@ -61,6 +63,7 @@ pub enum Verb {
     Crds(CrdsArgs),
     Sandbox(SandboxArgs),
     Demo(DemoArgs),
+    Agent(AgentArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
     #[command(hide = true)]
@@ -109,6 +112,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, environment: Environment)
     if let Some(selection) = cli.verb.selection_mut() {
         split(sub, "target", &mut selection.target);
         split(sub, "exclude", &mut selection.exclude);
+    }
+    if let Verb::Undo(args) = &mut cli.verb {
+        split(sub, "target", &mut args.target);
     }
     if let Verb::Export(args) = &mut cli.verb {
         split(sub, "from", &mut args.from);

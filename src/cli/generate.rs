@@ -67,6 +67,7 @@ fn files() -> Result<BTreeMap<String, String>, Failure> {
     files.extend(man::pages()?.into_iter().map(|(name, text)| (format!("man/{name}"), text)));
     files.extend(apis::generated_docs());
     files.insert("docs/reference/cli.md".to_owned(), reference::page());
+    files.insert("docs/reference/agent.md".to_owned(), crate::agent::config::page());
     let catalog = apis::builtin();
     files.insert("docs/schema/manifests.json".to_owned(), pretty(&schema::all(catalog))?);
     files.insert("docs/schema/plan.json".to_owned(), pretty(&report::json::plan_schema())?);

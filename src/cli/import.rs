@@ -68,7 +68,8 @@ async fn many(options: &Options, wanted: Option<&str>, console: &mut Console) ->
     let is_wanted = |address: &str| {
         matches(pattern, address) || address.split_once('#').is_some_and(|(manifest, _)| matches(pattern, manifest))
     };
-    let rebuilt = console.interrupt().or(Box::pin(pipeline::rebuild(options, false, &is_wanted))).await?;
+    let rebuilding = pipeline::Rebuilding { wanted: &is_wanted, as_created: &|_| false, without_secrets: false };
+    let rebuilt = console.interrupt().or(Box::pin(pipeline::rebuild(options, &rebuilding))).await?;
     show::diagnostics(&rebuilt.diagnostics, &rebuilt.sources, console);
     let rows: Vec<Vec<String>> = rebuilt
         .recorded

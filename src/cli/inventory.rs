@@ -94,10 +94,16 @@ fn failure(error: &InventoryError) -> Failure {
 }
 
 async fn state(options: &Options, console: &mut Console) -> Result<(State, Location, String), Failure> {
+    let (inventory, stack) = opened(options, console).await?;
+    let state = inventory.state().clone();
+    Ok((state, inventory.location().clone(), stack))
+}
+
+/// The stack's inventory, without a lock, and the stack's name.
+pub(super) async fn opened(options: &Options, console: &mut Console) -> Result<(Inventory, String), Failure> {
     let (location, stack) = place(options, console)?;
     let inventory = Inventory::open(&location, &stack).await.map_err(|error| failure(&error))?;
-    let state = inventory.state().clone();
-    Ok((state, location, stack))
+    Ok((inventory, stack))
 }
 
 async fn list(options: &Options, format: TextOrJson, console: &mut Console) -> Result<Exit, Failure> {
@@ -164,7 +170,8 @@ fn value(address: &str, record: &Record) -> Value {
     value
 }
 
-fn shown(value: &Value) -> Value {
+/// A value without the hashes of sensitive ones.
+pub(super) fn shown(value: &Value) -> Value {
     if secret_hash(value).is_some() || value_from(value).is_some() {
         return json!({ "sensitive": true });
     }
@@ -223,7 +230,8 @@ async fn rebuild(
     format: TextOrJson,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let rebuilt = console.interrupt().or(Box::pin(pipeline::rebuild(options, as_created, &|_| true))).await?;
+    let rebuilding = pipeline::Rebuilding { wanted: &|_| true, as_created: &|_| as_created, without_secrets: false };
+    let rebuilt = console.interrupt().or(Box::pin(pipeline::rebuild(options, &rebuilding))).await?;
     show::diagnostics(&rebuilt.diagnostics, &rebuilt.sources, console);
     let wrong = rebuilt.diagnostics.iter().any(Diagnostic::is_error);
     // Where nothing is left to do, the record is what it was.

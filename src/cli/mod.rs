@@ -1,6 +1,7 @@
 //! The command line: arguments → pipeline → output and exit code. One file a verb; a verb is a function of its
 //! arguments and a [`Console`], and knows nothing else of the process.
 
+mod agent;
 mod apis;
 mod apply;
 mod args;
@@ -20,6 +21,7 @@ mod export;
 mod forget;
 mod generate;
 mod graph;
+mod history;
 mod import;
 mod interrupt;
 mod inventory;
@@ -36,6 +38,8 @@ mod sandbox;
 mod schema;
 pub mod selector;
 mod show;
+mod trace;
+mod undo;
 mod unmanaged;
 mod validate;
 
@@ -58,7 +62,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Err(error) => return usage(&error, &mut console).code(),
     };
     console.configure(&cli.global);
-    log::start(&cli.global, console.is_talk_colored());
+    log::start(
+        &cli.global,
+        matches!(&cli.verb, Verb::Agent(args) if args.command.is_none()),
+        console.is_talk_colored(),
+    );
     let interrupt = console.interrupt();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -71,6 +79,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         interrupt.listen();
         finish(&cli, &mut console).await
     });
+    trace::finish();
     runtime.shutdown_background();
     exit.code()
 }
@@ -125,6 +134,8 @@ async fn dispatch(cli: &Cli, console: &mut Console) -> Result<Exit, Failure> {
         Verb::Import(args) => import::run(&cli.global, args, console).await,
         Verb::Unmanaged(args) => unmanaged::run(&cli.global, args, console).await,
         Verb::Forget(args) => forget::run(&cli.global, args, console).await,
+        Verb::History(args) => history::run(&cli.global, args, console).await,
+        Verb::Undo(args) => undo::run(&cli.global, args, console).await,
         Verb::Inventory(args) => inventory::run(&cli.global, args, console).await,
         Verb::Graph(args) => graph::run(&cli.global, args, console).await,
         Verb::Doctor(args) => doctor::run(&cli.global, args, console).await,
@@ -138,5 +149,6 @@ async fn dispatch(cli: &Cli, console: &mut Console) -> Result<Exit, Failure> {
         Verb::Man(args) => man::run(args, console),
         Verb::Generate(args) => generate::run(args, console),
         Verb::Demo(args) => demo::run(args, console).await,
+        Verb::Agent(args) => agent::run(&cli.global, args, console).await,
     }
 }

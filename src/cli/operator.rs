@@ -62,7 +62,20 @@ pub struct OperatorArgs {
     #[arg(long, value_name = "NAME", env = "PLUMB_IDENTITY")]
     pub identity: Option<String>,
 
-    /// Where probes and metrics are served
+    /// File with age keys that open `valueFrom.sops`; may be repeated
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub allow_age_key: Vec<PathBuf>,
+
+    /// Folder in which the repositories of stacks are kept; nothing is lost with it [default: in the system's folder for
+    /// what passes]
+    #[arg(long, value_name = "DIR", env = "PLUMB_GIT_CACHE", value_hint = ValueHint::DirPath)]
+    pub git_cache: Option<PathBuf>,
+
+    /// Forge whose webhooks are taken at `/webhooks/FORGE`, and the file with the secret that it signs with; may be repeated
+    #[arg(long, value_name = "FORGE=FILE", requires = "listen", value_parser = parse_webhook)]
+    pub webhook: Vec<(String, PathBuf)>,
+
+    /// Where probes, metrics and the status page are served; the page needs `PLUMB_STATUS_TOKEN` but on loopback
     #[arg(long, value_name = "ADDRESS", env = "PLUMB_LISTEN")]
     pub listen: Option<SocketAddr>,
 
@@ -75,6 +88,13 @@ fn parse_span(text: &str) -> Result<Duration, String> {
     span(text)
         .filter(|span| !span.is_zero())
         .ok_or_else(|| format!("`{text}` is no span of time such as `30s`, `10m` or `1h30m`"))
+}
+
+fn parse_webhook(text: &str) -> Result<(String, PathBuf), String> {
+    let parts = text.split_once('=').filter(|(forge, file)| !forge.is_empty() && !file.is_empty());
+    parts
+        .map(|(forge, file)| (forge.to_owned(), PathBuf::from(file)))
+        .ok_or_else(|| format!("`{text}` is no forge and file such as `github=/etc/plumb/webhooks/github`"))
 }
 
 /// Runs the operator.
@@ -96,6 +116,7 @@ pub(super) async fn run(global: &Global, args: &OperatorArgs, console: &Console)
         }
     };
     let key = std::env::var("PLUMB_INVENTORY_KEY").ok().filter(|key| !key.trim().is_empty());
+    let token = std::env::var("PLUMB_STATUS_TOKEN").ok().filter(|token| !token.trim().is_empty());
     let settings = Settings {
         namespaces: args.namespace.clone(),
         inventory,
@@ -110,6 +131,10 @@ pub(super) async fn run(global: &Global, args: &OperatorArgs, console: &Console)
         release_after: args.release_after,
         prune_entries: args.prune_entries,
         listen: args.listen,
+        token: token.map(|token| token.trim().to_owned().into()),
+        cache: args.git_cache.clone().unwrap_or_else(|| std::env::temp_dir().join("plumb-git")),
+        age_keys: args.allow_age_key.clone(),
+        webhooks: args.webhook.clone(),
         lease,
         identity: args.identity.clone().unwrap_or_else(host),
     };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueHint, builder::FalseyValueParser};
+use clap::{Args, ValueEnum, ValueHint, builder::FalseyValueParser};
 
 use super::{
     args::{Global, Limits, Selection},
@@ -38,6 +38,10 @@ pub struct PlanArgs {
     #[arg(long, value_name = "FILE", env = "PLUMB_OUT", value_hint = ValueHint::FilePath)]
     pub out: Option<PathBuf>,
 
+    /// What Markdown tells of changes: the names of fields, or their values as well
+    #[arg(long, value_name = "DETAIL", env = "PLUMB_PLAN_DETAIL", default_value = "names")]
+    pub plan_detail: PlanDetail,
+
     /// Exit with 2 if changes are pending
     #[arg(long, env = "PLUMB_DETAILED_EXITCODE", value_parser = FalseyValueParser::new())]
     pub detailed_exitcode: bool,
@@ -49,13 +53,27 @@ pub struct PlanArgs {
     pub limits: Limits,
 }
 
+/// What a comment tells of changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum PlanDetail {
+    /// The names of fields
+    #[default]
+    Names,
+    /// Their values as well
+    Values,
+}
+
 /// Plans and prints.
 pub(super) async fn run(global: &Global, args: &PlanArgs, console: &mut Console) -> Result<Exit, Failure> {
     let mut options = options::planning(global, &args.selection, &args.limits, console)?;
     options.keep_key = args.out.is_some();
     let planned = console.interrupt().or(Box::pin(pipeline::plan(&options, Mode::Plan))).await?;
     show::diagnostics(&planned.diagnostics, &planned.sources, console);
-    show::plan(&planned.document, &planned.notes, args.output.format, global, console)?;
+    if args.output.format == PlanFormat::Markdown {
+        show::comment(&planned.document, &planned.notes, args.plan_detail == PlanDetail::Values, console);
+    } else {
+        show::plan(&planned.document, &planned.notes, args.output.format, global, console)?;
+    }
     if let Some(path) = &args.out {
         write(path, &show::json(&planned.document)?)?;
         console.say(format_args!("Saved the plan to `{}`.", path.display()));

@@ -111,6 +111,7 @@ impl Progress for Bars {
                     bar.set_message(format!("{connection}: waiting {seconds:.0} s for its rate limit"));
                 }
             }
+            ProgressEvent::Called(_) => {}
             ProgressEvent::Finished => {
                 state.collections.drain().for_each(|(_, bar)| bar.finish_and_clear());
                 if let Some(bar) = state.main.take() {

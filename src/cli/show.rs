@@ -54,6 +54,13 @@ pub(super) fn plan(
     Ok(())
 }
 
+/// Writes a plan as the comment of a pull request: the very text that an agent writes.
+pub(super) fn comment(document: &PlanDocument, notes: &PlanNotes, values: bool, console: &mut Console) {
+    let limit = report::markdown::GITHUB_LIMIT;
+    let shown = report::markdown::Shown { limit, values, link: None, marker: Some(&document.stack) };
+    console.print(report::markdown::comment(document, notes, &shown));
+}
+
 /// Writes what came of an apply as the result.
 pub(super) fn outcome(
     document: &PlanDocument,

@@ -72,6 +72,8 @@ pub struct Kind {
     pub chain: Vec<String>,
     /// The call that makes and changes objects of all kinds, where this kind goes by it.
     pub apply: Option<Arc<ApplySpec>>,
+    /// Updates name the values that they replace.
+    pub guarded: bool,
 }
 
 impl fmt::Debug for Kind {
@@ -137,6 +139,9 @@ impl Api {
                 name: kind.kind.clone(),
                 dialect: kind.dialect.unwrap_or(spec.dialect),
                 apply: (kind.dialect == Some(DialectName::Apply)).then(|| apply.clone()),
+                guarded: spec.guarded_updates
+                    && kind.dialect.unwrap_or(spec.dialect) == DialectName::Odata
+                    && kind.update.style == UpdateStyle::Fields,
                 version_path: version_path.clone(),
                 chain: chains.get(&kind.kind).cloned().unwrap_or_default(),
                 spec: kind,

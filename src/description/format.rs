@@ -57,6 +57,9 @@ pub struct ApiSpec {
     pub omits_empty: bool,
     /// The call that makes and changes objects of all kinds, of APIs whose `dialect` is `apply`.
     pub apply: ApplySpec,
+    /// An update by key may have a `$filter` as well (`dialect: odata`): it names the values that it replaces, and changes
+    /// nothing where they are others by then. What became of it is read, because such a server answers the same.
+    pub guarded_updates: bool,
     /// Where the server tells its version, for kinds that `needs` one.
     pub version: Option<VersionSpec>,
     /// Types that fields of several kinds share, or that contain themselves: a field takes one by its `shape`.
@@ -182,6 +185,8 @@ pub struct RolloutSpec {
     pub caused_by: Vec<String>,
     /// Where an object has its newest version.
     pub version: String,
+    /// Where it has a hash of the newest version's content: one that is not rolled out may be edited in place.
+    pub hash: String,
     /// Where it has the version that was rolled out last.
     pub current: String,
     /// Where it has the state of the newest version's rollout.
@@ -409,6 +414,8 @@ pub struct Paging {
     pub next: Vec<String>,
     /// Query parameters that give lists a stable order.
     pub sort: IndexMap<String, String>,
+    /// Servers may give fewer than they are asked for: a list ends with its total, or else with an empty page.
+    pub short_pages: bool,
 }
 
 /// A style of paging.
@@ -633,6 +640,12 @@ pub struct IdSpec {
     /// Path of what tells an object from another that had the same id before it, such as `metadata.id` where the id is
     /// a name.
     pub stamp: Option<String>,
+    /// Paths of what moves with each change of an object, such as a version and a hash: where that is not as plumb left
+    /// it, values that the API does not show may be others, and plans say so.
+    pub revision: Vec<String>,
+    /// Path of when an object was made, as RFC 3339 or in seconds since 1970: an object of another time than that of a
+    /// create whose answer was lost is not taken for what that create made.
+    pub made: Option<String>,
 }
 
 /// Which live objects that nothing owns yet a manifest takes over.
@@ -1002,6 +1015,8 @@ pub struct FieldSpec {
     pub allowed: Vec<Value>,
     /// Regular expression that the whole text must match.
     pub pattern: Option<String>,
+    /// Regular expression that the keys of a map must match, each as a whole.
+    pub key_pattern: Option<String>,
     /// Regular expression that the whole text must not match: names that are reserved.
     pub not_pattern: Option<String>,
     /// Characters at most.
@@ -1105,6 +1120,21 @@ pub struct FieldSpec {
     pub one_of: Vec<String>,
     /// Where the entries of this keyed list are defined: entries whose definition says so are sensitive.
     pub defined_by: Option<DefinedBy>,
+    /// It leads to items of the object's own lists, and the server makes it where it is left out.
+    pub leads: Option<Leads>,
+}
+
+/// What leads to items of an object's lists, as texts `LIST/ID`; the id is the member `id` of the item. What is not
+/// declared is not sent back where it leads to an item that goes, or where it led to all items of a list that gets more.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Leads {
+    /// Name of the members, anywhere in it, that have these texts.
+    pub by: String,
+    /// The list whose items are all led to, unless somebody chose among them.
+    pub all: String,
+    /// Only objects that fulfil this have it; of kinds that have no such field, all do.
+    pub when: Option<Condition>,
 }
 
 /// What a change of a field brings about besides.
@@ -1175,8 +1205,17 @@ pub struct DefinedBy {
     pub key: String,
     /// Path in a definition that is true where the entry is sensitive.
     pub sensitive: String,
-    /// Member of the entry that is then sensitive.
+    /// Member of the entry that has its value, which is then sensitive.
     pub member: String,
+    /// Path in a definition with the name of the value's type.
+    #[serde(rename = "type")]
+    pub ty: Option<String>,
+    /// What those names mean; values of others are not looked at.
+    pub types: IndexMap<String, FieldType>,
+    /// Path in a definition that is true where an object needs the entry.
+    pub required: Option<String>,
+    /// Paths in a definition: where one is there, the entry may be left out all the same.
+    pub unless: Vec<String>,
 }
 
 /// Where answers tell about an uploaded file, whose content they do not have: paths such as `attachment-file-size`.
@@ -1436,6 +1475,9 @@ pub struct Lockout {
     pub last: Option<Condition>,
     /// Field that shows the end of a key: that of the connection's own credential is kept.
     pub key_end: Option<String>,
+    /// What may be lost with one of them, in words, where the API does not tell which of them plumb lives by: plans
+    /// warn, and the last one is kept from being made anew, too.
+    pub untold: Option<String>,
 }
 
 /// Objects that wait for a person: they are listed in every plan until that person acts.

@@ -382,10 +382,21 @@ fn plain_schema(field: &FieldSpec) -> Value {
         }),
         FieldType::Sink => json!({
             "type": "object",
-            "required": ["file"],
+            "minProperties": 1,
+            "maxProperties": 1,
             "additionalProperties": false,
             "properties": {
                 "file": {"type": "string", "description": "Path of the file to write, from the manifest's folder."},
+                "secretRef": {
+                    "type": "object",
+                    "description": "Key of a Kubernetes Secret, which is made if it is not there.",
+                    "required": ["name", "key"],
+                    "additionalProperties": false,
+                    "properties": {
+                        "name": {"type": "string", "minLength": 1, "description": "Name of the Secret."},
+                        "key": {"type": "string", "minLength": 1, "description": "Key in its data."},
+                    },
+                },
             },
         }),
         FieldType::Any => json!({}),

@@ -10,7 +10,7 @@ use crate::{
         format::{Encoding, FieldSpec, FieldType, IdWire, RefSpec},
         without_version,
     },
-    value::{Fields, Target, as_reference, file, reference, secret_hash, set_path, text, value_from},
+    value::{Fields, Target, as_reference, file, is_gone, reference, secret_hash, set_path, text, value_from},
 };
 
 /// Reads a wire value into canonical form. What does not fit the field's type is kept as it is: it then differs.
@@ -224,6 +224,7 @@ pub fn encode_value(field: &FieldSpec, value: &Value, encoder: &Encoder<'_>) -> 
             let spec = field.items.as_deref();
             let list: Result<Vec<Value>, _> = items
                 .iter()
+                .filter(|item| !is_gone(item))
                 .map(|item| spec.map_or_else(|| Ok(item.clone()), |spec| encode_value(spec, item, encoder)))
                 .collect();
             Value::Array(list?)

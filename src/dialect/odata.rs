@@ -12,8 +12,8 @@ use crate::{
     value::text,
 };
 
-/// What a key in a path may not have unescaped.
-const KEY: &AsciiSet = &CONTROLS
+/// What a segment of a path may not have unescaped, a key in it included.
+pub const SEGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'#')
@@ -45,6 +45,17 @@ impl Literal {
     pub fn of(value: &str) -> Self {
         let number = !value.is_empty() && value.len() < 20 && value.bytes().all(|letter| letter.is_ascii_digit());
         if number { Self::Number(value.to_owned()) } else { Self::Text(value.to_owned()) }
+    }
+
+    /// A value as bodies have it; nothing for what a filter cannot name.
+    pub fn of_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(Self::Null),
+            Value::Bool(flag) => Some(Self::Bool(*flag)),
+            Value::Number(number) => Some(Self::Number(number.to_string())),
+            Value::String(text) => Some(Self::Text(text.clone())),
+            Value::Array(_) | Value::Object(_) => None,
+        }
     }
 
     /// The value of a field, as its type says.
@@ -218,14 +229,14 @@ pub fn path(set: &str, key: Option<&Key>) -> String {
     let set = set.trim_matches('/');
     match key {
         None => format!("/{set}"),
-        Some(key) => format!("/{set}{}", utf8_percent_encode(&key.to_string(), KEY)),
+        Some(key) => format!("/{set}{}", utf8_percent_encode(&key.to_string(), SEGMENT)),
     }
 }
 
 /// A value in the place of a template in a path: bare between quotes of the description's own, else a literal.
 pub(crate) fn in_path(value: &str, quoted: bool) -> String {
     let literal = if quoted { value.replace('\'', "''") } else { Literal::of(value).to_string() };
-    utf8_percent_encode(&literal, KEY).to_string()
+    utf8_percent_encode(&literal, SEGMENT).to_string()
 }
 
 /// Whether a path names one object: its last part ends with a key.

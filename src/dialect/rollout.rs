@@ -35,6 +35,8 @@ pub struct Rollout {
     pub phase: Phase,
     /// The newest version.
     pub version: Option<String>,
+    /// A hash of the newest version's content, where the row has one.
+    pub hash: Option<String>,
     /// The version that was rolled out last.
     pub current: Option<String>,
     /// The stage that it is at.
@@ -51,7 +53,7 @@ impl Rollout {
             value.filter(|word| !word.is_empty() && word != "0")
         };
         let number = |path: &str| word(path).and_then(|word| word.parse::<u64>().ok()).unwrap_or_default();
-        let (version, current) = (word(&spec.version), word(&spec.current));
+        let (version, hash, current) = (word(&spec.version), word(&spec.hash), word(&spec.current));
         let stage = number(&spec.stage);
         let progress: Vec<(String, u64)> =
             spec.progress.iter().map(|(name, path)| (name.clone(), number(path))).collect();
@@ -80,7 +82,15 @@ impl Rollout {
         } else {
             Phase::Unknown
         };
-        Self { phase, version, current, stage, progress }
+        Self { phase, version, hash, current, stage, progress }
+    }
+
+    /// Whether the newest version, or what is in it, is another than before; nothing where it cannot be told.
+    pub fn has_moved(&self, before: &Self) -> Option<bool> {
+        if before.version.as_ref()? != self.version.as_ref()? {
+            return Some(true);
+        }
+        Some(before.hash.as_ref()? != self.hash.as_ref()?)
     }
 
     /// The progress in words, such as `3 completed, 1 errors`.

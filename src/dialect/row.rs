@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{apply, codec::decode, odata};
@@ -75,14 +76,32 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<
     };
     let there = |path: &&str| !body.is_array() && get_path(&body, path).is_some();
     let found = path.filter(there).or_else(|| Some("resources").filter(|_| is_apply).filter(there));
-    // A list of whole resources is the only list that an answer has.
+    // A list of whole resources is the only list that an answer has, where its rows say what they are.
+    let is_own = |rows: &Value| {
+        let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
+        let says = |row: &Value| {
+            row.get("kind").and_then(Value::as_str).is_some_and(|word| kind.name.eq_ignore_ascii_case(word))
+        };
+        !rows.is_empty() && rows.iter().all(says)
+    };
     let lists = body.as_object().into_iter().flatten().filter(|(_, value)| value.is_array());
-    let only: Vec<String> = lists.map(|(name, _)| name.clone()).take(2).collect();
-    let found = found.or_else(|| only.first().filter(|_| is_apply && only.len() == 1).map(String::as_str));
+    let only: Vec<(String, bool)> = lists.map(|(name, rows)| (name.clone(), is_own(rows))).take(2).collect();
+    let found = found
+        .or_else(|| only.first().filter(|(_, own)| is_apply && *own && only.len() == 1).map(|(name, _)| name.as_str()));
+    // A bare list stands for the one that should be there if something in it shows that it is it.
+    let bare = path.is_none()
+        || match (&body, kind.dialect) {
+            (Value::Array(_), DialectName::Apply) => is_own(&body),
+            (Value::Array(rows), DialectName::Rest) => {
+                !rows.is_empty() || (!is_apply && kind.spec.list.items.is_none())
+            }
+            (Value::Array(rows), DialectName::Jsonapi | DialectName::Odata) => !rows.is_empty(),
+            _ => false,
+        };
     // The rows are moved, not copied: there may be very many.
     let list = match found {
         Some(path) => get_path_mut(&mut body, path),
-        None if path.is_none() || body.is_array() => Some(&mut body),
+        None if bare => Some(&mut body),
         None => None,
     };
     let rows = match list {
@@ -98,7 +117,11 @@ pub fn page(api: &Api, kind: &Kind, paging: &Paging, mut body: Value) -> Result<
         // An empty list may be null where the answer says that there is nothing, and an empty object: so the samples of
         // one reference show it.
         Some(Value::Null) if total == Some(0) => Vec::new(),
-        Some(Value::Object(map)) if map.is_empty() && found.is_some() => Vec::new(),
+        Some(Value::Object(map))
+            if map.is_empty() && found.is_some() && kind.dialect == DialectName::Rest && !is_apply =>
+        {
+            Vec::new()
+        }
         _ => {
             let list = path.and_then(|path| get_path(&body, path));
             return Err(mismatch(path, list, &body, "a list"));
@@ -164,6 +187,8 @@ pub fn read_from<S: std::hash::BuildHasher>(kind: &Kind, fields: &HashSet<String
     let spec = &kind.spec;
     let mut paths: Vec<&str> = spec.id.path.iter().map(String::as_str).collect();
     paths.extend(spec.id.stamp.as_deref());
+    paths.extend(spec.id.revision.iter().map(String::as_str));
+    paths.extend(spec.id.made.as_deref());
     paths.extend(["id", "type", "included", "attributes", "relationships", "meta", "links"]);
     for (name, field) in &spec.fields {
         if !fields.contains(name) {
@@ -266,6 +291,22 @@ pub fn id_of(kind: &Kind, row: &Value) -> Option<String> {
 /// What tells a row from another that had its id before.
 pub fn stamp_of(kind: &Kind, row: &Value) -> Option<String> {
     get_path(row, kind.spec.id.stamp.as_deref()?).and_then(text).filter(|stamp| !stamp.is_empty())
+}
+
+/// When a row's object was made, where its kind says so.
+pub fn made_at(kind: &Kind, row: &Value) -> Option<Timestamp> {
+    let words = attribute(kind, row, kind.spec.id.made.as_deref()?).as_ref().and_then(text)?;
+    match words.parse::<i64>() {
+        Ok(seconds) => Timestamp::from_second(seconds).ok(),
+        Err(_) => words.parse().ok(),
+    }
+}
+
+/// What moves with each change of an object.
+pub fn revision_of(kind: &Kind, row: &Value) -> Option<String> {
+    let parts: Vec<String> =
+        kind.spec.id.revision.iter().filter_map(|path| get_path(row, path).and_then(text)).collect();
+    Some(parts.join("/")).filter(|words| !words.is_empty())
 }
 
 /// The wire value of an attribute; nothing where the row does not have it at all. JSON:API attributes may be spelled

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{entry_key, match_items};
 use crate::{
     description::format::{FieldSpec, FieldType, UpdateStyle},
-    value::{is_empty, text},
+    value::{is_empty, is_gone, text},
 };
 
 /// A value that cannot be sent without losing something.
@@ -182,6 +182,7 @@ fn keyed(
     for there in list(live) {
         let name = key(&there);
         match entries.iter().find(|entry| key(entry).is_some() && key(entry) == name) {
+            Some(entry) if is_gone(entry) => seen.extend(name),
             Some(entry) => {
                 let mut merged = there.as_object().cloned().unwrap_or_default();
                 if let Some(map) = entry.as_object() {
@@ -194,6 +195,7 @@ fn keyed(
             None => out.push(there),
         }
     }
-    out.extend(entries.iter().filter(|entry| key(entry).is_none_or(|name| !seen.contains(&name))).cloned());
+    let is_new = |entry: &&Value| !is_gone(entry) && key(entry).is_none_or(|name| !seen.contains(&name));
+    out.extend(entries.iter().filter(is_new).cloned());
     out
 }

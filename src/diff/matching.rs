@@ -30,11 +30,17 @@ pub fn match_items(spec: &FieldSpec, wanted: &[Value], there: &[Value]) -> Vec<O
                 live.push(index);
             }
         }
+        // A rule that looks at less than one before it only tells which the only one left is.
+        let is_last_resort = earlier.iter().any(|before| before.len() > names.len() && before.starts_with(names));
         for (mine, live) in groups.into_values() {
+            if is_last_resort && (mine.len() != 1 || live.len() != 1) {
+                continue;
+            }
             // One that names another than this live one by something stronger is not it.
             let may_be = |mine: usize, live: usize| {
                 earlier
                     .iter()
+                    .filter(|before| !(is_last_resort && before.starts_with(names)))
                     .all(|names| identity(names, &wanted[mine]).is_none() || identity(names, &there[live]).is_none())
             };
             for exact in [true, false] {
@@ -164,6 +170,29 @@ mod tests {
         ]);
         assert_eq!(found(&json!([with("new"), with("a"), with("b")]), &live), [None, Some(0), Some(1)]);
         assert_eq!(found(&json!([with("b"), with("changed")]), &live), [Some(1), Some(0)]);
+    }
+
+    #[test]
+    fn the_only_one_of_a_type_left_on_both_sides_is_the_same() {
+        let mut spec = components();
+        spec.match_by.push(vec!["type".into()]);
+        let found =
+            |wanted: &Value, there: &Value| match_items(&spec, wanted.as_array().unwrap(), there.as_array().unwrap());
+        let one = |id: &str, ty: &str, name: &str| json!({"id": id, "type": ty, "displayName": name});
+        let new = |ty: &str, name: &str| json!({"type": ty, "displayName": name});
+        let live = json!([one("1", "lookup", "x"), one("2", "batch", "")]);
+        assert_eq!(found(&json!([new("lookup", "y"), new("batch", "")]), &live), [Some(0), Some(1)]);
+        // Two that are left could be either.
+        let live = json!([one("1", "lookup", "x"), one("2", "lookup", "y"), one("3", "lookup", "z")]);
+        assert_eq!(found(&json!([new("lookup", "a"), new("lookup", "b")]), &live), [None, None]);
+        assert_eq!(found(&json!([new("lookup", "z"), new("lookup", "a")]), &live), [Some(2), None]);
+        assert_eq!(
+            found(&json!([new("lookup", "z"), new("lookup", "x"), new("lookup", "a")]), &live),
+            [Some(2), Some(0), Some(1)]
+        );
+        // An id of its own says that it is another.
+        let other = json!([{"id": "9", "type": "lookup", "displayName": "a"}]);
+        assert_eq!(found(&other, &json!([one("1", "lookup", "x")])), [None]);
     }
 
     #[test]

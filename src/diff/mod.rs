@@ -2,6 +2,7 @@
 //! tested by values alone.
 
 mod compose;
+mod leads;
 mod matching;
 
 use indexmap::IndexMap;
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 
 pub use self::{
     compose::{ComposeError, compose, unshown},
+    leads::{Lead, relead},
     matching::{in_place, match_items, unstored},
 };
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
         format::{FieldSpec, FieldType, Immutable},
         plain,
     },
-    value::{Fields, Target, as_reference, has_secret, is_empty, text},
+    value::{Fields, Target, as_reference, has_secret, is_empty, is_gone, text},
 };
 
 /// How a value differs.
@@ -33,6 +35,17 @@ pub enum ChangeOp {
     Replace,
     /// It goes.
     Remove,
+}
+
+impl ChangeOp {
+    /// The word, as in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Replace => "replace",
+            Self::Remove => "remove",
+        }
+    }
 }
 
 /// What is compared.
@@ -271,6 +284,20 @@ fn walk_keyed(
         declared.push(key.clone());
         let below = at.member(&shown(entry), None);
         let was = old.get(&key);
+        if is_gone(entry) {
+            out.changes.extend(now.get(&key).map(|there| Difference {
+                path: below.path,
+                field: at.field.to_owned(),
+                op: ChangeOp::Remove,
+                before: Some(there.clone()).filter(|there| !has_secret(there)),
+                after: None,
+                sensitive: has_secret(there) || was.is_some_and(has_secret),
+                drift: was.is_some_and(is_gone),
+                unchanged_manifest: was.is_some_and(is_gone),
+                immutable: at.immutable,
+            }));
+            continue;
+        }
         match (live, now.get(&key)) {
             (Some(_), Some(there)) => {
                 let mut differences = Differences::default();
@@ -300,7 +327,7 @@ fn walk_keyed(
         }
     }
     for (key, entry) in &old {
-        if declared.contains(key) {
+        if declared.contains(key) || is_gone(entry) {
             continue;
         }
         let below = at.member(&shown(entry), None);
@@ -419,7 +446,10 @@ fn drifted(spec: &FieldSpec, applied: &Value, live: &Value) -> bool {
             let items = spec.items.clone().unwrap_or_default();
             let there = live.as_array().map(Vec::as_slice).unwrap_or_default();
             let of = |entry: &Value| there.iter().find(|other| entry_key(spec, other) == entry_key(spec, entry));
-            entries.iter().any(|entry| of(entry).is_none_or(|other| drifted(&items, entry, other)))
+            entries.iter().any(|entry| match of(entry) {
+                Some(other) => is_gone(entry) || drifted(&items, entry, other),
+                None => !is_gone(entry),
+            })
         }
         (FieldType::List, Value::Array(entries)) if !spec.match_by.is_empty() => {
             let items = spec.items.clone().unwrap_or_default();

@@ -177,7 +177,7 @@ impl Values<'_, '_> {
         let mut out = Vec::new();
         for (place, value) in items.iter().enumerate() {
             let key = spec.keyed_by.as_ref().and_then(|key| value.get(key)).and_then(text);
-            let place = key.unwrap_or_else(|| (place + 1).to_string());
+            let place = key.unwrap_or_else(|| place.to_string());
             let below = [path, &[place.as_str()]].concat();
             match self.value(item_spec, value, &below)? {
                 Written::As(node, remark) => out.push(Item { remark, ..Item::of(node) }),
@@ -201,7 +201,7 @@ impl Values<'_, '_> {
             Value::Array(items) => {
                 let mut out = Vec::new();
                 for (place, item) in items.iter().enumerate() {
-                    let place = (place + 1).to_string();
+                    let place = place.to_string();
                     out.push(Item::of(self.free(item, sensitive, &[path, &[place.as_str()]].concat())?));
                 }
                 Ok(Node::List(out))

@@ -25,6 +25,8 @@ pub struct Answer {
     pub body: Bytes,
     /// Requests that were sent for it.
     pub attempts: u32,
+    /// An attempt before the one that was answered had no answer, and may have been carried out.
+    pub repeats_unanswered: bool,
     site: Arc<Site>,
     secrets: Arc<Mask>,
 }
@@ -55,7 +57,7 @@ impl Answer {
         body: Bytes,
         attempts: u32,
     ) -> Self {
-        Self { status, headers, body, attempts, site, secrets }
+        Self { status, headers, body, attempts, repeats_unanswered: false, site, secrets }
     }
 
     /// The call that it answers.

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -26,6 +26,7 @@ use super::{
     send::Sending,
     spec::{Call, ClientSpec, Pace, Throttled},
     token::TokenSource,
+    trail::{Called, Words},
     wire::{Stop, Wire},
 };
 use crate::{description::Api, diagnostic::Diagnostic, secret::Mask};
@@ -56,6 +57,10 @@ pub(super) struct Inner {
     pub(super) sent: AtomicU64,
     /// Told of waits for the budget, in seconds.
     pub(super) throttled: Throttled,
+    /// Told of every request.
+    pub(super) called: Option<Called>,
+    /// The words of the API's paths, once they are asked for.
+    pub(super) words: OnceLock<Words>,
     pub(super) clock: Mutex<Option<ServerDate>>,
 }
 
@@ -147,6 +152,8 @@ impl Client {
             stop,
             sent: AtomicU64::new(0),
             throttled: spec.throttled.clone(),
+            called: spec.called.clone(),
+            words: OnceLock::new(),
             clock: Mutex::new(None),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -242,6 +249,11 @@ impl Client {
 impl Inner {
     pub(super) fn site(&self, method: &Method, path: &str) -> Arc<Site> {
         Arc::new(Site::new(&self.connection, method.clone(), self.base.shown(path)))
+    }
+
+    /// The path of a call with `{id}` for everything that differs from object to object.
+    pub(super) fn route(&self, path: &str) -> String {
+        self.words.get_or_init(|| Words::of(&self.api)).route(path)
     }
 
     /// Notes what an answer's headers say of clock and limit.

@@ -18,6 +18,7 @@ mod send;
 mod shares;
 mod spec;
 mod token;
+mod trail;
 mod turns;
 mod wire;
 
@@ -32,6 +33,8 @@ pub use self::{
     error::{Class, HttpError, Processed, Site},
     hosts::HostPolicy,
     quota::Quota,
+    send::TRACED,
     shares::{Board, Posted},
     spec::{Call, ClientSpec, Leave, Pace, Repeat, Terms, Throttled, Transport},
+    trail::{CallMade, Called, trailed},
 };

@@ -13,6 +13,7 @@ use reqwest::{
 };
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::Instrument as _;
 use url::Url;
 
 use super::{
@@ -24,10 +25,13 @@ use super::{
     retry::{Setback, Tries},
     spec::{Call, Leave},
     token::{Bearer, Need},
+    trail::{self, CallMade},
     turns::UsedUp,
     wire::{Failure, Raw},
 };
 
+/// What the spans of requests are known by, for whoever chooses among spans.
+pub const TRACED: &str = "plumb::call";
 /// Redirects that are followed for one call.
 const HOPS: u32 = 3;
 /// Attempts at a write that is answered with 500.
@@ -139,8 +143,10 @@ impl<'a> Sending<'a> {
         let sent = Instant::now();
         self.attempts += 1;
         inner.sent.fetch_add(1, Ordering::Relaxed);
-        let outcome = inner.wire.fetch(request, limit).await;
+        let span = self.span();
+        let outcome = inner.wire.fetch(request, limit).instrument(span.clone()).await;
         self.log(sent, &outcome);
+        self.tell(sent, &outcome, &span);
         if let Ok(raw) = &outcome {
             inner.note(&raw.headers);
         }
@@ -213,6 +219,58 @@ impl<'a> Sending<'a> {
         request
     }
 
+    /// The request's span, by the names of OpenTelemetry; it costs nothing where nobody traces.
+    fn span(&self) -> tracing::Span {
+        let span = tracing::info_span!(
+            target: TRACED,
+            "request",
+            otel.name = tracing::field::Empty,
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            http.request.method = %self.call.method,
+            http.request.resend_count = self.attempts.saturating_sub(1),
+            http.response.status_code = tracing::field::Empty,
+            server.address = self.url.host_str().unwrap_or_default(),
+            url.template = tracing::field::Empty,
+            plumb.connection = self.inner.connection,
+            plumb.api = self.inner.api.name,
+        );
+        if !span.is_disabled() {
+            let route = self.inner.route(&self.site.path);
+            span.record("otel.name", format!("{} {route}", self.call.method));
+            span.record("url.template", route);
+        }
+        span
+    }
+
+    /// Tells whoever listens what became of a request.
+    fn tell(&self, sent: Instant, outcome: &Result<Raw, Failure>, span: &tracing::Span) {
+        let status = outcome.as_ref().ok().map(|raw| raw.status);
+        if !span.is_disabled() {
+            match status {
+                Some(status) => span.record("http.response.status_code", status),
+                None => span.record("otel.status_code", "ERROR"),
+            };
+        }
+        let Some(called) = &self.inner.called else { return };
+        let call = CallMade {
+            connection: self.inner.connection.clone(),
+            api: self.inner.api.name.clone(),
+            method: self.call.method.to_string(),
+            route: self.inner.route(&self.site.path),
+            path: self.site.path.clone(),
+            status,
+            seconds: sent.elapsed().as_secs_f64(),
+            request_id: outcome
+                .as_ref()
+                .ok()
+                .and_then(|raw| trail::request_id(&raw.headers))
+                .map(|id| self.inner.secrets.apply(&id).into_owned()),
+        };
+        called(&call);
+        trail::note(&call);
+    }
+
     fn log(&self, sent: Instant, outcome: &Result<Raw, Failure>) {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;
@@ -235,7 +293,8 @@ impl<'a> Sending<'a> {
         let status = raw.status;
         let asked = quota::retry_after(&raw.headers, SystemTime::now());
         let secrets = self.inner.secrets.clone();
-        let answer = Answer::made(self.site.clone(), secrets, status, raw.headers, raw.body, self.attempts);
+        let mut answer = Answer::made(self.site.clone(), secrets, status, raw.headers, raw.body, self.attempts);
+        answer.repeats_unanswered = self.processed == Processed::Maybe;
         match status {
             401 => self.unauthorized(answer, bearer).await,
             301 | 302 | 303 | 307 | 308 => self.redirected(&answer),

@@ -45,6 +45,8 @@ pub struct ClientSpec {
     pub board: Option<(Arc<dyn Board>, Naming)>,
     /// Told of waits for the budget, in seconds.
     pub throttled: Throttled,
+    /// Told of every request.
+    pub called: Option<super::Called>,
 }
 
 /// Told of waits for a budget: how many seconds they take.
@@ -66,6 +68,7 @@ impl ClientSpec {
             budgets: Budgets::default(),
             board: None,
             throttled: Arc::new(|_| ()),
+            called: None,
         }
     }
 }

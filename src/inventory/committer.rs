@@ -7,7 +7,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::inventory::{Edit, InventoryError, State, store::Store};
+use crate::inventory::{Edit, InventoryError, State, backend::Writer};
 
 type Reply = oneshot::Sender<Result<(), InventoryError>>;
 
@@ -19,10 +19,10 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Starts to write to `store` and to show in `state` what is durable.
-    pub(super) fn start(store: Store, state: Arc<RwLock<State>>) -> Self {
+    /// Starts to write to `writer` and to show in `state` what is durable.
+    pub(super) fn start(writer: Box<dyn Writer>, state: Arc<RwLock<State>>) -> Self {
         let (commits, taken) = mpsc::unbounded_channel();
-        Self { commits, task: tokio::spawn(run(store, state, taken)) }
+        Self { commits, task: tokio::spawn(run(writer, state, taken)) }
     }
 
     /// Returns once the edits are durable; `None` if the writer is gone.
@@ -41,7 +41,12 @@ impl Committer {
     }
 }
 
-async fn run(mut store: Store, state: Arc<RwLock<State>>, mut taken: mpsc::UnboundedReceiver<(Vec<Edit>, Reply)>) {
+async fn run(
+    mut writer: Box<dyn Writer>,
+    state: Arc<RwLock<State>>,
+    mut taken: mpsc::UnboundedReceiver<(Vec<Edit>, Reply)>,
+) {
+    let before = || state.read().unwrap_or_else(PoisonError::into_inner).clone();
     while let Some((edits, reply)) = taken.recv().await {
         let (mut commits, mut replies) = (vec![edits], vec![reply]);
         // Callers that were woken by the same answer get the chance to come along.
@@ -50,11 +55,10 @@ async fn run(mut store: Store, state: Arc<RwLock<State>>, mut taken: mpsc::Unbou
             commits.push(edits);
             replies.push(reply);
         }
-        let commits = Arc::new(commits);
-        let result = store.write(&commits, &state).await;
+        let result = writer.write(&commits, &before).await;
         if result.is_ok() {
             let mut state = state.write().unwrap_or_else(PoisonError::into_inner);
-            for edits in commits.iter() {
+            for edits in &commits {
                 state.apply(edits);
             }
         }
@@ -63,5 +67,5 @@ async fn run(mut store: Store, state: Arc<RwLock<State>>, mut taken: mpsc::Unbou
             drop(reply.send(result.clone()));
         }
     }
-    store.close().await;
+    writer.close(&before).await;
 }

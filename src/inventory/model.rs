@@ -4,10 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{manifest::DeletionPolicy, value::Fields};
+use crate::{
+    inventory::{Change, End, Run},
+    manifest::DeletionPolicy,
+    value::Fields,
+};
 
 /// Version of the stored form.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// One stack's record.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +29,8 @@ pub struct State {
     pub roots: Vec<String>,
     /// Per connection, what account it was last seen to be: base URL and identity.
     pub accounts: BTreeMap<String, Account>,
+    /// Runs that changed something, by id, which sorts by time.
+    pub runs: BTreeMap<String, Run>,
 }
 
 /// One owned object.
@@ -56,6 +62,9 @@ pub struct Record {
     /// What tells the live object from another that takes its id later, where the API has that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stamp: Option<String>,
+    /// What moves with each change of the live object, as plumb left it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// A version that plumb's own writes made, or were about to make, and whose rollout is not started yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<PendingRollout>,
@@ -72,6 +81,9 @@ pub struct PendingRollout {
     pub before: Option<String>,
     /// The version that a write made, once its answer said so.
     pub version: Option<String>,
+    /// Hash of what is in that version, or in the one before where no answer said which it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
 }
 
 /// A write that was begun.
@@ -155,6 +167,14 @@ pub enum Edit {
     Roots(Vec<String>),
     /// Notes what account a connection is.
     Account(String, Account),
+    /// Records a run.
+    Run(String, Box<Run>),
+    /// Drops a run and all that is kept of it.
+    DropRun(String),
+    /// Keeps what a run is about to do to an object, by its number in the run, and how the object was before.
+    Keep(String, u32, Box<Change>),
+    /// Keeps what came of that.
+    Kept(String, u32, Box<End>),
 }
 
 impl State {
@@ -184,6 +204,14 @@ impl State {
                 Edit::Account(connection, account) => {
                     self.accounts.insert(connection, account);
                 }
+                Edit::Run(id, run) => {
+                    self.runs.insert(id, *run);
+                }
+                Edit::DropRun(id) => {
+                    self.runs.remove(&id);
+                }
+                // Nobody needs them but who asks for the history.
+                Edit::Keep(..) | Edit::Kept(..) => {}
             }
         }
         self.serial += 1;

@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::{address::Address, inventory::State};
+use crate::{
+    address::Address,
+    inventory::{Intent, IntentVerb, State},
+    value::Fields,
+};
 
 /// The owner of a live object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,9 +17,23 @@ pub struct Owner {
     pub address: String,
 }
 
+/// A create that a stack began and of which it is not recorded what it made: it may be any live object of its key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Begun {
+    /// Who will own it.
+    pub owner: Owner,
+    /// Id of the parent, where it has one.
+    pub parent: Option<String>,
+    /// What was sent.
+    pub sent: Fields,
+}
+
 /// The owners of all live objects that an inventory knows, by account, kind and id.
 #[derive(Debug, Clone, Default)]
-pub struct Owners(HashMap<(String, String, String), Vec<Owner>>);
+pub struct Owners {
+    owned: HashMap<(String, String, String), Vec<Owner>>,
+    begun: HashMap<(String, String), Vec<Begun>>,
+}
 
 impl Owners {
     /// Adds the objects of a stack.
@@ -24,25 +42,45 @@ impl Owners {
             let Some(account) = state.accounts.get(&record.connection) else { continue };
             self.insert(&account.url, stack, address, &record.id);
         }
+        for intent in state.intents.values() {
+            let Some(account) = state.accounts.get(&intent.connection) else { continue };
+            self.begin(&account.url, stack, intent);
+        }
+    }
+
+    /// Adds what a stack began to create.
+    pub(super) fn begin(&mut self, url: &str, stack: &str, intent: &Intent) {
+        if intent.verb != IntentVerb::Create {
+            return;
+        }
+        let owner = Owner { stack: stack.to_owned(), address: intent.address.clone() };
+        let begun = Begun { owner, parent: intent.parent.clone(), sent: intent.sent.clone() };
+        self.begun.entry((account(url), kind(&intent.address))).or_default().push(begun);
+    }
+
+    /// What stacks other than `stack` began to create of the kind of `address`, in the account at `url`.
+    pub fn begun_by_others<'a>(&'a self, stack: &'a str, address: &str, url: &str) -> impl Iterator<Item = &'a Begun> {
+        let begun = self.begun.get(&(account(url), kind(address)));
+        begun.into_iter().flatten().filter(move |begun| begun.owner.stack != stack)
     }
 
     /// Adds one object.
     pub(super) fn insert(&mut self, url: &str, stack: &str, address: &str, id: &str) {
         let key = (account(url), kind(address), id.to_owned());
-        self.0.entry(key).or_default().push(Owner { stack: stack.to_owned(), address: address.to_owned() });
+        self.owned.entry(key).or_default().push(Owner { stack: stack.to_owned(), address: address.to_owned() });
     }
 
     /// Who other than `address` of `stack` owns the live object `id` of the kind of `address`, in the account at `url`.
     pub fn other_than(&self, stack: &str, address: &Address, url: &str, id: &str) -> Option<&Owner> {
         let address = address.to_string();
-        let owners = self.0.get(&(account(url), kind(&address), id.to_owned()))?;
+        let owners = self.owned.get(&(account(url), kind(&address), id.to_owned()))?;
         owners.iter().find(|owner| owner.stack != stack || owner.address != address)
     }
 
     /// Who owns the live object `id` in the account at `url`; `kind` is `api/Kind`, or `api/Kind#field` for an entry
     /// inside.
     pub fn owner_of(&self, url: &str, kind: &str, id: &str) -> Option<&Owner> {
-        self.0.get(&(account(url), kind.to_owned(), id.to_owned()))?.first()
+        self.owned.get(&(account(url), kind.to_owned(), id.to_owned()))?.first()
     }
 }
 
@@ -51,7 +89,7 @@ fn account(url: &str) -> String {
 }
 
 /// What an address says of its kind: `api/Kind`, or `api/Kind#field` for an entry inside, whose ids are of another sort.
-fn kind(address: &str) -> String {
+pub(super) fn kind(address: &str) -> String {
     let (manifest, entry) =
         address.split_once('#').map_or((address, None), |(manifest, entry)| (manifest, Some(entry)));
     let end = manifest.match_indices('/').nth(1).map_or(manifest.len(), |(at, _)| at);

@@ -6,20 +6,17 @@ use std::{
     time::Instant,
 };
 
-use aws_lc_rs::rand;
-
 use crate::inventory::{
-    Edit, Holder, InventoryError, LeaseTimes, Location, Owners, State,
+    Board, Change, Claim, Edit, Holder, InventoryError, LeaseTimes, Location, Owner, Owners, State,
+    backend::{self, Backend, Opened},
     committer::Committer,
-    document::{self, Bucket, Document},
-    lease::{self, Lease, LeaseView},
-    sqlite::{self, Database},
-    store::{Store, blocking},
+    standing::LeaseView,
 };
 
 /// An opened stack record.
 #[derive(Debug)]
 pub struct Inventory {
+    backend: Arc<dyn Backend>,
     location: Location,
     stack: String,
     times: LeaseTimes,
@@ -30,14 +27,10 @@ pub struct Inventory {
 impl Inventory {
     /// Reads a stack's record, which is empty if there is none yet. Takes no lock and leaves nothing behind.
     pub async fn open(location: &Location, stack: &str) -> Result<Self, InventoryError> {
-        let state = match location {
-            Location::Sqlite(path) => {
-                let (path, stack) = (path.clone(), stack.to_owned());
-                blocking(move || sqlite::read(&path, &stack)).await?
-            }
-            Location::S3 { .. } => document::read(&bucket(location)?, stack).await?,
-        };
+        let backend = backend::at(location)?;
+        let state = backend.read(stack).await?;
         Ok(Self {
+            backend,
             location: location.clone(),
             stack: stack.to_owned(),
             times: LeaseTimes::default(),
@@ -79,29 +72,10 @@ impl Inventory {
         if self.writer.is_some() {
             return Ok(());
         }
-        let holder = Holder::here(who);
-        let (store, state, view) = match &self.location {
-            Location::Sqlite(path) => {
-                let (path, stack) = (path.clone(), self.stack.clone());
-                let (database, state) = blocking(move || Database::open(&path, &stack, &holder)).await?;
-                (Store::Sqlite(Arc::new(database.into())), state, None)
-            }
-            Location::S3 { .. } => {
-                let bucket = bucket(&self.location)?;
-                let session = session(&self.location)?;
-                let lease = Lease::take(&bucket, &self.stack, &session, holder, self.times).await?;
-                let view = lease.view();
-                match Document::open(bucket, &self.stack, &session, view.clone()).await {
-                    Ok((document, state)) => (Store::Document(Box::new(document), lease), state, Some(view)),
-                    Err(error) => {
-                        lease.release().await;
-                        return Err(error);
-                    }
-                }
-            }
-        };
+        let opened = self.backend.open(&self.stack, Holder::here(who), self.times).await?;
+        let Opened { writer, state, lease } = opened;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
-        self.writer = Some((Committer::start(store, Arc::clone(&self.state)), view));
+        self.writer = Some((Committer::start(writer, Arc::clone(&self.state)), lease));
         Ok(())
     }
 
@@ -137,62 +111,46 @@ impl Inventory {
         move || view.as_ref().map(LeaseView::until)
     }
 
+    /// Claims live objects that this stack is about to own, all or none; returns those that another stack claims, owns
+    /// or may be making. Needs the writer lock; the claims are dropped by [`Self::unclaim`], or when the lock is next
+    /// taken.
+    pub async fn claim(&self, claims: &[Claim]) -> Result<Vec<(Claim, Owner)>, InventoryError> {
+        let (_, lease) = self.writer.as_ref().ok_or_else(|| InventoryError::NotLocked(self.location.to_string()))?;
+        if let Some(loss) = lease.as_ref().and_then(LeaseView::lost) {
+            let holder = loss.holder.map(Box::new);
+            return Err(InventoryError::Lost { location: self.location.to_string(), holder });
+        }
+        self.backend.claim(&self.stack, claims).await
+    }
+
+    /// Drops what this stack claims.
+    pub async fn unclaim(&self) -> Result<(), InventoryError> {
+        self.backend.unclaim(&self.stack).await
+    }
+
+    /// What a run did to each object, in order.
+    pub async fn changes(&self, run: &str) -> Result<Vec<Change>, InventoryError> {
+        self.backend.changes(&self.stack, run).await
+    }
+
     /// Lifts the writer lock of somebody who died; returns who had it. A lock of the operating system cannot be lifted
     /// and needs no lifting: if it is held, its holder lives, and the error names it.
     pub async fn break_lock(location: &Location, stack: &str) -> Result<Option<Holder>, InventoryError> {
-        match location {
-            Location::Sqlite(path) => {
-                let at = path.clone();
-                match blocking(move || sqlite::holder(&at)).await? {
-                    None => Ok(None),
-                    Some(holder) => Err(InventoryError::Locked {
-                        location: location.to_string(),
-                        holder: Box::new(holder),
-                        local: true,
-                    }),
-                }
-            }
-            Location::S3 { .. } => lease::lift(&bucket(location)?, stack).await,
-        }
+        backend::at(location)?.break_lock(stack).await
     }
 
-    /// Who owns which live object, over all stacks that are kept at a place.
+    /// Who owns which live object, and who is about to, over all stacks that are kept at a place.
     pub async fn owners(location: &Location) -> Result<Owners, InventoryError> {
-        match location {
-            Location::Sqlite(path) => {
-                let path = path.clone();
-                blocking(move || sqlite::owners(&path)).await
-            }
-            Location::S3 { .. } => document::owners(&bucket(location)?).await,
-        }
+        backend::at(location)?.owners().await
     }
 
     /// The names of the stacks that are kept at a place.
     pub async fn stacks(location: &Location) -> Result<Vec<String>, InventoryError> {
-        match location {
-            Location::Sqlite(path) => {
-                let path = path.clone();
-                blocking(move || sqlite::stacks(&path)).await
-            }
-            Location::S3 { .. } => document::stacks(&bucket(location)?).await,
-        }
+        backend::at(location)?.stacks().await
     }
-}
 
-fn bucket(location: &Location) -> Result<Bucket, InventoryError> {
-    match location {
-        Location::S3 { bucket, prefix, settings } => Bucket::open(bucket, prefix, settings),
-        Location::Sqlite(_) => {
-            Err(InventoryError::Read { location: location.to_string(), message: "it is no object store".into() })
-        }
+    /// The small documents that machines share beside the records; none where no other machine uses the place.
+    pub fn notices(location: &Location) -> Option<Arc<dyn Board>> {
+        backend::at(location).ok()?.notices()
     }
-}
-
-fn session(location: &Location) -> Result<String, InventoryError> {
-    let mut random = [0; 16];
-    rand::fill(&mut random).map_err(|_| InventoryError::Write {
-        location: location.to_string(),
-        message: "the system gave no random bytes".into(),
-    })?;
-    Ok(format!("{:032x}", u128::from_be_bytes(random)))
 }

@@ -8,6 +8,7 @@ mod along;
 mod defined;
 mod detail;
 mod fetch;
+mod intended;
 mod keys;
 mod observe;
 mod query;
@@ -26,8 +27,9 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::Value;
 
 pub use self::{
+    intended::{is_as_sent, may_be_of},
     keys::{KeyIndex, natural_key, natural_keys, shown_key},
-    observe::{ObserveOptions, Observer, is_another, item_vars},
+    observe::{Container, ObserveOptions, Observer, is_another, item_vars},
     query::Wanted,
     records::{record_of, record_sources},
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path, lists_below, own_headers},
@@ -56,6 +58,8 @@ pub struct LiveObject {
     pub raw: Option<Value>,
     /// What tells it from another that had its id before, where its kind has that.
     pub stamp: Option<String>,
+    /// When it was made, where its kind says so.
+    pub made: Option<jiff::Timestamp>,
     /// Id of the parent that the list was limited to, or that the object is inside.
     pub parent: Option<String>,
     /// Another system owns it.

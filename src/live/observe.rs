@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{
     Found, LiveObject, Observed, Standing,
+    intended::{is_as_sent, may_be_of},
     keys::{KeyIndex, hook_key, own_key},
     reads::roams,
     records::record_of,
@@ -25,9 +26,9 @@ use crate::{
     },
     diagnostic::{Diagnostic, Sources},
     graph::{Graph, Use},
-    inventory::{Intent, Record, State},
+    inventory::{Record, State},
     manifest::{DeletionPolicy, Manifest, Manifests, locate},
-    value::{Fields, Target, as_reference, has_secret, is_empty, text},
+    value::{Fields, Target, as_reference, is_empty, text},
 };
 
 /// What to observe besides the declared objects.
@@ -41,6 +42,21 @@ pub struct ObserveOptions {
     pub survey: bool,
     /// Kinds of connections of which a survey reads every field.
     pub whole: HashSet<(String, String)>,
+    /// Objects whose contents are looked at, because they are to be made anew.
+    pub emptied: Vec<Container>,
+}
+
+/// An object that may contain others.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// Its connection.
+    pub connection: Arc<str>,
+    /// Its kind.
+    pub kind: Arc<Kind>,
+    /// Its id.
+    pub id: String,
+    /// Id of its parent.
+    pub parent: Option<String>,
 }
 
 /// What the types of an object's fields follow from: connection, kind, the object that defines them, and its manifest.
@@ -217,6 +233,10 @@ impl<'a> Observer<'a> {
                 }
             }
             needs.extend(self.undeclared());
+            for container in &self.options.emptied {
+                let Container { connection, kind, id, parent } = container;
+                self.contents(connection, kind, (id, parent.as_ref()), &mut needs);
+            }
             let forced = !progress;
             let read = self.fetch(needs, forced).await;
             if !read && !progress {
@@ -272,7 +292,7 @@ impl<'a> Observer<'a> {
                 || (record.deletion_policy.is_none() && by_default);
             let there = self.out.by_id.contains_key(&slot_of(&connection, &kind, record.parent.as_deref(), &record.id));
             if deleted && there && kind.inside().is_none() && kind.can(Verb::Delete) {
-                self.contents(&connection, &kind, record, &mut needs);
+                self.contents(&connection, &kind, (&record.id, record.parent.as_ref()), &mut needs);
             }
             if let (Some(_), Some(parent)) = (kind.inside(), &record.parent) {
                 // Entries of a parent that is gone went with it.
@@ -290,7 +310,13 @@ impl<'a> Observer<'a> {
     }
 
     /// Collections of what an object that may be deleted contains.
-    fn contents(&self, connection: &Arc<str>, container: &Kind, record: &Record, needs: &mut Vec<Need>) {
+    fn contents(
+        &self,
+        connection: &Arc<str>,
+        container: &Kind,
+        (id, parent): (&String, Option<&String>),
+        needs: &mut impl Extend<Need>,
+    ) {
         let Some(remote) = self.remotes.get(&**connection) else { return };
         let scope_kind = |kind: &Kind| {
             let scope = kind.spec.scope.as_ref()?;
@@ -304,14 +330,14 @@ impl<'a> Observer<'a> {
             let need = |scope: Option<String>| Need::Kind(connection.clone(), kind.name.clone(), scope);
             let shared = scope_kind(container).is_some() && scope_kind(container) == scope_kind(kind);
             match &kind.spec.scope {
-                Some(scope) if fields.contains(&scope.field.as_str()) => needs.push(need(Some(record.id.clone()))),
+                Some(scope) if fields.contains(&scope.field.as_str()) => needs.extend([need(Some(id.clone()))]),
                 // Both are listed below the same kind of parent.
-                Some(_) if shared && record.parent.is_some() => needs.push(need(record.parent.clone())),
+                Some(_) if shared && parent.is_some() => needs.extend([need(parent.cloned())]),
                 Some(scope) if scope.required => {
                     // It is listed below something else only: below each of those, then.
                     let below = kind.field(&scope.field).and_then(|field| field.reference.as_ref()?.kind.clone());
                     let Some(below) = below.and_then(|below| remote.api.kind(&below)) else { continue };
-                    needs.push(Need::Kind(connection.clone(), below.name.clone(), None));
+                    needs.extend([Need::Kind(connection.clone(), below.name.clone(), None)]);
                     needs.extend(
                         self.out
                             .objects
@@ -320,7 +346,7 @@ impl<'a> Observer<'a> {
                             .map(|live| need(Some(live.id.clone()))),
                     );
                 }
-                _ => needs.push(need(None)),
+                _ => needs.extend([need(None)]),
             }
         }
     }
@@ -389,12 +415,15 @@ impl<'a> Observer<'a> {
         let paths_parent = parent_id.clone().or_else(|| scope_id.clone());
         // Nothing can be below a parent that is not there: what was there went with it.
         let outside = scope_new && object.annotations.external_id.is_none();
-        let known = if parent_new || (outside && !roams(&kind)) {
+        // What is owned below another parent, which is there, is looked for there: it moves.
+        let old = record.as_ref().and_then(|record| record.parent.as_deref());
+        let moves = outside && old.is_some_and(|old| self.has_scope(&connection, &kind, old));
+        let known = if parent_new || (outside && !moves && !roams(&kind)) {
             None
         } else {
             if outside {
                 // Its key does not depend on the parent: it may be below another one.
-                if let Some(old) = record.as_ref().and_then(|record| record.parent.as_deref()) {
+                if let Some(old) = old {
                     self.kind_read(&connection, &kind, Some(old))?;
                 }
             } else {
@@ -430,6 +459,15 @@ impl<'a> Observer<'a> {
         self.out.canonical[index] = canonical;
         self.set(index, Standing::Known(known));
         Ok(())
+    }
+
+    /// Whether there is a live object with an id that objects of a kind can be below.
+    fn has_scope(&self, connection: &Arc<str>, kind: &Kind, id: &str) -> bool {
+        let scope =
+            kind.spec.scope.as_ref().and_then(|scope| kind.field(&scope.field)?.reference.as_ref()?.kind.clone());
+        let api = self.manifests.catalog.api(&kind.api);
+        let scope = scope.and_then(|scope| api?.kind(&scope));
+        scope.is_some_and(|scope| self.out.by_id.contains_key(&slot_of(connection, scope, None, id)))
     }
 
     /// The inventory's record of an object, under its address or the one that it moved from.
@@ -547,15 +585,13 @@ impl<'a> Observer<'a> {
                     let fresh: Vec<usize> = free
                         .iter()
                         .copied()
-                        .filter(|index| {
-                            self.out.objects.get(*index).is_some_and(|live| !intent.seen.contains(&live.id))
-                        })
+                        .filter(|index| self.out.objects.get(*index).is_some_and(|live| may_be_of(intent, live)))
                         .collect();
                     if fresh.is_empty() {
                         return Ok(None);
                     }
                     let sent: Vec<usize> =
-                        fresh.iter().copied().filter(|live| self.is_as_sent(intent, *live)).collect();
+                        fresh.iter().copied().filter(|live| is_as_sent(intent, &self.out.objects[*live])).collect();
                     if let ([only], _) | (_, [only]) = (&fresh[..], &sent[..]) {
                         self.out.found[index] = Some(Found::Key);
                         return Ok(Some(*only));
@@ -592,15 +628,6 @@ impl<'a> Observer<'a> {
                 )]))
             }
         }
-    }
-
-    /// Whether a live object is as an unfinished create sent it, as far as the list shows it.
-    fn is_as_sent(&self, intent: &Intent, live: usize) -> bool {
-        let Some(live) = self.out.objects.get(live) else { return false };
-        intent.sent.iter().all(|(name, sent)| match (live.kind.field(name), live.fields.get(name)) {
-            (Some(spec), Some(there)) if !has_secret(sent) => crate::description::equal(spec, sent, there),
-            _ => true,
-        })
     }
 
     pub(super) fn singleton(&self, kind: &Kind, connection: &Arc<str>, scope: Option<&str>) -> Option<usize> {

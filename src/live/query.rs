@@ -108,6 +108,7 @@ fn select(kind: &Kind, wanted: Option<&HashSet<String>>, whole: bool) -> Vec<Str
         }
     };
     spec.id.path.iter().take(1).for_each(|path| add(path));
+    spec.id.made.iter().for_each(|path| add(path));
     for (name, field) in &spec.fields {
         let asked = match wanted {
             Some(wanted) => wanted.contains(name),

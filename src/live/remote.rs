@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use indexmap::IndexMap;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 
 use super::query::{Wanted, item_query, list_query};
@@ -24,20 +24,6 @@ use crate::{
     value::{Fields, get_path},
 };
 
-/// What a path segment may not have unescaped.
-const SEGMENT: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'/')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'`')
-    .add(b'{')
-    .add(b'}')
-    .add(b'\\');
 /// How often an accepted call is asked after.
 const POLLS: u32 = 300;
 /// A list that takes more pages than this goes round in circles.
@@ -102,7 +88,7 @@ pub fn fill_path(template: &str, vars: &dyn Fn(&str) -> Option<String>) -> Resul
         } else if value != "{id}" && (out.ends_with(['(', '=']) || (out.ends_with('\'') && tail.starts_with('\''))) {
             out.push_str(&odata::in_path(&value, out.ends_with('\'')));
         } else {
-            let _ = write!(out, "{}", utf8_percent_encode(&value, SEGMENT));
+            let _ = write!(out, "{}", utf8_percent_encode(&value, odata::SEGMENT));
         }
         rest = tail;
     }
@@ -188,6 +174,8 @@ impl Remote {
         let size = page.rows.len() as u64;
         let total = page.total;
         let pages = match (page.total_pages, total) {
+            // How many it takes is not known before the last.
+            (_, Some(total)) if paging.short_pages && total > size && size > 0 => None,
             (Some(pages), _) => Some(pages),
             (None, Some(0)) => Some(1),
             (None, Some(total)) if size > 0 => Some(total.div_ceil(size.max(1))),
@@ -214,17 +202,26 @@ impl Remote {
             }
             return listing.prove(&answer).map(|()| true);
         }
-        if ended || (!has_next && (asked_size == 0 || size < asked_size)) {
+        let is_short = |count: u64| !paging.short_pages && count < size.max(asked_size);
+        if ended || (!has_next && (asked_size == 0 || is_short(size))) {
             return listing.prove(&answer).map(|()| true);
         }
+        let mut read = size;
         for number in 1..PAGES {
             if number >= limit {
                 return Ok(false);
             }
-            let (answer, page) = self.page(kind, paging, asked, at(number, size)).await?;
+            if paging.short_pages && total.is_some_and(|total| read >= total) {
+                return listing.prove(&answer).map(|()| true);
+            }
+            let call = if paging.style == PagingStyle::Offset { at(1, read) } else { at(number, size) };
+            let (answer, page) = self.page(kind, paging, asked, call).await?;
             let (count, last, next) = (page.rows.len() as u64, page.last, page.next.is_some());
             let fresh = listing.add(kind, page, &answer)?;
-            if count == 0 || last || (!next && count < size.max(asked_size)) {
+            read += count;
+            // A server that knows no offset gives all that it has each time.
+            let is_all = paging.short_pages && fresh == 0 && count < asked_size;
+            if count == 0 || last || is_all || (!next && is_short(count)) {
                 return listing.prove(&answer).map(|()| true);
             }
             if fresh == 0 {

@@ -143,6 +143,7 @@ impl Observer<'_> {
             connection: connection.clone(),
             id: decoded.id,
             stamp: dialect::stamp_of(kind, row),
+            made: dialect::made_at(kind, row),
             raw: keeps_raw(kind).then(|| row.clone()),
             parent: parent.map(str::to_owned).or_else(|| Self::scope_id(kind, &decoded.fields)),
             synced: kind.spec.synced.as_ref().is_some_and(|synced| {

@@ -187,6 +187,13 @@ impl<'t> Convert<'_, 't> {
                 let mut out = Map::with_capacity(members.len());
                 for member in members {
                     let here = Path::Field(path, &member.key);
+                    if let Some(pattern) = &field.key_pattern
+                        && !self.patterns.matches(pattern, &member.key)
+                    {
+                        let message =
+                            format!("Keys of `{path}` have to match `{pattern}`; `{}` does not.", &member.key);
+                        self.faults.error("PL0107", message, member.at);
+                    }
                     if let Some(value) = self.value(&member.value, member.at, items, &here, inner) {
                         out.insert(member.key.to_string(), value);
                     }
@@ -375,12 +382,23 @@ impl<'t> Convert<'_, 't> {
             {
                 return Some(json!({ "$sink": { "file": value.as_text() } }));
             }
-            [Member { key: word, .. }] if &**word == "secretRef" => {
-                format!("`{path}` names a Secret, and there is no cluster here to put it into.")
+            [Member { key: word, value, .. }] if &**word == "secretRef" => {
+                let part = |name: &str| {
+                    value.member(name).and_then(|member| member.value.as_text()).filter(|text| !text.is_empty())
+                };
+                match (part("name"), part("key"), value.as_map().map(<[_]>::len)) {
+                    (Some(name), Some(key), Some(2)) => {
+                        return Some(json!({ "$sink": { "secretRef": { "name": name, "key": key } } }));
+                    }
+                    _ => {
+                        format!("`{path}` has to name a Secret and its key: `{{secretRef: {{name: NAME, key: KEY}}}}`.")
+                    }
+                }
             }
             _ => format!("`{path}` has to say where the value goes, such as `{{file: PATH}}`."),
         };
-        let hint = "Write `{file: PATH}`; the path starts from the folder of the manifest.";
+        let hint = "Write `{file: PATH}`, whose path starts from the folder of the manifest, or \
+                    `{secretRef: {name: NAME, key: KEY}}` for a Kubernetes Secret.";
         self.faults.add(Diagnostic::error("PL0140", message).hint(hint), key);
         None
     }

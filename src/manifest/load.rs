@@ -36,6 +36,9 @@ pub struct LoadOptions {
     pub allow_plaintext_secrets: bool,
     /// Names of the connections that `--connection NAME=URL` gives another address.
     pub connection_overrides: Vec<String>,
+    /// From this text on, only connections, APIs and the stack count, and before it only objects: what somebody
+    /// proposes may not say where a credential goes.
+    pub settings_from: Option<SourceId>,
 }
 
 /// Reads and checks everything that a snapshot declares. Secrets that stand in it in plain text are struck out of its
@@ -67,7 +70,10 @@ pub fn load(snapshot: &mut Snapshot, builtins: &Catalog, options: &LoadOptions) 
     if documents.is_empty() && !snapshot.empty && !loader.manifests.incomplete {
         loader.manifests.diagnostics.push(source::nothing_in(&snapshot.roots));
     }
-    let documents = loader.flatten(documents);
+    let mut documents = loader.flatten(documents);
+    if let Some(from) = options.settings_from {
+        documents.retain(|document| is_setting(&document.root) == (document.source >= from));
+    }
     loader.apis(&documents);
     let objects = loader.sort_out(&documents, &texts);
     let overrides = loader.accounts.check_overrides(&options.connection_overrides);
@@ -407,6 +413,14 @@ impl<'o> Loader<'o> {
             });
         }
     }
+}
+
+/// Whether a document is a kind of plumb's own, well written or not.
+fn is_setting(root: &Node<'_>) -> bool {
+    let group = root.get("apiVersion").and_then(Node::as_text).unwrap_or_default();
+    let group = group.split_once('/').map_or(group, |(group, _)| group);
+    let kind = root.get("kind").and_then(Node::as_text).unwrap_or_default();
+    !group.ends_with(GROUP_SUFFIX) || CORE_KINDS.contains(&kind)
 }
 
 /// The kind of an object that stands on its own.

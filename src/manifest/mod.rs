@@ -10,6 +10,7 @@ mod convert;
 mod entries;
 mod faults;
 mod header;
+mod leads;
 mod load;
 mod model;
 mod node;
@@ -19,6 +20,7 @@ mod place;
 mod reference;
 mod scalar;
 mod sensitive;
+mod settings;
 mod stack;
 mod variants;
 
@@ -29,6 +31,7 @@ pub use self::{
     load::{LoadOptions, load},
     model::*,
     scalar::Fitting,
+    settings::{Settings, settings},
 };
 use crate::{
     description::{

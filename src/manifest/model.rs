@@ -147,11 +147,77 @@ pub struct StackSpec {
     pub prune: bool,
     /// `limits.maxDeletes`: `N` or `N%`.
     pub max_deletes: Option<MaxDeletes>,
+    /// `history`: how long runs are kept.
+    pub history: Retention,
+    /// What the operator is to do with it: where its manifests are, and when and how they are applied.
+    pub feed: Option<Box<StackFeed>>,
 }
 
 impl Default for StackSpec {
     fn default() -> Self {
-        Self { name: "default".into(), inventory: None, prune: false, max_deletes: None }
+        Self {
+            name: "default".into(),
+            inventory: None,
+            prune: false,
+            max_deletes: None,
+            history: Retention::default(),
+            feed: None,
+        }
+    }
+}
+
+/// Where the manifests of a stack in a cluster come from, and when and how they are applied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StackFeed {
+    /// URL of the repository.
+    pub git: String,
+    /// Branch, tag or commit; the URL's own otherwise.
+    pub reference: Option<String>,
+    /// Paths in the repository; those of the URL where there are none.
+    pub paths: Vec<String>,
+    /// How the repository is reached: `token`, `password`, `sshKey`, `passphrase`, `knownHosts`, `ca`, each by its
+    /// source.
+    pub auth: IndexMap<String, Value>,
+    /// The user of the token or password.
+    pub username: Option<String>,
+    /// ssh keys that commits must be signed by.
+    pub allowed_signers: Option<String>,
+    /// How often the repository is asked and live objects are compared.
+    pub interval: Option<std::time::Duration>,
+    /// What is done with the plan.
+    pub mode: StackMode,
+    /// Digest of the plan that may be carried out; `auto` for each.
+    pub approve_plan: Option<String>,
+    /// Nothing is done.
+    pub suspend: bool,
+    /// Stacks that have to be ready before.
+    pub depends_on: Vec<String>,
+}
+
+/// What is done with a stack's plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StackMode {
+    /// It is carried out.
+    Enforce,
+    /// It is shown.
+    #[default]
+    Plan,
+    /// Only what changed behind plumb's back is shown.
+    Observe,
+}
+
+/// How long runs are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// How many of the last runs; none are kept where it is 0.
+    pub runs: usize,
+    /// How many days.
+    pub days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { runs: 100, days: 90 }
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     entries::{self, Entry},
     faults::{Path, listed},
     header::Header,
+    leads,
     model::Annotations,
     node::{Mark, Member},
     scalar, variants,
@@ -80,7 +81,9 @@ pub(super) fn read<'n, 't>(
     convert.requirements(&spec, &kind.spec.fields, &Path::Root, None);
     check_conditions(&spec, &kind.spec.fields, members, convert);
     variants::check(&spec, &kind.spec.fields, members, convert);
+    clear_entries(&mut spec, header, kind, annotations, convert);
     check_conflicts(&spec, &entries, members, kind, convert);
+    leads::check(&spec, kind, members, convert);
     let key = if convert.faults.any_error() { None } else { natural_key(&spec, kind, at, convert) };
     let exclusive = exclusive(&spec, kind);
     Object { spec, entries, connection, key, exclusive }
@@ -107,7 +110,7 @@ fn clear(
     annotations: &Annotations,
     convert: &mut Convert<'_, '_>,
 ) {
-    for path in &annotations.clear {
+    for path in annotations.clear.iter().filter(|path| into_list(path, kind).is_none()) {
         let at = annotations::mark(header, "clear");
         let field = match find_field(path, api, kind) {
             Ok(field) => field,
@@ -129,6 +132,54 @@ fn clear(
         } else {
             value::set_path(spec, path, Value::Null);
         }
+    }
+}
+
+/// Names the entries of keyed lists that `plumb.dev/clear` takes away: `parameters.NAME`.
+fn clear_entries(
+    spec: &mut Fields,
+    header: &Header<'_, '_>,
+    kind: &Kind,
+    annotations: &Annotations,
+    convert: &mut Convert<'_, '_>,
+) {
+    for path in &annotations.clear {
+        let Some((list, field, name)) = into_list(path, kind) else { continue };
+        let at = annotations::mark(header, "clear");
+        let Some(key) = &field.keyed_by else {
+            let message = format!("`{path}` cannot be cleared: the entries of `{list}` have no names.");
+            let hint = format!("Write `{list}` without the entry.");
+            convert.faults.add(Diagnostic::error("PL0119", message).hint(hint), at);
+            continue;
+        };
+        let mut entries = match value::get_path(&Value::Object(spec.clone()), list) {
+            Some(Value::Array(entries)) => entries.clone(),
+            _ => Vec::new(),
+        };
+        if entries.iter().any(|entry| entry.get(key).and_then(value::text).as_deref() == Some(name)) {
+            let message = format!("`plumb.dev/clear` names `{path}`, which `spec` gives a value.");
+            convert.faults.error("PL0119", message, at);
+            continue;
+        }
+        entries.push(value::gone(key, name));
+        value::set_path(spec, list, Value::Array(entries));
+    }
+}
+
+/// The list that a dotted path leads into, with its path, and the rest of the path; nothing where it leads into none.
+fn into_list<'p, 'k>(path: &'p str, kind: &'k Kind) -> Option<(&'p str, &'k FieldSpec, &'p str)> {
+    let mut fields = &kind.spec.fields;
+    let mut start = 0;
+    loop {
+        let rest = &path[start..];
+        let (name, after) = rest.split_once('.')?;
+        let field = fields.get(name)?;
+        let end = start + name.len();
+        if field.ty == FieldType::List {
+            return Some((&path[..end], field, after));
+        }
+        fields = &field.fields;
+        start = end + 1;
     }
 }
 

@@ -316,12 +316,30 @@ fn annotations_say_what_they_say() {
 }
 
 #[test]
+fn a_stack_in_a_cluster_says_where_its_manifests_are() {
+    let stack =
+        |spec: &str| format!("apiVersion: plumb.dev/v1alpha1\nkind: Stack\nmetadata: {{name: prod}}\nspec: {spec}\n");
+    let spec = "{prune: false, interval: 5m, mode: enforce, approvePlan: auto, dependsOn: [base], source: {git: 'https://git.example/a.git', \
+                path: saas, auth: {token: {valueFrom: {secretKeyRef: {name: git, key: token}}}}}}";
+    let manifests = load_all(&[&stack(spec)]);
+    assert_eq!(messages(&manifests), Vec::<String>::new());
+    let feed = manifests.stack.feed.unwrap();
+    assert_eq!((feed.git.as_str(), feed.paths[0].as_str()), ("https://git.example/a.git", "saas"));
+    assert_eq!(feed.auth["token"], json!({"secretKeyRef": {"name": "git", "key": "token"}}));
+    assert_eq!((feed.mode, feed.interval), (StackMode::Enforce, Some(std::time::Duration::from_mins(5))));
+    let wrong = |spec: &str| messages(&load_all(&[&stack(spec)])).join(" ");
+    assert!(wrong("{source: {git: 'https://git.example/a.git'}}").contains("`prune` has to be written"));
+    assert!(wrong("{mode: plan}").contains("has a `source`"));
+    assert!(wrong("{prune: true, source: {path: x}}").contains("git"));
+}
+
+#[test]
 fn stack_and_connections_are_read() {
     let text = "
 apiVersion: plumb.dev/v1alpha1
 kind: Stack
 metadata: {name: prod}
-spec: {inventory: 's3://bucket/x', prune: true, limits: {maxDeletes: 50%}}
+spec: {inventory: 's3://bucket/x', prune: true, limits: {maxDeletes: 50%}, history: {runs: 7}}
 ---
 apiVersion: plumb.dev/v1alpha1
 kind: Connection
@@ -345,7 +363,9 @@ spec: {connection: other}
             name: "prod".into(),
             inventory: Some("s3://bucket/x".into()),
             prune: true,
-            max_deletes: Some(MaxDeletes::Percent(50.0))
+            max_deletes: Some(MaxDeletes::Percent(50.0)),
+            history: Retention { runs: 7, days: 90 },
+            feed: None,
         }
     );
     let connection = &manifests.connections["other"];

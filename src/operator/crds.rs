@@ -22,19 +22,33 @@ fn status() -> Value {
     schema
 }
 
+/// Members that only a `Stack` has in its status, and those that it has not.
+const OF_STACKS: [&str; 5] = ["revision", "planDigest", "planConfigMap", "appliedRevision", "plan"];
+const OF_OBJECTS: [&str; 4] = ["externalId", "connection", "origin", "lastPlan"];
+
+/// The schema of a status without some members.
+fn without(status: &Value, members: &[&str]) -> Value {
+    let mut status = status.clone();
+    if let Some(properties) = status.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.retain(|name, _| !members.contains(&name.as_str()));
+    }
+    status
+}
+
 /// Those of `Connection`, `Stack` and `Api`.
 pub fn core() -> Vec<Crd> {
     let status = status();
+    let (of_stacks, status) = (without(&status, &OF_OBJECTS), without(&status, &OF_STACKS));
     let own = ["Connection", "Stack"].into_iter().filter_map(|kind| {
         let (words, fields) = core_kind(kind)?;
-        Some(core_crd(kind, words, &fields, &status))
+        Some(core_crd(kind, words, &fields, if kind == "Stack" { &of_stacks } else { &status }))
     });
     own.chain([api_crd(&status)]).collect()
 }
 
 /// Those of the kinds of an API.
 pub fn of_api(api: &Api) -> Vec<Crd> {
-    let status = status();
+    let status = without(&status(), &OF_STACKS);
     declarable(api).map(|kind| kind_crd(api, kind, &status)).collect()
 }
 

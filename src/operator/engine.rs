@@ -6,13 +6,16 @@ use std::{
 };
 
 use crate::{
+    agent::{reconcile, view::BudgetView},
     diagnostic::{Diagnostic, Severity, Sources},
     failure::Failure,
+    http::Budgets,
     inventory::State,
     live::Standing,
     manifest::Reconcile,
-    pipeline::{self, Cluster, Options},
+    pipeline::{self, Cluster, Options, Rebuilding},
     plan::{Action, Mode, RequestCounts, Watched},
+    progress::Progress,
 };
 
 /// What every run of this operator is given.
@@ -26,6 +29,10 @@ pub(super) struct Frame {
     pub(super) connections: Vec<(String, String)>,
     /// Set when the operator is asked to stop.
     pub(super) stop: Arc<AtomicBool>,
+    /// The budgets of credentials, over all runs.
+    pub(super) budgets: Budgets,
+    /// Hears of requests.
+    pub(super) progress: Arc<dyn Progress>,
 }
 
 /// Something told, and what it is about.
@@ -70,7 +77,16 @@ pub(super) struct Report {
     pub(super) requests: RequestCounts,
     /// It was asked to stop on the way.
     pub(super) interrupted: bool,
+    /// Addresses in the graph, and what depends on what: indices of them.
+    pub(super) graph: (Vec<String>, Vec<(usize, usize)>),
+    /// What is left of the limits of connections.
+    pub(super) budgets: BTreeMap<String, BudgetView>,
+    /// Objects whose record was lost and could not be found again, by address, and why.
+    pub(super) lost: HashMap<String, String>,
 }
+
+/// Code of the error that there is no object with an id.
+const NO_SUCH_ID: &str = "PL0207";
 
 impl Frame {
     /// The options of a run.
@@ -84,6 +100,9 @@ impl Frame {
             keep_going: true,
             keep_key: true,
             stop: self.stop.clone(),
+            budgets: self.budgets.clone(),
+            progress: self.progress.clone(),
+            who: Some("plumb operator".to_owned()),
             cluster: Some(Arc::new(cluster)),
             ..Options::default()
         }
@@ -93,6 +112,18 @@ impl Frame {
     pub(super) async fn run(&self, namespace: &str, texts: Vec<(String, String)>, cluster: Cluster) -> Report {
         let options = self.options(namespace, texts, cluster);
         apart(move || async move { run(&options).await }).await
+    }
+
+    /// Finds what the inventory has lost again: each text names its object by id. Nothing is written to an API.
+    pub(super) async fn regain(
+        &self,
+        namespace: &str,
+        texts: Vec<(String, String)>,
+        cluster: Cluster,
+        lost: BTreeMap<String, bool>,
+    ) -> Report {
+        let options = self.options(namespace, texts, cluster);
+        apart(move || async move { regain(&options, &lost).await }).await
     }
 
     /// What the inventory of a namespace has.
@@ -126,6 +157,38 @@ fn failed(failure: Failure) -> Report {
     Report { failure: Some(failure), ..Report::default() }
 }
 
+async fn regain(options: &Options, lost: &BTreeMap<String, bool>) -> Report {
+    let of = |address: &str| lost.get(address.split('#').next().unwrap_or_default()).copied();
+    let rebuilding = Rebuilding {
+        wanted: &|address| of(address).is_some(),
+        as_created: &|address| of(address).unwrap_or_default(),
+        without_secrets: true,
+    };
+    let rebuilt = match pipeline::rebuild(options, &rebuilding).await {
+        Ok(rebuilt) => rebuilt,
+        Err(failure) => return failed(failure),
+    };
+    let told = told(&rebuilt.diagnostics, &rebuilt.sources);
+    let said: HashMap<&str, &Told> = told
+        .iter()
+        .filter(|told| told.severity >= Severity::Error)
+        .filter_map(|told| Some((told.address.as_deref()?, told)))
+        .collect();
+    let absent: HashSet<&str> = rebuilt.absent.iter().map(String::as_str).collect();
+    let general = told.iter().find(|told| told.severity >= Severity::Error && told.address.is_none());
+    let missing = lost.keys().filter(|address| !rebuilt.state.objects.contains_key(*address)).filter_map(|address| {
+        let said = said.get(address.as_str()).copied();
+        // It is known to be gone: nothing is left to own.
+        if absent.contains(address.as_str()) || said.is_some_and(|told| told.code == NO_SUCH_ID) {
+            return None;
+        }
+        let why = said.or(general).map_or_else(|| "it could not be looked at".to_owned(), |told| told.message.clone());
+        Some((address.clone(), why))
+    });
+    let lost = missing.collect();
+    Report { state: rebuilt.state, told, lost, ..Report::default() }
+}
+
 async fn run(options: &Options) -> Report {
     let planned = match pipeline::plan(options, Mode::Plan).await {
         Ok(planned) => planned,
@@ -143,6 +206,9 @@ async fn run(options: &Options) -> Report {
             Declared { connection: object.connection.clone(), reconcile: object.annotations.reconcile, known };
         report.declared.insert(object.address.to_string(), declared);
     }
+    let view = planned.graph_view();
+    report.graph = (view.nodes.into_iter().map(|node| node.address).collect(), view.edges);
+    report.budgets = reconcile::budgets(&planned, &planned.quotas());
     if planned.is_idle() {
         report.told = told(&planned.diagnostics, &planned.sources);
         report.requests = planned.document.requests;

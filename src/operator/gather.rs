@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     secrets::{Name, referenced},
     world::{Resource, World},
 };
-use crate::{inventory::State, manifest::DeletionPolicy, plan::Going};
+use crate::{description::compiled::VERSION, inventory::State, manifest::DeletionPolicy, plan::Going};
 
 /// What a run is about.
 #[derive(Debug, Default)]
@@ -27,6 +27,19 @@ pub(super) struct Gathered {
     pub(super) connections: HashMap<String, ConnectionInfo>,
     /// Secrets by the resource's address.
     pub(super) uses: HashMap<String, BTreeSet<Name>>,
+    /// Addresses whose status names a live object that the inventory does not know, and whether plumb made it.
+    pub(super) lost: BTreeMap<String, bool>,
+    /// What owns the Secrets that are made for a text, by its path.
+    pub(super) owners: HashMap<String, Value>,
+}
+
+/// What a namespace is gathered for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Its objects are made true.
+    Reconcile,
+    /// What the inventory has lost is found again by the ids in statuses: objects that go are looked at too.
+    Regain,
 }
 
 /// What is to know of a connection besides its text.
@@ -41,7 +54,7 @@ pub(super) struct ConnectionInfo {
 }
 
 /// Gathers a namespace. `state` is what the inventory knows.
-pub(super) fn gather(world: &World, namespace: &str, state: &State) -> Gathered {
+pub(super) fn gather(world: &World, namespace: &str, state: &State, purpose: Purpose) -> Gathered {
     let resources = world.space(namespace);
     let shared = shared(world, namespace, &resources);
     let mut out = Gathered::default();
@@ -51,7 +64,15 @@ pub(super) fn gather(world: &World, namespace: &str, state: &State) -> Gathered 
         // A create that was begun and whose end is not known: it is looked for first, and deleted then.
         let unsettled =
             address.as_deref().is_some_and(|address| begun.contains(address) && !state.objects.contains_key(address));
-        if let Some(address) = address.as_ref().filter(|_| resource.is_going() && !unsettled) {
+        let lost = address
+            .as_deref()
+            .filter(|address| !unsettled && !state.objects.contains_key(*address))
+            .and_then(|address| Some((address, resource.status.external_id.as_deref()?)));
+        if let Some((address, _)) = lost {
+            out.lost.insert(address.to_owned(), resource.status.origin.as_deref() == Some("created"));
+        }
+        let by_id = lost.map(|(_, id)| id).filter(|_| purpose == Purpose::Regain);
+        if let Some(address) = address.as_ref().filter(|_| resource.is_going() && !unsettled && by_id.is_none()) {
             out.going.insert(address.clone(), going(resource));
             continue;
         }
@@ -73,7 +94,10 @@ pub(super) fn gather(world: &World, namespace: &str, state: &State) -> Gathered 
         } else if let Some(address) = address {
             out.uses.insert(address, names);
         }
-        out.texts.push((resource.key.path(), text(resource)));
+        if resource.manifest.get("spec").is_some_and(has_secret_sink) {
+            out.owners.insert(resource.key.path(), owner(resource));
+        }
+        out.texts.push((resource.key.path(), text(resource, by_id)));
     }
     out.resources = resources;
     out
@@ -115,6 +139,23 @@ fn shared(world: &World, namespace: &str, own: &[Resource]) -> Vec<Resource> {
     found.into_values().collect()
 }
 
+/// Whether a spec has a value put into a Secret.
+fn has_secret_sink(spec: &Value) -> bool {
+    spec.as_object().is_some_and(|spec| {
+        spec.values().any(|value| value.get("secretRef").is_some_and(|place| place.get("key").is_some()))
+    })
+}
+
+/// The owner of Secrets that are made for a resource: they go with it.
+fn owner(resource: &Resource) -> Value {
+    json!({
+        "apiVersion": format!("{}/{VERSION}", resource.key.group),
+        "kind": resource.key.kind,
+        "name": resource.key.name,
+        "uid": resource.uid,
+    })
+}
+
 /// What a resource that goes says of its live object.
 fn going(resource: &Resource) -> Going {
     let deletion_policy = match resource.annotation("deletion-policy") {
@@ -127,8 +168,9 @@ fn going(resource: &Resource) -> Going {
     Going { deletion_policy, protect: resource.annotation("protect").is_some_and(|word| word != "false") }
 }
 
-/// A resource's manifest. One that has a live object keeps the connection that it was made by.
-fn text(resource: &Resource) -> String {
+/// A resource's manifest. One that has a live object keeps the connection that it was made by; `by_id` is the id that the
+/// object is to be found by.
+fn text(resource: &Resource, by_id: Option<&str>) -> String {
     let mut manifest = Value::clone(&resource.manifest);
     if let (Some(connection), Some(_)) = (&resource.status.connection, &resource.status.external_id)
         && let Some(spec) = manifest.get_mut("spec").and_then(Value::as_object_mut)
@@ -137,13 +179,20 @@ fn text(resource: &Resource) -> String {
     {
         spec.insert("connection".to_owned(), connection.clone().into());
     }
+    if let Some(id) = by_id {
+        let annotations = &mut manifest["metadata"]["annotations"];
+        if annotations.is_null() {
+            *annotations = Value::Object(serde_json::Map::new());
+        }
+        annotations["plumb.dev/external-id"] = id.into();
+        // Only to be found: nothing of it is written.
+        annotations["plumb.dev/reconcile"] = "enforce".into();
+    }
     serde_json::to_string_pretty(&manifest).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn put(world: &World, namespace: &str, kind: &str, name: &str, value: &Value) {
@@ -164,10 +213,10 @@ mod tests {
         put(&world, "infra", "Connection", "main", &shared);
         put(&world, "team", "Organization", "a", &json!({"metadata": {}, "spec": {}}));
         put(&world, "other", "Organization", "a", &json!({"metadata": {}, "spec": {}}));
-        assert!(gather(&world, "team", &State::default()).connections.contains_key("main"));
-        assert!(gather(&world, "other", &State::default()).connections.is_empty());
+        assert!(gather(&world, "team", &State::default(), Purpose::Reconcile).connections.contains_key("main"));
+        assert!(gather(&world, "other", &State::default(), Purpose::Reconcile).connections.is_empty());
         put(&world, "team", "Connection", "own", &json!({"metadata": {}, "spec": {"api": "itglue"}}));
-        let now = gather(&world, "team", &State::default());
+        let now = gather(&world, "team", &State::default(), Purpose::Reconcile);
         assert_eq!(now.connections.keys().collect::<Vec<_>>(), ["own"], "its own comes first");
     }
 
@@ -179,10 +228,27 @@ mod tests {
             "spec": {},
         });
         put(&world, "team", "Organization", "a", &going);
-        let gathered = gather(&world, "team", &State::default());
+        let gathered = gather(&world, "team", &State::default(), Purpose::Reconcile);
         assert!(gathered.texts.is_empty());
         let said = gathered.going["itglue/Organization/a"];
         assert_eq!(said.deletion_policy, Some(DeletionPolicy::Retain), "a word that is none deletes nothing");
+    }
+
+    #[test]
+    fn what_the_inventory_lost_is_looked_for_by_the_id_in_its_status_also_where_it_goes() {
+        let world = World::default();
+        let going = json!({
+            "metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {}, "status": {"connection": "main", "externalId": "7", "origin": "created"},
+        });
+        put(&world, "team", "Organization", "a", &going);
+        let gathered = gather(&world, "team", &State::default(), Purpose::Reconcile);
+        assert!(gathered.texts.is_empty() && gathered.lost["itglue/Organization/a"]);
+        let gathered = gather(&world, "team", &State::default(), Purpose::Regain);
+        assert!(gathered.going.is_empty() && gathered.texts[0].1.contains("\"plumb.dev/external-id\": \"7\""));
+        let mut state = State::default();
+        state.objects.insert("itglue/Organization/a".to_owned(), crate::inventory::Record::default().into());
+        assert!(gather(&world, "team", &state, Purpose::Reconcile).lost.is_empty());
     }
 
     #[test]
@@ -190,7 +256,7 @@ mod tests {
         let world = World::default();
         let made = json!({"metadata": {}, "spec": {"name": "A"}, "status": {"connection": "old", "externalId": "1"}});
         put(&world, "team", "Organization", "a", &made);
-        let gathered = gather(&world, "team", &State::default());
+        let gathered = gather(&world, "team", &State::default(), Purpose::Reconcile);
         assert!(gathered.texts[0].1.contains("\"connection\": \"old\""));
     }
 }

@@ -4,11 +4,15 @@
 pub mod crds;
 mod engine;
 mod gather;
+mod hooks;
 mod lease;
+mod regain;
 mod schedule;
 mod secrets;
 mod serve;
+mod show;
 mod space;
+mod stacks;
 pub mod status;
 mod tell;
 mod verdict;
@@ -27,6 +31,7 @@ use std::{
 };
 
 use kube::Client;
+use secrecy::SecretString;
 use tokio::sync::mpsc::unbounded_channel;
 use zeroize::Zeroizing;
 
@@ -37,11 +42,16 @@ use self::{
     secrets::Store,
     serve::Gauges,
     space::{Next, Worker},
+    stacks::Stacks,
     tell::Teller,
     watch::{News, Watches},
     world::World,
 };
-use crate::{failure::Failure, secret::ResolvePolicy};
+use crate::{
+    agent::metrics::Listener,
+    failure::Failure,
+    secret::{AgeKeys, ResolvePolicy},
+};
 
 /// Namespaces that are worked on at the same time.
 const CONCURRENCY: usize = 4;
@@ -75,8 +85,16 @@ pub struct Settings {
     pub release_after: Duration,
     /// Entries inside that are not declared any more are deleted.
     pub prune_entries: bool,
-    /// Where probes and metrics are served.
+    /// Where probes, metrics and the status page are served.
     pub listen: Option<SocketAddr>,
+    /// What the status page asks for; without one, it is shown to this machine alone.
+    pub token: Option<SecretString>,
+    /// Where repositories of stacks are kept; nothing is lost with it.
+    pub cache: PathBuf,
+    /// Files with age keys that open SOPS files.
+    pub age_keys: Vec<PathBuf>,
+    /// Forges whose webhooks are taken, and the file with the secret of each.
+    pub webhooks: Vec<(String, PathBuf)>,
     /// Namespace and name of the lease; no election without.
     pub lease: Option<(String, String)>,
     /// What this replica is called.
@@ -93,8 +111,9 @@ pub async fn run(settings: Settings, stop: Arc<AtomicBool>) -> Result<(), Failur
     let right = if settings.lease.is_some() { Right::default() } else { Right::unlimited() };
     let gauges = Arc::new(Gauges::default());
     if let Some(listen) = settings.listen {
-        let at = serve::serve(listen, gauges.clone(), right.clone()).await?;
-        tracing::info!("probes and metrics are served at http://{at}");
+        let hooks = hooks::router(&settings.webhooks, world.clone(), client.clone())?;
+        let at = serve::serve(listen, gauges.clone(), right.clone(), settings.token.as_ref(), hooks).await?;
+        tracing::info!("probes, metrics and the status page are served at http://{at}");
     }
     let waiting = Arc::new(AtomicUsize::new(0));
     let watches = Watches {
@@ -128,17 +147,20 @@ pub async fn run(settings: Settings, stop: Arc<AtomicBool>) -> Result<(), Failur
     let worker = Arc::new(Worker {
         world: world.clone(),
         secrets: Store::new(client.clone(), give_news, &settings.secrets),
-        teller: Teller::new(client, world.clone(), &settings.identity),
+        teller: Teller::new(client, world.clone(), right.clone(), &settings.identity),
         frame: Frame {
             inventory: settings.inventory.clone(),
             allow_hosts: settings.allow_hosts.clone(),
             connections: settings.connections.clone(),
             stop: stop.clone(),
+            budgets: crate::http::Budgets::default(),
+            progress: Arc::new(Listener(gauges.metrics.clone())),
         },
         right: right.clone(),
         policy: ResolvePolicy {
             variables: Some(settings.variables.clone()),
             folders: Some(settings.folders.clone()),
+            age_keys: AgeKeys::Listed { files: settings.age_keys.clone(), texts: Vec::new() },
             ..ResolvePolicy::closed()
         },
         key: settings.key.clone(),
@@ -146,6 +168,8 @@ pub async fn run(settings: Settings, stop: Arc<AtomicBool>) -> Result<(), Failur
         patience: settings.release_after,
         prune_entries: settings.prune_entries,
         memory: Mutex::new(HashMap::new()),
+        board: gauges.board.clone(),
+        metrics: gauges.metrics.clone(),
     });
     worker.forget();
     let mut schedule = Schedule::new(Debounce { quiet: settings.debounce, most: settings.debounce * 10 });
@@ -153,8 +177,13 @@ pub async fn run(settings: Settings, stop: Arc<AtomicBool>) -> Result<(), Failur
     for namespace in world.namespaces() {
         schedule.changed(&namespace, began);
     }
+    let stacks = Stacks::new(worker.clone(), settings.cache, gauges.board.clone(), gauges.metrics.clone())?;
+    let stacks = tokio::spawn(Arc::new(stacks).run());
     let lost = work(&mut schedule, &worker, &mut news, &gauges, &right, &stop).await;
     // Whatever is in flight comes to its end and is recorded.
+    if tokio::time::timeout(GRACE, stacks).await.is_err() {
+        tracing::warn!("a stack's run did not come to its end in time: what it began is recorded");
+    }
     watching.abort();
     if let Some(renewing) = renewing {
         renewing.abort();

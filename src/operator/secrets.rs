@@ -54,11 +54,20 @@ pub(super) struct Store {
     entries: Arc<Mutex<HashMap<Name, Entry>>>,
     /// Which Secrets the resources of each namespace refer to.
     users: Arc<Mutex<HashMap<String, BTreeSet<Name>>>>,
+    /// Clients by their own namespace.
+    clients: Arc<Mutex<HashMap<String, Client>>>,
 }
 
 impl Store {
     pub(super) fn new(client: Client, news: UnboundedSender<News>, allowed: &[String]) -> Self {
-        Self { client, news, allowed: allowed.into(), entries: Arc::default(), users: Arc::default() }
+        Self {
+            client,
+            news,
+            allowed: allowed.into(),
+            entries: Arc::default(),
+            users: Arc::default(),
+            clients: Arc::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Name, Entry>> {
@@ -120,6 +129,62 @@ impl Store {
         });
     }
 
+    /// Whether any of these has to be read again.
+    pub(super) fn is_stale(&self, names: &BTreeSet<Name>) -> bool {
+        let entries = self.lock();
+        names.iter().any(|name| entries.get(name).is_some_and(|entry| entry.stale))
+    }
+
+    /// A client whose own namespace is this one.
+    pub(super) async fn client_of(&self, namespace: &str) -> Result<Client, String> {
+        let known = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(namespace).cloned();
+        if let Some(client) = known {
+            return Ok(client);
+        }
+        let wrong = |error: &dyn std::fmt::Display| format!("There is no way to the cluster: {error}.");
+        let mut config = kube::Config::infer().await.map_err(|error| wrong(&error))?;
+        namespace.clone_into(&mut config.default_namespace);
+        let client = Client::try_from(config).map_err(|error| wrong(&error))?;
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).insert(namespace.to_owned(), client.clone());
+        Ok(client)
+    }
+
+    /// The Secrets of a namespace that may be read, in the words of a policy.
+    pub(super) fn allowed_in(&self, namespace: &str) -> Vec<String> {
+        self.allowed.iter().map(|allowed| format!("{namespace}/{allowed}")).collect()
+    }
+
+    /// The text under a key of a Secret that was read before.
+    pub(super) fn text(&self, id: &Name, key: &str) -> Result<Zeroizing<String>, Diagnostic> {
+        self.find(id, key, false)
+    }
+
+    fn find(&self, id: &Name, key: &str, lenient: bool) -> Result<Zeroizing<String>, Diagnostic> {
+        let name = &id.1;
+        if !self.may_read(name) {
+            return Err(Diagnostic::error("PL0310", format!("The Secret `{name}` may not be read here"))
+                .hint("The configuration of the operator lists the Secrets that manifests may read."));
+        }
+        let entries = self.lock();
+        let entry = entries.get(id);
+        if let Some(why) = entry.and_then(|entry| entry.trouble.as_ref()) {
+            return Err(Diagnostic::error("PL0330", format!("The Secret `{name}` cannot be read: {why}")));
+        }
+        let last = || entry.and_then(|entry| entry.last.as_ref()).filter(|_| lenient);
+        let Some(data) = entry.and_then(|entry| entry.data.as_ref()).or_else(last) else {
+            return Err(Diagnostic::error("PL0330", format!("There is no Secret `{name}` in this namespace")));
+        };
+        match data.get(key) {
+            Some(text) if !text.is_empty() => Ok(text.clone()),
+            Some(_) => Err(Diagnostic::error("PL0330", format!("The key `{key}` of the Secret `{name}` is empty"))),
+            None => {
+                let keys: Vec<String> = data.keys().map(|key| format!("`{key}`")).collect();
+                let told = Diagnostic::error("PL0330", format!("The Secret `{name}` has no key `{key}`"));
+                Err(if keys.is_empty() { told } else { told.hint(format!("It has {}.", keys.join(", "))) })
+            }
+        }
+    }
+
     /// Changes with the versions of these Secrets.
     pub(super) fn mark(&self, names: &BTreeSet<Name>) -> u64 {
         let entries = self.lock();
@@ -132,8 +197,9 @@ impl Store {
 
     /// The Secrets as they are now, for a run. `lenient`: namespaces and names of those whose last content counts where
     /// they are gone.
-    pub(super) fn view(&self, lenient: BTreeSet<Name>) -> View {
-        View { store: self.clone(), lenient }
+    /// `owners`: what owns the Secrets that are made for each text.
+    pub(super) fn view(&self, lenient: BTreeSet<Name>, owners: HashMap<String, Value>) -> View {
+        View { store: self.clone(), lenient, owners }
     }
 }
 
@@ -186,37 +252,29 @@ fn compare(store: &Store, name: &Name, version: Option<&String>) {
 pub(super) struct View {
     store: Store,
     lenient: BTreeSet<Name>,
+    owners: HashMap<String, Value>,
 }
 
 impl Secrets for View {
     fn text(&self, source: &str, name: &str, key: &str) -> Result<Zeroizing<String>, Diagnostic> {
-        if !self.store.may_read(name) {
-            return Err(Diagnostic::error("PL0310", format!("The Secret `{name}` may not be read here"))
-                .hint("The configuration of the operator lists the Secrets that manifests may read."));
-        }
         let id = (self.namespace(source).to_owned(), name.to_owned());
-        let entries = self.store.lock();
-        let entry = entries.get(&id);
-        if let Some(why) = entry.and_then(|entry| entry.trouble.as_ref()) {
-            return Err(Diagnostic::error("PL0330", format!("The Secret `{name}` cannot be read: {why}")));
-        }
-        let last = || entry.and_then(|entry| entry.last.as_ref()).filter(|_| self.lenient.contains(&id));
-        let Some(data) = entry.and_then(|entry| entry.data.as_ref()).or_else(last) else {
-            return Err(Diagnostic::error("PL0330", format!("There is no Secret `{name}` in this namespace")));
-        };
-        match data.get(key) {
-            Some(text) if !text.is_empty() => Ok(text.clone()),
-            Some(_) => Err(Diagnostic::error("PL0330", format!("The key `{key}` of the Secret `{name}` is empty"))),
-            None => {
-                let keys: Vec<String> = data.keys().map(|key| format!("`{key}`")).collect();
-                let told = Diagnostic::error("PL0330", format!("The Secret `{name}` has no key `{key}`"));
-                Err(if keys.is_empty() { told } else { told.hint(format!("It has {}.", keys.join(", "))) })
-            }
-        }
+        self.store.find(&id, key, self.lenient.contains(&id))
     }
 
     fn namespace<'s>(&self, source: &'s str) -> &'s str {
         source.split('/').next().unwrap_or_default()
+    }
+
+    fn sink(&self, source: &str, name: &str) -> Result<Option<Value>, Diagnostic> {
+        if self.store.may_read(name) {
+            return Ok(self.owners.get(source).cloned());
+        }
+        Err(Diagnostic::error("PL0310", format!("The Secret `{name}` may not be written here"))
+            .hint("The configuration of the operator lists the Secrets that manifests may use."))
+    }
+
+    fn client(&self) -> Option<Client> {
+        Some(self.store.client.clone())
     }
 }
 

@@ -12,15 +12,23 @@ use zeroize::Zeroizing;
 
 use super::{
     engine::{Frame, Report},
-    gather::{Gathered, gather},
+    gather::{Gathered, Purpose, gather},
     lease::Right,
     schedule::{Scope, back_off, jittered},
     secrets::{Name, Store},
+    stacks::is_fed,
     tell::Teller,
     verdict::{self, Trouble, Verdict},
     world::{Resource, World},
 };
-use crate::{failure::Failure, inventory::State, pipeline::Cluster, plan::Outcome, secret::ResolvePolicy};
+use crate::{
+    agent::{metrics::Metrics, view::Board},
+    failure::Failure,
+    inventory::State,
+    pipeline::Cluster,
+    plan::Outcome,
+    secret::ResolvePolicy,
+};
 
 /// Resources that are written to at the same time.
 const CONCURRENCY: usize = 16;
@@ -40,6 +48,8 @@ pub(super) struct Worker {
     pub(super) patience: Duration,
     pub(super) prune_entries: bool,
     pub(super) memory: Mutex<HashMap<String, Memory>>,
+    pub(super) board: Arc<Board>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// What is remembered of a namespace from one run to the next.
@@ -99,7 +109,9 @@ impl Worker {
     pub(super) async fn run(&self, namespace: &str, scope: Scope) -> Next {
         let mut next = Next { namespace: namespace.to_owned(), ..Next::default() };
         let mut memory = self.remembered(namespace);
-        let state = match memory.state.take() {
+        let known = memory.state.take();
+        let first = known.is_none();
+        let mut state = match known {
             Some(state) => state,
             None => match self.frame.state(namespace, self.cluster(namespace, &Gathered::default(), &Scope::All)).await
             {
@@ -110,8 +122,10 @@ impl Worker {
                 }
             },
         };
-        let mut gathered = gather(&self.world, namespace, &state);
+        let lost = self.regain(namespace, &mut state, first).await;
+        let mut gathered = gather(&self.world, namespace, &state, Purpose::Reconcile);
         if gathered.resources.is_empty() {
+            self.board.remove(namespace);
             self.remember(namespace, None);
             self.secrets.keep(namespace, &BTreeSet::new());
             return next;
@@ -129,7 +143,9 @@ impl Worker {
             }
         }
         let held: HashSet<String> = cluster.held.keys().cloned().collect();
-        let report = self.frame.run(namespace, std::mem::take(&mut gathered.texts), cluster).await;
+        let began = Instant::now();
+        let mut report = self.frame.run(namespace, std::mem::take(&mut gathered.texts), cluster).await;
+        report.lost = lost;
         next.requests = report.requests.observe + report.requests.apply;
         if let Some(failure) = &report.failure {
             tracing::warn!("namespace `{namespace}`: {failure}");
@@ -140,6 +156,7 @@ impl Worker {
         // Only now is it known which connection each new object belongs to.
         let marks = self.marks(&gathered, &memory);
         self.tell_all(&gathered, &report, &scope, &mut memory, &marks, &held, &mut next).await;
+        self.show(namespace, &report, began.elapsed());
         memory.connections.retain(|address, _| marks.contains_key(address));
         let used: BTreeSet<&String> = memory.connections.values().collect();
         for (name, info) in gathered.connections.iter().filter(|(name, _)| used.contains(name)) {
@@ -157,7 +174,7 @@ impl Worker {
         next
     }
 
-    fn cluster(&self, namespace: &str, gathered: &Gathered, scope: &Scope) -> Cluster {
+    pub(super) fn cluster(&self, namespace: &str, gathered: &Gathered, scope: &Scope) -> Cluster {
         let lenient: BTreeSet<Name> =
             if gathered.going.is_empty() { BTreeSet::new() } else { gathered.credentials.clone() };
         let right = self.right.clone();
@@ -170,7 +187,7 @@ impl Worker {
                 Scope::All => None,
                 Scope::Connections(names) => Some(names.clone()),
             },
-            secrets: Arc::new(self.secrets.view(lenient)),
+            secrets: Arc::new(self.secrets.view(lenient, gathered.owners.clone())),
             policy: self.policy.clone(),
             until: Arc::new(move || Some(right.until())),
             key: self.key.clone(),
@@ -289,6 +306,7 @@ impl Worker {
                     verdict.release = resource.is_going() && resource.is_held() && !self.is_used(resource, report);
                     verdict
                 }
+                None if is_fed(resource) => continue,
                 None => verdict::stack(resource),
             };
             if let Some(address) = resource.key.address() {
@@ -382,8 +400,15 @@ impl Worker {
         tracing::warn!("namespace `{namespace}`: {failure}");
         let report = Report { failure: Some(failure.clone()), ..Report::default() };
         for resource in self.world.space(namespace) {
-            let Some(address) = resource.key.address().filter(|_| !resource.is_going()) else { continue };
-            let verdict = verdict::object(&resource, &address, &report);
+            let Some(address) = resource.key.address() else { continue };
+            let verdict = if resource.is_going() {
+                if !resource.is_held() {
+                    continue;
+                }
+                verdict::going(&resource, &address, &report, self.patience)
+            } else {
+                verdict::object(&resource, &address, &report)
+            };
             next.written += self.tell(resource, verdict).await;
         }
         next.retry = Some(back_off(2, WAITS.0, WAITS.1));

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::plan::{ActionKind, Change, Outcome, Reason};
 
 /// Changes that a status lists at most.
-const MAX_CHANGES: usize = 20;
+pub(super) const MAX_CHANGES: usize = 20;
 
 /// What the operator says of an object.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +47,58 @@ pub struct Status {
     /// `ConfigMap` that has the last plan in full, of a Stack.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan_config_map: Option<String>,
+    /// Commit that something was last applied from, of a Stack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied_revision: Option<String>,
+    /// The last plan that had something to do, of a Stack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<StackPlan>,
+}
+
+/// The plan of a stack in short.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StackPlan {
+    /// Its digest.
+    pub digest: String,
+    /// Commit that it was made from.
+    pub revision: String,
+    /// planned, applied, failed or waiting.
+    pub outcome: String,
+    /// When it was made.
+    #[schemars(extend("format" = "date-time"))]
+    pub at: String,
+    /// To create.
+    pub create: u64,
+    /// To adopt.
+    pub adopt: u64,
+    /// To update.
+    pub update: u64,
+    /// To replace.
+    pub replace: u64,
+    /// To delete.
+    pub delete: u64,
+    /// To forget.
+    pub forget: u64,
+    /// Without a change.
+    pub unchanged: u64,
+    /// Changed behind plumb's back.
+    pub drifted: u64,
+    /// The first of its actions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<PlannedAction>,
+}
+
+/// One action of a stack's plan.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedAction {
+    /// create, adopt, update, replace, delete or forget.
+    pub action: String,
+    /// Address of the object.
+    pub address: String,
+    /// new, changed, drift, removed, dependency, rollout or appears.
+    pub reason: String,
 }
 
 /// One condition.
@@ -184,6 +236,14 @@ impl Status {
             self.last_plan = Some(plan);
         }
     }
+
+    /// Notes a stack's plan; one that says what is known already keeps its time.
+    pub fn stack_plan(&mut self, plan: StackPlan) {
+        let same = self.plan.as_ref().is_some_and(|known| StackPlan { at: known.at.clone(), ..plan.clone() } == *known);
+        if !same {
+            self.plan = Some(plan);
+        }
+    }
 }
 
 impl LastPlan {
@@ -234,7 +294,7 @@ pub(super) fn clipped(text: &str, most: usize) -> String {
     out
 }
 
-fn now() -> String {
+pub(super) fn now() -> String {
     let now = jiff::Timestamp::now();
     jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
 }

@@ -1,6 +1,6 @@
 //! Verdicts → the API server: statuses that say something new, Events, finalizers.
 
-use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
@@ -9,6 +9,7 @@ use kube::{
 use serde_json::json;
 
 use super::{
+    lease::Right,
     verdict::Happening,
     world::{FINALIZER, Resource, World},
 };
@@ -23,12 +24,18 @@ pub(super) struct Teller {
     client: Client,
     recorder: Recorder,
     world: World,
+    right: Right,
+}
+
+/// Why nothing is written.
+fn lost() -> kube::Error {
+    kube::Error::Service("this replica's lease is over, and another one may work".into())
 }
 
 impl Teller {
-    pub(super) fn new(client: Client, world: World, instance: &str) -> Self {
+    pub(super) fn new(client: Client, world: World, right: Right, instance: &str) -> Self {
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(instance.to_owned()) };
-        Self { recorder: Recorder::new(client.clone(), reporter), client, world }
+        Self { recorder: Recorder::new(client.clone(), reporter), client, world, right }
     }
 
     fn api(&self, resource: &Resource) -> Api<DynamicObject> {
@@ -39,6 +46,9 @@ impl Teller {
     pub(super) async fn status(&self, resource: &Resource, status: &Status) -> Result<bool, kube::Error> {
         if resource.status == *status {
             return Ok(false);
+        }
+        if !self.right.is_held() {
+            return Err(lost());
         }
         let body = json!({
             "apiVersion": format!("{}/{VERSION}", resource.key.group),
@@ -63,6 +73,9 @@ impl Teller {
         if resource.is_held() == hold {
             return Ok(true);
         }
+        if !self.right.is_held() {
+            return Err(lost());
+        }
         let mut finalizers: Vec<&str> =
             resource.finalizers.iter().map(String::as_str).filter(|name| *name != FINALIZER).collect();
         if hold {
@@ -84,6 +97,9 @@ impl Teller {
 
     /// Publishes an Event. One that cannot be published is only logged: it is no reason to stop.
     pub(super) async fn event(&self, resource: &Resource, happening: &Happening) {
+        if !self.right.is_held() {
+            return;
+        }
         let event = Event {
             type_: if happening.warning { EventType::Warning } else { EventType::Normal },
             reason: happening.reason.to_owned(),
@@ -104,6 +120,16 @@ impl Teller {
         }
     }
 
+    /// Writes a `ConfigMap`.
+    pub(super) async fn config_map(&self, namespace: &str, map: &ConfigMap) -> Result<(), kube::Error> {
+        if !self.right.is_held() {
+            return Err(lost());
+        }
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+        let params = PatchParams::apply(MANAGER).force();
+        api.patch(map.metadata.name.as_deref().unwrap_or_default(), &params, &Patch::Apply(map)).await.map(|_| ())
+    }
+
     /// Takes in what was just written, so that it is not written again before the watch tells of it.
     fn learn(&self, resource: &Resource, written: &DynamicObject) {
         let Ok(mut value) = serde_json::to_value(written) else { return };
@@ -116,7 +142,8 @@ impl Teller {
     }
 }
 
-fn kind(resource: &Resource) -> ApiResource {
+/// The kind of a resource, for the API server.
+pub(super) fn kind(resource: &Resource) -> ApiResource {
     ApiResource {
         group: resource.key.group.clone(),
         version: VERSION.to_owned(),

@@ -191,6 +191,15 @@ pub(super) fn going(resource: &Resource, address: &str, report: &Report, patienc
         let message = "What an earlier run began is looked at first.".to_owned();
         return held_up(status, resource, "Deleting", message, happenings);
     }
+    if let Some(why) = report.lost.get(address).filter(|_| !report.state.objects.contains_key(address)) {
+        let id = resource.status.external_id.as_deref().unwrap_or_default();
+        let message = format!("The inventory does not know the live object `{id}`, and it cannot be looked for: {why}");
+        if waited >= patience {
+            let note = format!("{message} It stays, and its resource goes.");
+            return release(happenings, Some(kept(note)), status);
+        }
+        return held_up(status, resource, "DeletionBlocked", message, happenings);
+    }
     if !report.state.objects.contains_key(address) {
         return release(happenings, None, status);
     }
@@ -412,9 +421,8 @@ fn wrong(said: &[&Told]) -> Option<Cause> {
         code if code.starts_with("PL030") && matches!(code, "PL0301" | "PL0302" | "PL0303") => {
             ("NoConnection", Trouble::Lasting)
         }
-        "PL0308" | "PL0309" | "PL0310" | "PL0311" | "PL0313" | "PL0314" | "PL0330" => {
-            ("SecretUnavailable", Trouble::Lasting)
-        }
+        "PL0308" | "PL0309" | "PL0310" | "PL0311" | "PL0313" | "PL0314" | "PL0315" | "PL0316" | "PL0317" | "PL0318"
+        | "PL0330" => ("SecretUnavailable", Trouble::Lasting),
         code if code.starts_with("PL01") || code.starts_with("PL03") || code.starts_with("PL09") => {
             ("InvalidSpec", Trouble::Lasting)
         }

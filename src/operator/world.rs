@@ -212,7 +212,18 @@ impl World {
     /// All resources of one kind of plumb's own.
     pub(super) fn of_core(&self, kind: &str) -> Vec<Resource> {
         let spaces = self.lock();
-        spaces.values().flat_map(BTreeMap::values).filter(|resource| resource.key.is_core(kind)).cloned().collect()
+        let mut out = Vec::new();
+        for (namespace, space) in spaces.iter() {
+            let first = Key {
+                namespace: namespace.clone(),
+                group: CORE_GROUP.to_owned(),
+                kind: kind.to_owned(),
+                name: String::new(),
+            };
+            let own = space.range(first..).take_while(|(key, _)| key.is_core(kind));
+            out.extend(own.map(|(_, resource)| resource.clone()));
+        }
+        out
     }
 }
 

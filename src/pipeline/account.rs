@@ -23,7 +23,7 @@ pub struct Adopted {
 }
 
 /// Why an inventory cannot be used, as a failure.
-pub(super) fn inventory_failure(error: &InventoryError) -> Failure {
+pub fn inventory_failure(error: &InventoryError) -> Failure {
     let told = error.diagnostic();
     let class = if error.is_conflict() { Class::Conflict } else { Class::Config };
     Failure { class, message: told.message, hints: told.hints }

@@ -7,13 +7,13 @@ use futures::{FutureExt as _, future::BoxFuture};
 use super::{Loaded, Options};
 use crate::{
     http::{Board, Naming, Posted},
-    inventory::Notices,
+    inventory::{self, Inventory},
     secret::Vault,
 };
 
 /// Where the machines that share a stack's inventory share the budgets of its credentials, too.
 pub(super) fn board(loaded: &Loaded, vault: &Arc<Vault>, options: &Options) -> Option<(Arc<dyn Board>, Naming)> {
-    let notices = Notices::at(&loaded.location(options).ok().filter(|_| !options.sandbox)?)?;
+    let notices = Inventory::notices(&loaded.location(options).ok().filter(|_| !options.sandbox)?)?;
     let vault = vault.clone();
     // Machines that share an inventory share the key of its hashes.
     let naming: Naming = Arc::new(move |fingerprint: &[u8]| {
@@ -27,7 +27,7 @@ pub(super) fn board(loaded: &Loaded, vault: &Arc<Vault>, options: &Options) -> O
 }
 
 /// The documents beside a remote inventory.
-struct Beside(Notices);
+struct Beside(Arc<dyn inventory::Board>);
 
 impl Board for Beside {
     fn read<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Posted> {

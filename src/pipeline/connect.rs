@@ -1,7 +1,7 @@
 //! Connections → clients, against the real APIs or simulated ones.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -14,10 +14,10 @@ use crate::{
     description::{Api, format::Check},
     diagnostic::Diagnostic,
     failure::Failure,
-    http::{self, Board, Call, Client, ClientSpec, HostPolicy, HttpError, Naming, Pace, ResolvedAuth},
+    http::{self, Board, Call, Client, ClientSpec, HostPolicy, HttpError, Naming, Pace, Quota, ResolvedAuth},
     inventory::State,
-    live::Remote,
-    manifest::{Auth, Connection},
+    live::{Observed, Remote},
+    manifest::{Auth, Connection, Manifests},
     progress::ProgressEvent,
     sandbox::{Sandbox, SandboxOptions},
     secret::Vault,
@@ -36,6 +36,11 @@ pub struct Connected {
 }
 
 impl Connected {
+    /// What is left of each connection's limit, as its last answer told it.
+    pub fn quotas(&self) -> BTreeMap<String, Quota> {
+        self.remotes.iter().map(|(name, remote)| (name.clone(), remote.client.quota())).collect()
+    }
+
     /// Requests sent so far, over all connections.
     pub fn sent(&self) -> u64 {
         self.remotes.values().map(|remote| remote.client.sent()).sum()
@@ -220,6 +225,8 @@ fn client(
     }
     let (progress, name) = (options.progress.clone(), connection.name.clone());
     spec.throttled = Arc::new(move |seconds| progress.event(&ProgressEvent::Throttled { connection: &name, seconds }));
+    let progress = options.progress.clone();
+    spec.called = Some(Arc::new(move |call| progress.event(&ProgressEvent::Called(call))));
     spec.pace = paced(options.pace, &api, connection);
     let Some(transport) = transport(&api, connection, vault) else { return Ok(None) };
     spec.transport = transport;
@@ -344,4 +351,16 @@ pub(super) async fn callers(
         }
     }
     callers
+}
+
+/// Notes that what a connection that cannot be used has was not looked at, whatever the inventory knows of it.
+pub(super) fn fail_unusable(manifests: &Manifests, connected: &Connected, observed: &mut Observed) {
+    for connection in manifests.connections.values() {
+        if !connected.remotes.contains_key(&connection.name)
+            && let Some(api) = manifests.catalog.api(&connection.api)
+        {
+            let name: Arc<str> = connection.name.as_str().into();
+            observed.failed.extend(api.kinds.keys().map(|kind| (name.clone(), kind.clone())));
+        }
+    }
 }

@@ -66,15 +66,44 @@ pub fn load(options: &Options) -> Result<Loaded, Failure> {
         snapshot.sources.add(source);
         snapshot.empty = false;
     }
+    let settings_from = options.settings.as_ref().map(|settings| snapshot.lay_under(settings));
     let load = LoadOptions {
         allow_plaintext_secrets: options.allow_plaintext_secrets,
         connection_overrides: options.connections.iter().map(|(name, _)| name.clone()).collect(),
+        settings_from,
     };
     let mut manifests = manifest::load(&mut snapshot, apis::builtin(), &load);
+    for (name, other) in &options.stand_ins {
+        stand_in(&mut manifests, name, other)?;
+    }
+    if let Some(name) = &options.stack
+        && manifests.stack.name == crate::manifest::StackSpec::default().name
+    {
+        manifests.stack.name.clone_from(name);
+    }
+    if let Some(settings) = &options.stack_settings {
+        manifests.stack.clone_from(settings);
+    }
     if let Some(cluster) = &options.cluster {
         manifests.stack.name.clone_from(&cluster.stack);
     }
     Ok(Loaded { snapshot, manifests, scratch: OnceLock::new() })
+}
+
+/// Has one connection speak for another.
+fn stand_in(manifests: &mut Manifests, name: &str, other: &str) -> Result<(), Failure> {
+    let own = manifests.connections.get(name).map(|own| own.api.clone());
+    let Some(stand_in) = manifests.connections.get(other).cloned() else {
+        return Err(Failure::config(format!("There is no connection `{other}` to plan with in place of `{name}`."))
+            .hint("Declare it beside the others, with a credential that may only read."));
+    };
+    if own.as_ref().is_some_and(|api| *api != stand_in.api) {
+        return Err(Failure::config(format!("The connections `{name}` and `{other}` are not of the same API.")));
+    }
+    if let Some(own) = manifests.connections.get_mut(name) {
+        *own = crate::manifest::Connection { name: name.to_owned(), defaults: own.defaults.clone(), ..stand_in };
+    }
+    Ok(())
 }
 
 /// What the inventory of a stack has, read without a lock.
@@ -138,11 +167,9 @@ impl Loaded {
     /// Finds the texts of sensitive values and the hashes of files.
     pub(super) async fn resolve_secrets(&mut self, vault: &Vault, options: &Options) -> Vec<Diagnostic> {
         let mut policy = match &options.cluster {
-            Some(cluster) => ResolvePolicy {
-                allow_exec: false,
-                cluster: Cluster::Held(cluster.secrets.clone()),
-                ..cluster.policy.clone()
-            },
+            Some(cluster) => {
+                ResolvePolicy { allow_exec: false, cluster: cluster_of(options), ..cluster.policy.clone() }
+            }
             None => options.secrets.clone(),
         };
         policy.stand_in |= options.sandbox;
@@ -151,6 +178,14 @@ impl Loaded {
             std::env::var(name).ok().or_else(|| options.sandbox.then(|| format!("sandbox value of {name}")))
         };
         secret::resolve(&mut self.manifests, vault, &policy, &self.snapshot.sources, &environment).await
+    }
+}
+
+/// The cluster that Secrets are read from and written to.
+pub(super) fn cluster_of(options: &Options) -> Cluster {
+    match &options.cluster {
+        Some(cluster) => Cluster::Held(cluster.secrets.clone()),
+        None => options.secrets.cluster.clone(),
     }
 }
 

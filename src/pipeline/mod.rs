@@ -4,6 +4,7 @@
 
 mod account;
 mod budgets;
+mod claims;
 mod cluster;
 mod connect;
 mod export;
@@ -15,6 +16,7 @@ mod needs;
 mod rebuild;
 mod receivers;
 mod select;
+mod undo;
 mod unmanaged;
 mod veil;
 mod views;
@@ -27,14 +29,15 @@ use std::{
 };
 
 pub use self::{
-    account::{Adopted, forget, import},
+    account::{Adopted, forget, import, inventory_failure},
     cluster::Cluster,
     connect::{Connected, connect},
     export::{Export, ExportOptions, export},
     health::{Checkup, Health, checkup},
     load::{Loaded, load, recorded},
-    rebuild::{Rebuilt, rebuild},
+    rebuild::{Rebuilding, Rebuilt, rebuild},
     select::{LabelTest, Selection},
+    undo::{Undo, find_run},
     unmanaged::{Stray, Unmanaged, unmanaged},
     views::{Checked, check, counts},
 };
@@ -44,9 +47,10 @@ use crate::{
     diagnostic::{Diagnostic, Severity, Sources},
     failure::{Class, Failure},
     graph::{Graph, Meaning},
-    inventory::{Account, Edit, Inventory, State},
-    live::{ObserveOptions, Observed, Observer, Remote, Standing},
-    manifest::{Auth, Manifests, MaxDeletes},
+    http::{CallMade, Quota},
+    inventory::{Account, Edit, Holder, Inventory, Run, State, outdated},
+    live::{Container, ObserveOptions, Observed, Observer, Remote, Standing},
+    manifest::{Auth, Manifests, MaxDeletes, StackSpec},
     plan::{self, Inputs, Mode, Outcome, Plan, PlanDocument, PlanNotes},
     progress::{Progress, ProgressEvent, Silent},
     report,
@@ -81,6 +85,13 @@ pub struct Options {
     pub allow_hosts: Vec<String>,
     /// `{value: …}` is accepted for sensitive fields.
     pub allow_plaintext_secrets: bool,
+    /// Name of the stack where no manifest says one.
+    pub stack: Option<String>,
+    /// Where connections, APIs and the stack's settings come from, in place of what was read: a proposal may change
+    /// objects, and never where a credential goes.
+    pub settings: Option<Arc<Snapshot>>,
+    /// Connections that stand for others, by name: those that may only read.
+    pub stand_ins: BTreeMap<String, String>,
     /// What sensitive values may be read from.
     pub secrets: ResolvePolicy,
     /// Run against simulated APIs in this process.
@@ -109,6 +120,14 @@ pub struct Options {
     pub pace: crate::http::Pace,
     /// What a run in a cluster knows besides.
     pub cluster: Option<Arc<Cluster>>,
+    /// The settings of the stack, in place of what its manifests say.
+    pub stack_settings: Option<StackSpec>,
+    /// The end of the right to write, as it stands now.
+    pub until: Option<apply::Until>,
+    /// Who runs it, for the history: `user@host` unless given.
+    pub who: Option<String>,
+    /// The run that is to be undone.
+    pub undo: Option<Undo>,
 }
 
 impl Default for Options {
@@ -122,6 +141,9 @@ impl Default for Options {
             connections: Vec::new(),
             allow_hosts: Vec::new(),
             allow_plaintext_secrets: false,
+            stack: None,
+            settings: None,
+            stand_ins: BTreeMap::new(),
             secrets: ResolvePolicy::default(),
             sandbox: false,
             selection: Selection::default(),
@@ -136,6 +158,10 @@ impl Default for Options {
             budgets: crate::http::Budgets::default(),
             pace: crate::http::Pace::default(),
             cluster: None,
+            stack_settings: None,
+            until: None,
+            who: None,
+            undo: None,
         }
     }
 }
@@ -169,6 +195,8 @@ pub struct Planned {
     observed_from: Option<std::time::Instant>,
     /// Where each connection leads that is known to be the stack's account.
     accounts: HashMap<String, String>,
+    /// The run that it undoes.
+    undoes: Option<String>,
     _scratch: std::sync::OnceLock<load::Scratch>,
 }
 
@@ -190,6 +218,10 @@ pub struct Applied {
     pub lasting: HashSet<String>,
     /// The inventory, with what was done.
     pub state: State,
+    /// The requests that were made for each action, by address.
+    pub calls: HashMap<String, Arc<[CallMade]>>,
+    /// What is left of each connection's limit, as its last answer told it.
+    pub quotas: BTreeMap<String, Quota>,
 }
 
 /// Observes and compares.
@@ -201,6 +233,13 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let key = Loaded::hash_key(&inventory, options)?;
     let vault = Arc::new(Vault::new(key));
     let mut diagnostics = loaded.resolve_secrets(&vault, options).await;
+    let restored = match &options.undo {
+        Some(undo) => {
+            let Loaded { snapshot, manifests, .. } = &mut loaded;
+            Some(undo::restore(undo, &inventory, manifests, snapshot, &vault, &mut diagnostics).await?)
+        }
+        None => None,
+    };
     let (graph, wrong) = crate::graph::build(&loaded.manifests, &loaded.snapshot.sources);
     diagnostics.extend(wrong);
     let state = inventory.state().clone();
@@ -212,9 +251,10 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         None => options.prune || manifests.stack.prune,
     };
     let cluster = options.cluster.as_deref();
-    let only = match cluster {
-        Some(cluster) => cluster.chosen(&manifests),
-        None => options.selection.indices(&manifests, &graph, &mut diagnostics)?,
+    let only = match (cluster, &restored) {
+        (_, Some(restored)) => Some(restored.among(&manifests)),
+        (Some(cluster), None) => cluster.chosen(&manifests),
+        (None, None) => options.selection.indices(&manifests, &graph, &mut diagnostics)?,
     };
     let seal_vault = vault.clone();
     let seal = move |text: &str| seal_vault.seal(text);
@@ -229,27 +269,16 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         || (prune && only.is_none())
         || cluster.is_some_and(|cluster| !cluster.going.is_empty() || cluster.prune_entries);
     let looked_at = only.as_ref().map(|only| select::with_dependencies(only, &graph, &manifests));
-    let observer = Observer::new(
-        &manifests,
-        &snapshot.sources,
-        &graph,
-        &state,
-        &connected.remotes,
-        &seal,
-        ObserveOptions { undeclared, only: looked_at, ..ObserveOptions::default() },
-        &tell,
-    );
-    let mut observed = Box::pin(observer.run()).await;
+    let observe = async |emptied: Vec<Container>| {
+        let looks = ObserveOptions { undeclared, only: looked_at.clone(), emptied, ..ObserveOptions::default() };
+        let (remotes, sources) = (&connected.remotes, &snapshot.sources);
+        let observer = Observer::new(&manifests, sources, &graph, &state, remotes, &seal, looks, &tell);
+        let mut observed = Box::pin(observer.run()).await;
+        connect::fail_unusable(&manifests, &connected, &mut observed);
+        observed
+    };
+    let observed = observe(Vec::new()).await;
     let observed_from = std::time::Instant::now();
-    // What a connection that cannot be used has was not looked at, whatever the inventory knows of it.
-    for connection in manifests.connections.values() {
-        if !connected.remotes.contains_key(&connection.name)
-            && let Some(api) = manifests.catalog.api(&connection.api)
-        {
-            let name: Arc<str> = connection.name.as_str().into();
-            observed.failed.extend(api.kinds.keys().map(|kind| (name.clone(), kind.clone())));
-        }
-    }
     options.progress.event(&ProgressEvent::Planning);
     let mut too_new = needs::lacking(&connected, &manifests, &mut diagnostics).await;
     too_new.extend(cluster.map(|cluster| cluster.held(&manifests)).unwrap_or_default());
@@ -269,12 +298,20 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         barred: &too_new,
         going,
         prune_entries: cluster.is_some_and(|cluster| cluster.prune_entries),
+        restores: restored.is_some(),
         seal: &seal,
     };
     let mut plan = plan::plan(&inputs);
+    // What is made anew goes first, with all that it contains.
+    let emptied = plan::emptied(&plan.steps, &manifests.catalog);
+    let again = if emptied.is_empty() { None } else { Some(observe(emptied).await) };
+    let inputs = Inputs { observed: again.as_ref().unwrap_or(&observed), ..inputs };
+    if again.is_some() {
+        plan = plan::plan(&inputs);
+    }
     let mut barred = hidden::losses(&connected, &plan, &mut diagnostics).await;
     barred.extend(frozen::changes(&connected, &plan, &mut diagnostics).await);
-    barred.extend(owned_elsewhere(&plan, &connected, &inventory).await?);
+    barred.extend(claims::owned_elsewhere(&plan, &connected, &inventory).await?);
     barred.extend(cluster.map(|_| Cluster::refused(&plan, &manifests)).unwrap_or_default());
     let more = !barred.is_empty();
     barred.extend(too_new.iter().map(|(index, told)| (*index, told.clone())));
@@ -292,6 +329,8 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         key.is_some_and(|key| key.ends_with(end))
     };
     let lockouts = plan::lockouts(&inputs, &plan.steps, &callers, &ends);
+    let (lockouts, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) =
+        lockouts.into_iter().partition(|told| told.severity == Severity::Refusal);
     // Where each object stands for itself, what would lock plumb out is left out of the plan, and told.
     let mut without = barred.clone();
     if cluster.is_some() && !lockouts.is_empty() {
@@ -301,13 +340,14 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     } else {
         plan.diagnostics.extend(lockouts);
     }
+    plan.diagnostics.extend(warnings);
     let inputs = Inputs { barred: &without, ..inputs };
     let accounts = known_accounts(&inputs, &connected, options, &mut plan);
     receivers::count(&connected, &mut plan).await;
     let mut all = snapshot.diagnostics.clone();
     all.extend(manifests.diagnostics.iter().cloned());
     all.append(&mut diagnostics);
-    all.extend(observed.diagnostics.iter().cloned());
+    all.extend(inputs.observed.diagnostics.iter().cloned());
     all.extend(plan.diagnostics.iter().cloned());
     veil::diagnostics(&mut all, &vault);
     veil::sources(&mut snapshot.sources, &all, &vault);
@@ -330,7 +370,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         roots: snapshot.roots,
         manifests,
         graph,
-        observed,
+        observed: again.unwrap_or(observed),
         plan,
         mode,
         connected,
@@ -339,6 +379,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         state,
         accounts,
         observed_from: Some(observed_from),
+        undoes: restored.map(|restored| restored.run),
         _scratch: scratch,
     })
 }
@@ -359,37 +400,6 @@ async fn settle(state: &State, loaded: &Loaded, options: &Options) {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     }
-}
-
-/// Objects that a plan would adopt although another stack of the inventory owns them, by index.
-async fn owned_elsewhere(
-    plan: &Plan,
-    connected: &Connected,
-    inventory: &Inventory,
-) -> Result<HashMap<usize, Diagnostic>, Failure> {
-    let mut out = HashMap::new();
-    if !plan.steps.iter().any(|step| step.action.action == plan::ActionKind::Adopt) {
-        return Ok(out);
-    }
-    let owners = Inventory::owners(inventory.location()).await.map_err(|error| account::inventory_failure(&error))?;
-    for step in plan.steps.iter().filter(|step| step.action.action == plan::ActionKind::Adopt) {
-        let (Some(index), Some(id)) = (step.object, &step.action.id) else { continue };
-        let Some(remote) = connected.remotes.get(&step.action.connection) else { continue };
-        let Ok(address) = step.action.address.parse() else { continue };
-        // Ids of entries may be unique within their parent only, whose owner is asked anyway.
-        if step.kind.inside().is_some() {
-            continue;
-        }
-        if let Some(owner) = owners.other_than(inventory.stack(), &address, remote.client.base_url(), id) {
-            let message = format!(
-                "The live {} `{id}` is owned by `{}` of stack `{}`: one live object has one owner.",
-                step.kind.name, owner.address, owner.stack
-            );
-            let hint = format!("`plumb forget {}` in that stack first, or take the manifest out here.", owner.address);
-            out.insert(index, Diagnostic::error("PL0507", message).hint(hint));
-        }
-    }
-    Ok(out)
 }
 
 fn notes(plan: &Plan, remotes: &HashMap<String, Remote>) -> PlanNotes {
@@ -425,6 +435,11 @@ impl Planned {
     /// Digest of the plan.
     pub fn digest(&self) -> &str {
         &self.plan.digest
+    }
+
+    /// What is left of each connection's limit, as its last answer told it.
+    pub fn quotas(&self) -> BTreeMap<String, Quota> {
+        self.connected.quotas()
     }
 
     /// The secrets' guard: masks texts before they are shown.
@@ -470,24 +485,15 @@ impl Planned {
 /// Carries a plan out.
 pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, Failure> {
     planned.barrier(options)?;
-    let who = format!("plumb apply of stack {}", planned.document.stack);
-    planned.inventory.lock(&who).await.map_err(|error| account::inventory_failure(&error))?;
-    if planned.inventory.state().serial != planned.state.serial {
-        planned.inventory.unlock().await;
-        return Err(Failure::new(Class::Conflict, "Another run changed the inventory since this plan was made.")
-            .hint("Plan and apply again."));
-    }
+    let claimed = begin(&mut planned, options).await?;
     let before = planned.connected.sent();
-    let roots = merged_roots(&planned.state.roots, &planned.roots, options);
-    if roots != planned.state.roots && planned.mode == Mode::Plan && options.selection.is_everything() {
-        planned.inventory.commit(vec![Edit::Roots(roots)]).await.map_err(|error| account::inventory_failure(&error))?;
-    }
-    let accounts = accounts(&planned);
-    if !accounts.is_empty() {
-        planned.inventory.commit(accounts).await.map_err(|error| account::inventory_failure(&error))?;
-    }
     let policies = policies(&planned);
     let vault = planned.vault.clone();
+    let run = run_info(&planned, options);
+    let hash_vault = vault.clone();
+    let hash = move |text: &str| hash_vault.hash(text);
+    let mask_vault = vault.clone();
+    let mask = move |text: &str| mask_vault.mask(text).into_owned();
     let open_vault = vault.clone();
     let open = move |hash: &str| open_vault.open(hash).map(|text| text.to_string());
     let seal_vault = vault.clone();
@@ -505,14 +511,9 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             Some(outcome) => progress.event(&ProgressEvent::ActionDone { address, action, outcome }),
         }
     };
-    let until: apply::Until = match &options.cluster {
-        Some(cluster) => cluster.until.clone(),
-        None => Arc::new(|| None),
-    };
-    let mut live: HashMap<(String, String), usize> = HashMap::new();
-    for object in &planned.observed.objects {
-        *live.entry((object.kind.api.clone(), object.kind.name.clone())).or_default() += 1;
-    }
+    let until = until(options);
+    let live = how_many(&planned.observed);
+    let secrets = load::cluster_of(options);
     let report = {
         let context = Context {
             remotes: &planned.connected.remotes,
@@ -526,6 +527,10 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             tell: &tell,
             rolling: &rolling,
             until,
+            run: run.as_ref(),
+            hash: &hash,
+            mask: &mask,
+            cluster: &secrets,
         };
         let work = Box::pin(apply::apply(&planned.plan, &policies, &context));
         let patience = std::pin::pin!(give_up(&planned.connected.remotes, &options.stop));
@@ -534,6 +539,9 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             futures::future::Either::Right((never, _)) => match never {},
         }
     };
+    if claimed && let Err(error) = planned.inventory.unclaim().await {
+        tracing::warn!("what this run claimed could not be given back, and is with the next run: {error}");
+    }
     planned.inventory.unlock().await;
     let state = planned.inventory.state().clone();
     options.progress.event(&ProgressEvent::Finished);
@@ -551,6 +559,9 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         .filter(|(_, result)| result.outcome == Outcome::Failed && result.error.as_ref().is_some_and(lasts))
         .map(|(action, _)| action.address.clone())
         .collect();
+    let step =
+        |(index, action): (usize, &plan::Action)| Some((action.address.clone(), report.calls.get(&index)?.clone()));
+    let calls = document.actions.iter().enumerate().filter_map(step).collect();
     document.requests.apply = planned.connected.sent().saturating_sub(before);
     veil::document(&mut document, &vault);
     let mut sources = planned.sources;
@@ -566,7 +577,79 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         failed,
         lasting,
         state,
+        calls,
+        quotas: planned.connected.quotas(),
     })
+}
+
+/// The end of the right to write, as it stands whenever somebody asks.
+fn until(options: &Options) -> apply::Until {
+    match &options.cluster {
+        Some(cluster) => cluster.until.clone(),
+        None => options.until.clone().unwrap_or_else(|| Arc::new(|| None)),
+    }
+}
+
+/// How many objects are live, by API and kind.
+fn how_many(observed: &Observed) -> HashMap<(String, String), usize> {
+    let mut out: HashMap<(String, String), usize> = HashMap::new();
+    for object in &observed.objects {
+        *out.entry((object.kind.api.clone(), object.kind.name.clone())).or_default() += 1;
+    }
+    out
+}
+
+/// Takes the lock, notes what there is to note before anything is sent, and claims what the plan takes over; tells whether
+/// there was anything to claim.
+async fn begin(planned: &mut Planned, options: &Options) -> Result<bool, Failure> {
+    let who = format!("plumb apply of stack {}", planned.document.stack);
+    planned.inventory.lock(&who).await.map_err(|error| account::inventory_failure(&error))?;
+    let begun = noted(planned, options).await;
+    if begun.is_err() {
+        planned.inventory.unlock().await;
+    }
+    begun
+}
+
+async fn noted(planned: &Planned, options: &Options) -> Result<bool, Failure> {
+    if planned.inventory.state().serial != planned.state.serial {
+        return Err(Failure::new(Class::Conflict, "Another run changed the inventory since this plan was made.")
+            .hint("Plan and apply again."));
+    }
+    let mut edits = accounts(planned);
+    let roots = merged_roots(&planned.state.roots, &planned.roots, options);
+    let whole = options.selection.is_everything() && options.undo.is_none();
+    if roots != planned.state.roots && planned.mode == Mode::Plan && whole {
+        edits.push(Edit::Roots(roots));
+    }
+    if !edits.is_empty() {
+        planned.inventory.commit(edits).await.map_err(|error| account::inventory_failure(&error))?;
+    }
+    claims::claim(planned).await
+}
+
+/// What the history says of a run; none is kept where the stack says so.
+fn run_info(planned: &Planned, options: &Options) -> Option<apply::RunInfo> {
+    let kept = planned.manifests.stack.history;
+    if kept.runs == 0 {
+        return None;
+    }
+    let here = Holder::here("");
+    let command = match planned.mode {
+        Mode::Destroy => "destroy",
+        _ if options.undo.is_some() => "undo",
+        _ => "apply",
+    };
+    let head = Run {
+        who: options.who.clone().unwrap_or_else(|| format!("{}@{}", here.user, here.host)),
+        command: command.to_owned(),
+        revision: planned.document.source.revision.clone(),
+        undoes: planned.undoes.clone(),
+        ..Run::default()
+    };
+    let old = outdated(kept, &planned.state.runs, jiff::Timestamp::now());
+    let last = planned.state.runs.keys().next_back().map(String::as_str);
+    Some(apply::RunInfo::now(head, old, last))
 }
 
 /// Adds to each action what became of it.

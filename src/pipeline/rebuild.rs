@@ -11,7 +11,7 @@ use super::{
 use crate::{
     diagnostic::{Diagnostic, Sources},
     failure::Failure,
-    inventory::Edit,
+    inventory::{Edit, State},
     manifest::Manifest,
     plan::{ActionKind, Mode},
     value::has_unresolved,
@@ -29,15 +29,23 @@ pub struct Rebuilt {
     pub diagnostics: Vec<Diagnostic>,
     /// The texts that diagnostics point into.
     pub sources: Sources,
+    /// The inventory afterwards.
+    pub state: State,
 }
 
-/// Records every live object that a plan would adopt and whose address is `wanted`, without writing anything to the API;
-/// as made by plumb, so that it may be deleted again, where `as_created` says so.
-pub async fn rebuild(
-    options: &Options,
-    as_created: bool,
-    wanted: &(dyn Fn(&str) -> bool + Sync),
-) -> Result<Rebuilt, Failure> {
+/// Which records a rebuild makes, and how.
+pub struct Rebuilding<'w> {
+    /// Whether an address is to be recorded.
+    pub wanted: &'w (dyn Fn(&str) -> bool + Sync),
+    /// Whether it counts as made by plumb, so that it may be deleted again.
+    pub as_created: &'w (dyn Fn(&str) -> bool + Sync),
+    /// A manifest of which a secret is not known is recorded without what that secret is for.
+    pub without_secrets: bool,
+}
+
+/// Records every live object that a plan would adopt and that is wanted, without writing anything to the API.
+pub async fn rebuild(options: &Options, rebuilding: &Rebuilding<'_>) -> Result<Rebuilt, Failure> {
+    let Rebuilding { wanted, as_created, without_secrets } = rebuilding;
     let options = Options { keep_key: true, ..options.clone() };
     let planned = plan(&options, Mode::Plan).await?;
     let mut edits = Vec::new();
@@ -47,6 +55,7 @@ pub async fn rebuild(
     let open = planned.manifests.objects.iter().filter(unresolved).map(|object| object.address.to_string());
     let unknown: Vec<String> =
         open.filter(|address| wanted(address) && !planned.state.objects.contains_key(address)).collect();
+    let unknown = if *without_secrets { Vec::new() } else { unknown };
     let is_open: HashSet<&str> = unknown.iter().map(String::as_str).collect();
     for step in planned.plan.steps.iter().filter(|step| wanted(&step.action.address)) {
         let address = step.action.address.clone();
@@ -67,7 +76,8 @@ pub async fn rebuild(
         let Some(mut record) = record(&planned, index, live.id.clone(), &live.fields, live.parent.clone()) else {
             continue;
         };
-        record.adopted = !as_created;
+        record.applied.retain(|_, value| !has_unresolved(value));
+        record.adopted = !as_created(&address);
         edits.push(Edit::Put(address.clone(), Box::new(record)));
         recorded.push(Adopted { address, id: live.id.clone() });
     }
@@ -78,5 +88,6 @@ pub async fn rebuild(
         inventory.unlock().await;
         written.map_err(|error| inventory_failure(&error))?;
     }
-    Ok(Rebuilt { recorded, absent, unknown, diagnostics: planned.diagnostics, sources: planned.sources })
+    let state = inventory.state().clone();
+    Ok(Rebuilt { recorded, absent, unknown, diagnostics: planned.diagnostics, sources: planned.sources, state })
 }

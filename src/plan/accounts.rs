@@ -66,7 +66,7 @@ pub fn refusals(
     if inputs.mode == Mode::Drift {
         return Vec::new();
     }
-    let mut wanted: BTreeMap<&str, [usize; 3]> = urls.keys().map(|name| (name.as_str(), [0; 3])).collect();
+    let mut wanted: BTreeMap<&str, [usize; 4]> = urls.keys().map(|name| (name.as_str(), [0; 4])).collect();
     for step in steps {
         let counts = wanted.entry(&step.action.connection).or_default();
         match step.action.action {
@@ -75,15 +75,19 @@ pub fn refusals(
             // What an earlier run began is its own.
             ActionKind::Adopt if !step.ours => counts[1] += 1,
             ActionKind::Forget => counts[2] += 1,
+            // What is owned elsewhere would be made here, and its record be lost.
+            ActionKind::Create if step.record.is_some() => counts[3] += 1,
             _ => {}
         }
     }
     let mut out = Vec::new();
-    for (connection, [deletes, adopts, forgets]) in wanted {
+    for (connection, [deletes, adopts, forgets, remakes]) in wanted {
         let (Some(seen), Some(url)) = (presence.get(connection), urls.get(connection)) else { continue };
-        let would = format!("The plan would delete {deletes}, adopt {adopts} and forget {forgets} objects there");
+        let would = format!(
+            "The plan would delete {deletes}, adopt {adopts}, forget {forgets} and make again {remakes} objects there"
+        );
         let touches = deletes + adopts + forgets > 0;
-        let message = if leads_elsewhere(inputs, connection, url) && (touches || seen.strangers > 0) {
+        let message = if leads_elsewhere(inputs, connection, url) && (touches || remakes > 0 || seen.strangers > 0) {
             let known = inputs.state.accounts.get(connection).map(|known| known.url.as_str()).unwrap_or_default();
             format!(
                 "Connection `{connection}` leads to `{url}`, and the {} objects that the stack owns through it were \

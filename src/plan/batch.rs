@@ -13,7 +13,7 @@ use crate::{
     description::{
         Kind,
         compiled::{DEFAULT_BULK, full_path},
-        format::{BulkSpec, UpdateStyle, Verb},
+        format::{BulkSpec, FieldType, UpdateStyle, Verb},
     },
     graph::topological,
     live::{fill_path, item_path},
@@ -322,7 +322,7 @@ fn leftover_route(step: &Step) -> Option<Route> {
 
 /// Adds the call that starts the rollout which follows a step.
 fn announce_rollout(step: &mut Step) {
-    if step.rollout.is_some()
+    if step.rollout.is_some_and(|follow| !follow.begun)
         && let Some(path) = start_path(step)
     {
         let path = format!("{}{path}", step.kind.version_path);
@@ -379,6 +379,31 @@ pub fn reads_before_update(kind: &Kind) -> bool {
     (whole || update.lock.as_deref() == Some("etag")) && kind.can(Verb::Get)
 }
 
+/// The longest value that a guard names, in characters: it stands in a URL.
+const GUARDED: usize = 200;
+
+/// Fields of an update whose call names the values that it replaces: plain texts, numbers and flags, as they were read.
+/// What is or may be a secret is in no URL.
+pub fn guarded(step: &Step) -> Vec<&str> {
+    let Some(live) = step.live.as_ref().filter(|_| step.kind.guarded && step.kind.can(Verb::Get)) else {
+        return Vec::new();
+    };
+    let plain = |name: &&String| {
+        let Some(spec) = step.kind.field(name) else { return false };
+        let simple = matches!(spec.ty, FieldType::String | FieldType::Integer | FieldType::Boolean);
+        let shown =
+            !spec.write_only && spec.sensitive.is_none() && spec.read_by.is_none() && spec.list_cuts_at.is_none();
+        let then = match live.fields.get(*name) {
+            None => return false,
+            Some(Value::String(text)) => text.len() <= GUARDED && !text.chars().any(char::is_control),
+            Some(value) => value.is_null() || value.is_boolean() || value.is_i64() || value.is_u64(),
+        };
+        let now = step.desired.get(*name).is_none_or(|value| !value.is_object() && !value.is_array());
+        simple && shown && then && now && !spec.wire_name().contains('.')
+    };
+    step.send.iter().filter(plain).map(String::as_str).collect()
+}
+
 /// Fields of a new object that its create does not take: an update follows.
 pub fn follows(step: &Step) -> Vec<String> {
     let wanted = |(name, value): &(&String, &Value)| {
@@ -410,10 +435,20 @@ pub(super) fn lookups(step: &Step) -> u64 {
     let deletes = matches!(step.operation, Operation::Delete | Operation::Replace);
     let polls = u64::from(creates && spec.create.poll) + u64::from(deletes && spec.delete.poll);
     let follow = creates && !follows(step).is_empty() && reads_before_update(&step.kind);
-    let more = if before_update || follow { read_by(&step.kind) } else { 0 };
+    // What became of a call that may have changed nothing.
+    let after_update = step.operation == Operation::Update && !guarded(step).is_empty();
+    let more = if before_update || after_update || follow { read_by(&step.kind) } else { 0 };
     let waits = u64::from(step.rollout.is_some_and(|follow| follow.wait.is_some()));
     // A version that is known when the plan is made is looked at again before it is started.
     let known = |change: &super::Change| change.path == "/rollout" && change.after.is_some();
     let looks = u64::from(step.operation == Operation::Rollout && step.action.changes.iter().any(known));
-    u64::from(after_create) + u64::from(before_update) + u64::from(follow) + appears + more + polls + waits + looks
+    u64::from(after_create)
+        + u64::from(before_update)
+        + u64::from(after_update)
+        + u64::from(follow)
+        + appears
+        + more
+        + polls
+        + waits
+        + looks
 }

@@ -12,23 +12,24 @@ use super::{
     align::aligned,
     effects::{self, Parents},
     lockout,
-    removed::{self, Removed},
+    removed::{self, Going, Removed, list_name},
     rollout::unstored_in,
     sequence::pending,
     show::Shown,
     step::{Operation, Step, operation},
+    whole::unshown_notes,
 };
 use crate::{
     description::{
-        Specs,
+        Kind, Specs,
         format::{Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
-    diff::{ComposeError, Difference, Differences, Sides, compose, diff, unshown},
+    diff::{ComposeError, Difference, Differences, Sides, compose, diff},
     graph::{Graph, Meaning},
     inventory::{Intent, IntentVerb, Record, State},
-    live::{Found, LiveObject, Observed, Standing, is_another, record_of},
-    manifest::{DeletionPolicy, Manifest, Manifests, MaxDeletes, Reconcile, locate},
+    live::{Found, LiveObject, Observed, Standing, is_another, is_as_sent, may_be_of, record_of},
+    manifest::{Manifest, Manifests, MaxDeletes, Reconcile, locate},
     value::{Fields, Target, as_reference, has_unresolved, reference, without_places},
 };
 
@@ -78,17 +79,10 @@ pub struct Inputs<'a> {
     pub going: Option<&'a BTreeMap<String, Going>>,
     /// In a cluster, entries that are not declared any more are deleted.
     pub prune_entries: bool,
+    /// What is declared is what was live once: what came into its lists since then goes.
+    pub restores: bool,
     /// Makes the placeholder of a secret's text.
     pub seal: &'a (dyn Fn(&str) -> Value + Sync),
-}
-
-/// What becomes of a live object whose resource goes, as the resource itself says.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Going {
-    /// Its deletion policy.
-    pub deletion_policy: Option<DeletionPolicy>,
-    /// Whether it is protected.
-    pub protect: bool,
 }
 
 /// What an apply would do to an object that is only observed.
@@ -117,6 +111,8 @@ pub(super) struct Draft {
     pub diagnostics: Vec<Diagnostic>,
     /// Tombstones whose object is gone.
     pub unbury: Vec<String>,
+    /// Addresses of owned objects that other manifests mean.
+    pub meant: HashSet<String>,
     /// What was only observed and is not as declared.
     pub watched: Vec<Watched>,
 }
@@ -141,6 +137,7 @@ pub(super) fn draft(inputs: &Inputs<'_>) -> Draft {
             .map(|stone| (stone.connection.as_str(), stone.kind.as_str(), stone.id.as_str()))
             .collect(),
         begun: HashMap::new(),
+        going_down: HashSet::new(),
         moving: HashMap::new(),
     };
     for intent in inputs.state.intents.values().filter(|intent| intent.verb == IntentVerb::Create) {
@@ -174,26 +171,23 @@ fn owners(state: &State) -> HashMap<(String, String, String, Option<String>), St
         .objects
         .iter()
         .map(|(address, record)| {
-            (
-                (
-                    record.connection.clone(),
-                    list_of(address),
-                    record.id.clone(),
-                    record.parent.clone().filter(|_| record.inside.is_some()),
-                ),
-                address.clone(),
-            )
+            let parent = record.parent.clone().filter(|_| record.inside.is_some());
+            ((record.connection.clone(), list_name(address), record.id.clone(), parent), address.clone())
         })
         .collect()
 }
 
-/// What an address names, without the name: `api/Kind`, with the field of an entry.
-fn list_of(address: &str) -> String {
-    let head: String = address.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
-    match address.split_once('#').and_then(|(_, entry)| entry.split_once('/')) {
-        Some((field, _)) => format!("{head}#{field}"),
-        None => head,
-    }
+/// Says that an object which the stack does not own is not replaced.
+fn not_replaced(kind: &Kind, live: &LiveObject, intended: bool) -> Diagnostic {
+    let (name, id) = (&kind.name, &live.id);
+    let why = if intended {
+        "an earlier run began to create one whose answer it did not get, but this one is not as it was sent"
+    } else {
+        "plumb does not own it"
+    };
+    let what =
+        format!("The live {name} `{id}` differs in what cannot be changed in place, and {why}: it is not replaced.");
+    Diagnostic::error("PL0514", what).hint("Declare it as it is, or delete it by hand.")
 }
 
 pub(super) struct Builder<'a> {
@@ -207,6 +201,8 @@ pub(super) struct Builder<'a> {
     pub(super) owners: HashMap<(String, String, String, Option<String>), String>,
     /// Objects whose deletion the API carries out later: connection, kind, id.
     buried: HashSet<(&'a str, &'a str, &'a str)>,
+    /// Declared objects that are being deleted by the API still, and those that are below one.
+    going_down: HashSet<usize>,
     /// Creates that an earlier run began, by address.
     begun: HashMap<&'a str, Vec<&'a Intent>>,
     /// Objects that get a new version, each with those whose steps cause it.
@@ -233,8 +229,23 @@ impl Builder<'_> {
         }
         let Some(Standing::Known(known)) = inputs.observed.standing.get(index) else { return };
         let reconcile = object.annotations.reconcile;
+        if reconcile != Reconcile::Enforce {
+            self.tell_left_alone(index, object);
+        }
         if reconcile == Reconcile::Disabled {
             self.out.unchanged += 1;
+            return;
+        }
+        let uses = inputs.graph.uses.get(index).into_iter().flatten();
+        let targets = uses.filter_map(|found| match found.target {
+            Meaning::Declared(target) => Some(target),
+            Meaning::Live(_) => None,
+        });
+        if let Some(grave) = targets.chain(object.parent).find(|target| self.going_down.contains(target)) {
+            self.going_down.insert(index);
+            let grave = &inputs.manifests.objects[grave].address;
+            let told = format!("`{}` waits: `{grave}` is being deleted by the API and still there.", object.address);
+            self.tell(object, "", Diagnostic::warning("PL0509", told));
             return;
         }
         let parent_step =
@@ -375,6 +386,7 @@ impl Builder<'_> {
         let inputs = self.inputs;
         let kind = &object.kind;
         if self.buried.contains(&(&*object.connection, kind.name.as_str(), live.id.as_str())) {
+            self.going_down.insert(index);
             let told = Diagnostic::warning(
                 "PL0509",
                 format!(
@@ -387,7 +399,7 @@ impl Builder<'_> {
         }
         let slot = (
             object.connection.clone(),
-            list_of(&object.address.to_string()),
+            list_name(&object.address.to_string()),
             live.id.clone(),
             live.parent.clone().filter(|_| object.parent.is_some()),
         );
@@ -407,6 +419,7 @@ impl Builder<'_> {
         if let Some(owner) = self.owners.get(&slot)
             && record.as_ref().is_none_or(|(address, _)| address != owner)
         {
+            self.out.meant.insert(owner.clone());
             let told = Diagnostic::error("PL0507", format!("The live {} `{}` is owned by `{owner}`: one live object has one owner.", kind.name, live.id))
                 .hint(format!("If the manifest was renamed, add the annotation `plumb.dev/moved-from: {}`; otherwise `plumb forget {owner}` first.", name_of(owner)));
             self.tell(object, "", told);
@@ -417,12 +430,14 @@ impl Builder<'_> {
             && (inputs.observed.found[index] == Some(Found::Owned)
                 || record.as_ref().is_some_and(|(_, record)| record.id == live.id));
         let begun = self.begun.get(&*object.address.to_string());
-        let intent = begun.into_iter().flatten().copied().find(|intent| !intent.seen.contains(&live.id));
+        let intent = begun.into_iter().flatten().copied().find(|intent| may_be_of(intent, live));
         let intended = intent.is_some();
         if !owned && !intended && !self.may_adopt(index, object, live) {
             return;
         }
+        let desired = self.without_undefined(object, specs, desired, live);
         let mut fields = aligned(specs, &desired, &live.fields, inputs.seal);
+        self.show_undefined(specs, &desired, live, &mut fields);
         // The read of one object shows all that it has, where lists are known to show less.
         if live.detailed && kind.spec.list.partial {
             for name in desired.keys() {
@@ -441,7 +456,7 @@ impl Builder<'_> {
             applied,
             live: Some(&fields),
             ignore_drift: &object.annotations.ignore_drift,
-            prune: inputs.prune,
+            prune: inputs.prune || inputs.restores,
         });
         for path in std::mem::take(&mut differences.released) {
             let told = Diagnostic::note(
@@ -504,9 +519,9 @@ impl Builder<'_> {
                 self.tell(object, &path, told);
             }
             let action = if replaced { ActionKind::Replace } else { ActionKind::Adopt };
-            if replaced && !intended {
-                let told = Diagnostic::error("PL0514", format!("The live {} `{}` differs in what cannot be changed in place, and plumb does not own it: it is not replaced.", kind.name, live.id))
-                    .hint("Declare it as it is, or delete it by hand.");
+            // Only what an unfinished create of this stack made is deleted.
+            if replaced && !intent.is_some_and(|intent| is_as_sent(intent, live)) {
+                let told = not_replaced(kind, live, intended);
                 self.tell(object, &first_path(&differences), told);
                 return;
             }
@@ -653,7 +668,7 @@ impl Builder<'_> {
             live: live.map(|(live, fields)| Arc::new(LiveObject { fields, ..live.clone() })),
             record,
             parent_new: None,
-            prune: inputs.prune,
+            prune: inputs.prune || inputs.restores,
             archive: false,
             embedded: false,
             join: None,
@@ -711,6 +726,8 @@ impl Builder<'_> {
                 }
             }
         }
+        self.tell_leads(index, &mut step);
+        self.warn_of_misfits(index, &step);
         let mut notes = unshown_notes(&step);
         notes.extend(effects::notes(&step, self.inputs.observed, &self.shown));
         step.action.notes.extend(notes);
@@ -718,6 +735,7 @@ impl Builder<'_> {
             && let Some(live) = &step.live
         {
             self.replaced.insert((step.kind.name.clone(), live.id.clone()), step.action.address.clone());
+            self.shown.note_rename(&step);
             // Once the old one is deleted, whatever has its key is the new one, even under the same id.
             if step.kind.spec.deferred_delete {
                 step.seen.push(live.id.clone());
@@ -729,25 +747,6 @@ impl Builder<'_> {
         self.step_of.insert(index, self.out.steps.len());
         self.out.steps.push(step);
     }
-}
-
-/// What an update may take away without anybody seeing it: values that the API never shows and the manifest leaves out.
-/// Sensitive ones are looked for elsewhere before anything is sent.
-fn unshown_notes(step: &Step) -> Vec<String> {
-    let mut notes = Vec::new();
-    for field in step.send.iter().filter(|_| step.operation == Operation::Update) {
-        let (Some(spec), Some(live)) = (step.specs().get(field), &step.live) else { continue };
-        let Some(members) = step.desired.get(field).and_then(Value::as_object) else { continue };
-        let raw = live.raw.as_ref().and_then(|raw| crate::dialect::attribute(&step.kind, raw, spec.wire_name()));
-        for name in unshown(spec, members, raw.as_ref()) {
-            if !spec.fields.get(name).is_some_and(crate::description::format::FieldSpec::always_sensitive) {
-                notes.push(format!(
-                    "`{field}` is sent whole, and the API shows no `{name}`: if there is one all the same, this takes it away."
-                ));
-            }
-        }
-    }
-    notes
 }
 
 /// Where the first difference is; nothing where there is none.

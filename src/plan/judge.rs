@@ -109,7 +109,7 @@ impl Builder<'_> {
         for change in changes {
             let Some((keeps, target)) = self.unkept(object, live, change) else { continue };
             let told = Diagnostic::error(
-                "PL0525",
+                "PL0529",
                 format!(
                     "`{}` of the live {} `{}` can be changed only to a {target} with the same `{keeps}`.",
                     change.path, kind.name, live.id

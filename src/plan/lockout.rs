@@ -78,6 +78,13 @@ pub fn refusals(
                 .hint("Run plumb with another key for this change."),
             );
         }
+        if let Some(what) = &lockout.untold
+            && matches!(step.operation, Operation::Delete | Operation::Replace)
+        {
+            let message = format!("`{}` is taken away, and {what}.", step.action.address);
+            let told = Diagnostic::warning("PL0614", message).about(&step.action.address);
+            out.push(told.hint("Make sure that it is another one's, or that another key is at hand."));
+        }
         if shift(step) == Some(Shift::Loses) {
             let entry = parents.entry(slot(step)).or_insert((0, step.action.address.clone()));
             entry.0 += 1;
@@ -89,7 +96,9 @@ pub fn refusals(
             .objects
             .iter()
             .filter(|live| {
-                *live.connection == *connection && live.kind.name == kind && live.parent.as_deref() == Some(&parent)
+                *live.connection == *connection
+                    && live.kind.name == kind
+                    && live.parent.as_deref().unwrap_or_default() == parent
             })
             .filter(|live| {
                 live.kind
@@ -103,12 +112,15 @@ pub fn refusals(
         let own = (connection, kind, parent);
         let gained = steps.iter().filter(|step| shift(step) == Some(Shift::Gains) && slot(step) == own).count();
         if there + gained <= lost {
+            let who = if own.2.is_empty() {
+                "the last one that there is"
+            } else {
+                "the last of its kind that its parent needs"
+            };
             out.push(
                 Diagnostic::refusal(
                     "PL0611",
-                    format!(
-                        "`{address}` is the last of its kind that its parent needs: nobody would be left to manage it."
-                    ),
+                    format!("`{address}` is {who}: nobody would be left to manage what it is for."),
                 )
                 .about(&address)
                 .hint("Add another one first."),
@@ -133,6 +145,8 @@ fn shift(step: &Step) -> Option<Shift> {
     let was = live.is_some_and(|live| holds(specs, last, &nothing, live));
     let is = match step.operation {
         Operation::Delete => false,
+        // It goes before the new one comes, and plumb may go with it.
+        Operation::Replace if step.kind.spec.lockout.as_ref().is_some_and(|lockout| lockout.untold.is_some()) => false,
         Operation::Record | Operation::Rollout | Operation::Leftover | Operation::Apply => was,
         Operation::Create | Operation::Update | Operation::Replace => {
             holds(specs, last, &step.desired, live.unwrap_or(&nothing))

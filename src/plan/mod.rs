@@ -4,6 +4,7 @@ mod accounts;
 mod align;
 mod batch;
 mod build;
+mod defined;
 mod effects;
 mod judge;
 mod lockout;
@@ -14,6 +15,7 @@ mod saved;
 mod sequence;
 mod show;
 mod step;
+mod whole;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -23,16 +25,17 @@ use serde_json::{Value, json};
 pub use self::{
     accounts::{Presence, leads_elsewhere, presence, refusals as strange_accounts},
     batch::{
-        Route, apply_route, bulk_of, bulk_route, create_route, delete_route, follows, reads_before_update,
+        Route, apply_route, bulk_of, bulk_route, create_route, delete_route, follows, guarded, reads_before_update,
         replace_routes, update_route, var,
     },
-    build::{Going, Inputs, Mode, Watched, stored},
+    build::{Inputs, Mode, Watched, stored},
     lockout::{needs_caller, refusals as lockouts},
     model::*,
-    removed::{MAX_DELETES, MAX_SHARE},
-    rollout::{makes_version, start_path},
+    removed::{Going, MAX_DELETES, MAX_SHARE, emptied},
+    rollout::{is_marked, makes_version, start_path},
     show::Shown,
     step::{Batch, Follow, Operation, Step},
+    whole::whole,
 };
 use crate::{
     diagnostic::Diagnostic,

@@ -7,16 +7,16 @@ use std::{
 
 use super::{
     Action, ActionKind, Reason,
-    build::{Draft, Going, Inputs, Mode},
+    build::{Draft, Inputs, Mode},
     show::Shown,
     step::{Operation, Step},
 };
 use crate::{
     address::Address,
-    description::{Kind, contained_by, format::Verb},
+    description::{Catalog, Kind, contained_by, format::Verb},
     diagnostic::Diagnostic,
     inventory::Record,
-    live::{LiveObject, each_reference, is_another, record_sources},
+    live::{Container, LiveObject, each_reference, is_another, record_sources},
     manifest::{DeletionPolicy, Manifests, MaxDeletes, Reconcile},
     value::{Fields, Target, as_reference, text},
 };
@@ -25,6 +25,15 @@ use crate::{
 pub const MAX_DELETES: usize = 10;
 /// Share of a kind that may be deleted without `--max-deletes`, in percent, where it has over [`MAX_DELETES`] objects.
 pub const MAX_SHARE: f64 = 30.0;
+
+/// What becomes of a live object whose resource goes, as the resource itself says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Going {
+    /// Its deletion policy.
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// Whether it is protected.
+    pub protect: bool,
+}
 
 /// Where the steps go.
 pub(super) struct Removed<'a> {
@@ -44,27 +53,42 @@ enum Fate {
 type Fated = (Address, Record, Arc<Kind>, Fate, Option<LiveObject>);
 
 /// Adds the steps of what is no longer declared.
-#[expect(clippy::too_many_lines, reason = "one fate after another, each a rule of its own")]
 pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize, usize>, to: &mut Removed<'_>) {
+    let kept = undeclared_steps(inputs, shown, step_of, to);
+    contents(inputs, &kept, to);
+}
+
+/// Adds the steps, and gives the addresses of what stays.
+#[expect(clippy::too_many_lines, reason = "one fate after another, each a rule of its own")]
+fn undeclared_steps(
+    inputs: &Inputs<'_>,
+    shown: &Shown,
+    step_of: &HashMap<usize, usize>,
+    to: &mut Removed<'_>,
+) -> HashSet<String> {
     let undeclared = undeclared(inputs);
+    // What is not pruned stays.
+    let all = |list: &[(Address, Record)]| list.iter().map(|(address, _)| address.to_string()).collect();
     if undeclared.is_empty() {
-        return;
+        return HashSet::new();
     }
     let destroy = inputs.mode == Mode::Destroy;
     if !destroy && !inputs.prune && inputs.going.is_none() {
+        let kept = all(&undeclared);
         for (address, _) in undeclared {
             to.out.undeclared.push((address.to_string(), "prune is off".to_owned()));
         }
-        return;
+        return kept;
     }
     if let Some(why) = blocked(inputs) {
         let mut list: Vec<String> = undeclared.iter().map(|(address, _)| address.to_string()).collect();
         list.truncate(10);
         to.out.diagnostics.push(why.hint(format!("Owned and not declared: {}.", list.join(", "))));
+        let kept = all(&undeclared);
         for (address, _) in undeclared {
             to.out.undeclared.push((address.to_string(), "nothing is pruned in this run".to_owned()));
         }
-        return;
+        return kept;
     }
     let mut made: HashMap<String, usize> = HashMap::new();
     let mut kept: HashSet<String> = HashSet::new();
@@ -83,6 +107,11 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
             continue;
         };
         let connection: Arc<str> = record.connection.as_str().into();
+        if to.out.meant.contains(&address.to_string()) {
+            to.out.undeclared.push((address.to_string(), "another manifest means it".to_owned()));
+            kept.insert(address.to_string());
+            continue;
+        }
         if failed.contains(&(&*connection, kind.name.as_str()))
             || !inputs.manifests.connections.contains_key(&record.connection)
         {
@@ -227,8 +256,9 @@ pub(super) fn draft(inputs: &Inputs<'_>, shown: &Shown, step_of: &HashMap<usize,
         });
     }
     order(inputs, step_of, &made, to);
-    contents(inputs, &kept, &made, to);
     limits(inputs, to);
+    kept.retain(|address| !made.contains_key(address));
+    kept
 }
 
 /// Keeps what objects use that live on although their manifests are gone: without it they would be broken, or the API
@@ -396,7 +426,33 @@ fn blocked(inputs: &Inputs<'_>) -> Option<Diagnostic> {
                 .hint("Give all of them with `-f`. If the manifests moved for good, apply once without `--prune` and with `--adopt-roots`, which makes this run's roots the stack's."),
         );
     }
+    if is_another_stack(inputs) {
+        let told = "Nothing that the stack owns is declared in this run: the manifests look like another stack's, and nothing is pruned.";
+        return Some(Diagnostic::refusal("PL0605", told).hint(
+            "Give stacks that share an inventory names of their own (`kind: Stack`). If these manifests do take the place of all that the stack owned, apply them once without `--prune`.",
+        ));
+    }
     None
+}
+
+/// Whether a run declares objects, and none of several that the stack owns: another folder of the same name does.
+fn is_another_stack(inputs: &Inputs<'_>) -> bool {
+    let owned: Vec<&String> = inputs.state.objects.keys().filter(|address| !address.contains('#')).collect();
+    if owned.len() < 2 || inputs.manifests.objects.is_empty() {
+        return false;
+    }
+    let declared: HashSet<String> = inputs
+        .manifests
+        .objects
+        .iter()
+        .filter(|object| object.parent.is_none())
+        .flat_map(|object| {
+            let own = object.address.to_string();
+            record_sources(object, inputs.manifests).into_iter().chain([own])
+        })
+        .chain(inputs.manifests.broken.iter().map(|address| address.manifest().to_string()))
+        .collect();
+    !owned.iter().any(|address| declared.contains(*address))
 }
 
 fn kind_of(manifests: &Manifests, address: &Address) -> Option<Arc<Kind>> {
@@ -556,21 +612,26 @@ fn order(inputs: &Inputs<'_>, step_of: &HashMap<usize, usize>, made: &HashMap<St
     }
 }
 
-/// Refuses to delete what contains live objects that the stack does not own.
-fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, made: &HashMap<String, usize>, to: &mut Removed<'_>) {
+/// Refuses to delete, and to make anew, what contains live objects that the stack does not own, or that stay.
+fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, to: &mut Removed<'_>) {
     let mut refused = Vec::new();
     let mut owned: HashMap<(&str, String, &str), &str> = HashMap::new();
     for (address, record) in &inputs.state.objects {
         let kind: String = address.split('/').nth(1).unwrap_or_default().to_owned();
         owned.insert((record.connection.as_str(), kind, record.id.as_str()), address.as_str());
     }
-    let deleted: HashMap<(Arc<str>, String, String), usize> = made
-        .values()
-        .filter(|step| to.out.steps[**step].operation == Operation::Delete)
-        .map(|step| {
-            let gone = &to.out.steps[*step];
-            let id = gone.action.id.clone().unwrap_or_default();
-            ((Arc::from(gone.action.connection.as_str()), gone.kind.name.clone(), id), *step)
+    let deleted: HashMap<(Arc<str>, String, String), usize> = to
+        .out
+        .steps
+        .iter()
+        .enumerate()
+        .filter(|(_, step)| matches!(step.operation, Operation::Delete | Operation::Replace))
+        .filter_map(|(number, step)| {
+            let id = match step.operation {
+                Operation::Replace => step.live.as_ref()?.id.clone(),
+                _ => step.action.id.clone().unwrap_or_default(),
+            };
+            Some(((Arc::from(step.action.connection.as_str()), step.kind.name.clone(), id), number))
         })
         .collect();
     if deleted.is_empty() {
@@ -595,7 +656,7 @@ fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, made: &HashMap<String, 
         for (container, id) in targets {
             let Some(step) = deleted.get(&(live.connection.clone(), container, id)) else { continue };
             let keeper = owned.get(&(&*live.connection, live.kind.name.clone(), live.id.as_str()));
-            let goes = keeper.is_some_and(|owner| made.contains_key(*owner) || !kept.contains(*owner));
+            let goes = keeper.is_some_and(|owner| !kept.contains(*owner));
             if !goes {
                 let mut named = live.kind.spec.name_field.iter().map(String::as_str).chain(["name"]);
                 let name = named.find_map(|name| live.fields.get(name)?.as_str()).unwrap_or(&live.id);
@@ -608,11 +669,13 @@ fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, made: &HashMap<String, 
         list.sort();
         list.truncate(20);
         let gone = &to.out.steps[step];
+        let verb = if gone.operation == Operation::Replace { "would be made anew, and contains" } else { "contains" };
+        let objects = if count == 1 { "object" } else { "objects" };
         refused.push(
             Diagnostic::refusal(
                 "PL0609",
                 format!(
-                    "`{}` contains {count} live objects that this stack does not own: {}.",
+                    "`{}` {verb} {count} live {objects} that this stack does not own: {}.",
                     gone.action.address,
                     list.join(", ")
                 ),
@@ -673,7 +736,8 @@ fn limits(inputs: &Inputs<'_>, to: &mut Removed<'_>) {
     }
 }
 
-fn list_name(address: &str) -> String {
+/// What an address names, without the name: `api/Kind`, with the field of an entry.
+pub(super) fn list_name(address: &str) -> String {
     let head: Vec<&str> = address.splitn(3, '/').take(2).collect();
     match address.split_once('#').and_then(|(_, entry)| entry.split_once('/')) {
         Some((field, _)) => format!("{}#{field}", head.join("/")),
@@ -684,4 +748,22 @@ fn list_name(address: &str) -> String {
 #[expect(clippy::cast_precision_loss, reason = "counts of objects are far below 2^52")]
 fn share(part: usize, whole: usize) -> f64 {
     100.0 * part as f64 / whole.max(1) as f64
+}
+
+/// Live objects that a plan makes anew and that may contain others.
+pub fn emptied(steps: &[Step], catalog: &Catalog) -> Vec<Container> {
+    let replaced = steps.iter().filter(|step| step.operation == Operation::Replace);
+    let container = |step: &Step| {
+        let live = step.live.as_ref()?;
+        let api = catalog.api(&live.kind.api)?;
+        let contains =
+            api.kinds.values().any(|kind| kind.is_declarable() && !contained_by(kind, &live.kind.name).is_empty());
+        contains.then(|| Container {
+            connection: live.connection.clone(),
+            kind: live.kind.clone(),
+            id: live.id.clone(),
+            parent: live.parent.clone(),
+        })
+    };
+    replaced.filter_map(container).collect()
 }

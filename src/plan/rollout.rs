@@ -16,13 +16,13 @@ use crate::{
         format::{FieldSpec, RolloutSpec},
     },
     diagnostic::Diagnostic,
-    dialect::{Phase, Rollout},
+    dialect::{Phase, Rollout, revision_of},
     diff::{ChangeOp, Differences, unstored},
     graph::Meaning,
-    inventory::Record,
+    inventory::{PendingRollout, Record},
     live::LiveObject,
     manifest::Manifest,
-    value::{Fields, text},
+    value::{Fields, has_secret, text},
 };
 
 /// Seconds that the end of a rollout is waited for, unless the manifest says.
@@ -34,15 +34,25 @@ fn policy(spec: &RolloutSpec, desired: &Fields) -> Option<Follow> {
         "none" => None,
         "wait" => {
             let limit = spec.limit.as_ref().and_then(|limit| desired.get(limit)?.as_u64());
-            Some(Follow { wait: Some(limit.unwrap_or(WAIT)) })
+            Some(Follow { wait: Some(limit.unwrap_or(WAIT)), begun: false })
         }
-        _ => Some(Follow { wait: None }),
+        _ => Some(Follow { wait: None, begun: false }),
     }
 }
 
 /// How far the rollout of a live object is.
 fn standing(spec: &RolloutSpec, live: &LiveObject) -> Option<Rollout> {
     live.raw.as_ref().map(|raw| Rollout::of(spec, raw))
+}
+
+/// Whether the newest version is the one that a mark stands for, and nobody edited it since.
+pub fn is_marked(mark: &PendingRollout, now: &Rollout) -> bool {
+    let is_same = |hash: &Option<String>| hash.is_none() || now.hash.is_none() || *hash == now.hash;
+    match &mark.version {
+        Some(version) => now.version.as_ref() == Some(version) && is_same(&mark.hash),
+        // Whether the write took effect is not known: where everything is as it was before, it did not.
+        None => mark.hash.is_none() || mark.before != now.version || mark.hash != now.hash,
+    }
 }
 
 /// The change that stands for a rollout.
@@ -84,6 +94,10 @@ impl Builder<'_> {
         }
         self.moving.entry(index).or_default().extend(caused);
         let now = step.live.as_ref().and_then(|live| standing(spec, live));
+        if step.operation == Operation::Update {
+            let mark = step.record.as_ref().and_then(|(_, record)| record.rollout.as_ref());
+            self.warn_of_draft(index, now.as_ref(), mark);
+        }
         step.action.changes.push(change(now.as_ref().filter(|_| step.operation == Operation::Update), None));
         step.action.notes.push("Its rollout is started once it is written.".into());
         step.rollout = Some(follow);
@@ -144,7 +158,7 @@ impl Builder<'_> {
         let caused = self.causes(index, spec);
         let mark = record.and_then(|(_, record)| record.rollout.as_ref());
         let open = now.as_ref().filter(|now| now.phase == Phase::Open);
-        let is_ours = |open: &&Rollout| mark.is_some_and(|mark| mark.version.is_none() || mark.version == open.version);
+        let is_ours = |open: &&Rollout| mark.is_some_and(|mark| is_marked(mark, open));
         // Where the list does not say, the object is looked at before anything is started.
         let unsaid = now.as_ref().filter(|now| now.phase == Phase::Unknown && mark.is_some());
         let ours = open.filter(is_ours).or(unsaid);
@@ -157,9 +171,15 @@ impl Builder<'_> {
             }
             return false;
         };
+        // Its end was to be waited for, and an earlier run did not see it.
+        let goes_on = now.as_ref().filter(|now| now.phase == Phase::Started && follow.wait.is_some());
+        let ours = ours.or(goes_on);
         if caused.is_empty() && ours.is_none() {
             self.tell_standing(object, now.as_ref(), &version);
             return false;
+        }
+        if !caused.is_empty() {
+            self.warn_of_draft(index, now.as_ref(), mark);
         }
         let differences = Differences::default();
         let pair = Some((live, live.fields.clone()));
@@ -174,11 +194,14 @@ impl Builder<'_> {
             record.cloned(),
         );
         step.operation = Operation::Rollout;
-        step.rollout = Some(follow);
+        step.rollout = Some(Follow { begun: goes_on.is_some() && caused.is_empty(), ..follow });
         // A component that changes makes a version after this one.
         let to = ours.filter(|_| caused.is_empty()).and_then(|ours| ours.version.as_ref());
         step.action.changes.push(change(now.as_ref(), to));
         let what = match to {
+            Some(version) if goes_on.is_some() => {
+                format!("The rollout of version {version} goes on: its end is waited for.")
+            }
             Some(version) => format!("The rollout of version {version} is started."),
             None => "The version that the change of its components makes is rolled out.".to_owned(),
         };
@@ -197,10 +220,29 @@ impl Builder<'_> {
         let open = now.as_ref().filter(startable).filter(|_| begun);
         let Some(follow) = policy(spec, &step.desired).filter(|_| open.is_some() || !caused.is_empty()) else { return };
         let to = open.filter(|_| caused.is_empty()).and_then(|open| open.version.as_ref());
+        if open.is_none() {
+            self.warn_of_draft(index, now.as_ref(), None);
+        }
         step.action.changes.push(change(now.as_ref(), to));
         step.operation = Operation::Rollout;
         step.rollout = Some(follow);
         self.moving.insert(index, caused);
+    }
+
+    /// Warns of a version that others made and nobody rolled out: a change goes into it, and both are rolled out.
+    fn warn_of_draft(&mut self, index: usize, now: Option<&Rollout>, mark: Option<&PendingRollout>) {
+        let Some(now) = now.filter(|now| now.phase == Phase::Open) else { return };
+        if mark.is_some_and(|mark| is_marked(mark, now)) {
+            return;
+        }
+        let object = &self.inputs.manifests.objects[index];
+        let version = now.version.as_deref().unwrap_or("?");
+        let message = format!(
+            "Version {version} of `{}` is not rolled out, and holds changes that plumb did not make: they are rolled out together with the planned ones.",
+            object.address
+        );
+        let hint = "Look at that version first; with the policy `none` nothing is rolled out.";
+        self.tell(object, "", Diagnostic::warning("PL0525", message).hint(hint));
     }
 
     /// An object without a step of its own gets a new version where it uses one that gets one.
@@ -222,6 +264,18 @@ impl Builder<'_> {
         }
     }
 
+    /// Tells of a new version of an object that is only observed, or left alone: what it uses changes.
+    pub(super) fn tell_left_alone(&mut self, index: usize, object: &Manifest) {
+        let is_caused = object.kind.spec.rollout.as_ref().is_some_and(|spec| !self.causes(index, spec).is_empty());
+        if is_caused {
+            let message = format!(
+                "The change of its components makes a new version of `{}`, which is not rolled out: its manifest says to change nothing.",
+                object.address
+            );
+            self.tell(object, "", Diagnostic::note("PL0522", message));
+        }
+    }
+
     /// Tells of a version that is not where it is used, and that plumb does not bring there.
     fn tell_standing(&mut self, object: &Manifest, now: Option<&Rollout>, version: &str) {
         let Some(now) = now else { return };
@@ -232,6 +286,12 @@ impl Builder<'_> {
                     "Version {version} of `{}` is not rolled out, and plumb did not make it: it is left alone.",
                     object.address
                 );
+                self.tell(object, "", Diagnostic::note("PL0522", message));
+            }
+            Phase::Started => {
+                let words = now.progress_words();
+                let so_far = if words.is_empty() { String::new() } else { format!(" ({words})") };
+                let message = format!("The rollout of version {shown} of `{}` goes on{so_far}.", object.address);
                 self.tell(object, "", Diagnostic::note("PL0522", message));
             }
             Phase::Gate => {
@@ -253,16 +313,29 @@ impl Builder<'_> {
     }
 
     /// Drops the mark of a version that is rolled out, or that somebody else's took the place of.
-    pub(super) fn note_rollout(&self, object: &Manifest, record: &mut Record) {
+    pub(super) fn note_rollout(&mut self, object: &Manifest, record: &mut Record) {
         let index = self.inputs.graph.names.address(&object.address);
         let Some(live) = index.and_then(|index| self.inputs.observed.live(index)) else { return };
         if record.stamp.is_none() {
             record.stamp.clone_from(&live.stamp);
         }
         record.replaced = None;
+        let revision = live.raw.as_ref().and_then(|raw| revision_of(&object.kind, raw));
+        match (&record.revision, &revision) {
+            (None, _) => record.revision.clone_from(&revision),
+            (Some(before), Some(now)) if before != now && record.applied.values().any(has_secret) => {
+                let message = format!(
+                    "`{}` was changed since plumb wrote it, and the API does not show its secrets: whether those are as they \
+                     were cannot be seen.",
+                    object.address
+                );
+                self.tell(object, "", Diagnostic::note("PL0527", message));
+            }
+            _ => {}
+        }
         let (Some(spec), Some(mark)) = (&object.kind.spec.rollout, &record.rollout) else { return };
         let Some(now) = standing(spec, live) else { return };
-        let moved_on = mark.version.is_some() && mark.version != now.version;
+        let moved_on = mark.version.is_some() && !is_marked(mark, &now);
         if moved_on || !matches!(now.phase, Phase::Open | Phase::Unknown) {
             record.rollout = None;
         }

@@ -98,10 +98,52 @@ impl Builder<'_> {
         for (step, list) in self.out.steps.iter_mut().zip(after) {
             step.after = list;
         }
+        self.order_locked();
         self.embed_what_must();
         self.order_unique();
         self.order_only();
         self.order_waits();
+    }
+
+    /// What is below an object that is updated under a lock comes after that, because it may move the lock.
+    fn order_locked(&mut self) {
+        let steps = &self.out.steps;
+        let is_locked = |step: &Step| step.operation == Operation::Update && step.kind.spec.update.lock.is_some();
+        let locked: Vec<(usize, usize)> = self
+            .step_of
+            .iter()
+            .map(|(object, step)| (*object, *step))
+            .filter(|(_, step)| is_locked(&steps[*step]))
+            .collect();
+        if locked.is_empty() {
+            return;
+        }
+        let mut users: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (index, uses) in self.inputs.graph.uses.iter().enumerate() {
+            for found in uses {
+                if let Meaning::Declared(target) = found.target {
+                    users.entry(target).or_default().push(index);
+                }
+            }
+        }
+        for (object, lock) in locked {
+            // Up to the first steps: what is below those comes after them already.
+            let mut next = vec![object];
+            let mut known: HashSet<usize> = HashSet::from([object]);
+            while let Some(user) = next.pop() {
+                for below in users.get(&user).into_iter().flatten().filter(|below| known.insert(**below)) {
+                    match self.step_of.get(below) {
+                        Some(step) if *step != lock => self.out.steps[*step].after.push(lock),
+                        Some(_) => {}
+                        None => next.push(*below),
+                    }
+                }
+            }
+        }
+        for step in &mut self.out.steps {
+            step.after.sort_unstable();
+            step.after.dedup();
+        }
     }
 
     /// What may have to wait for an object of another kind comes after that.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
+use super::step::Step;
 use crate::{
     description::format::FieldSpec,
     live::Observed,
@@ -17,6 +18,8 @@ pub struct Shown {
     names: HashMap<(String, String), String>,
     /// Kinds whose ids are names that people give.
     named: HashSet<String>,
+    /// Names that objects get by being made anew, by address.
+    renamed: HashMap<String, String>,
 }
 
 impl Shown {
@@ -41,7 +44,19 @@ impl Shown {
             let own = kind.spec.key.last().and_then(|field| kind.field(field)).map(FieldSpec::wire_name);
             own.is_some() && kind.spec.id.path.first().map(String::as_str) == own
         });
-        Self { names, named: by_name.map(|kind| kind.name.clone()).collect() }
+        Self { names, named: by_name.map(|kind| kind.name.clone()).collect(), renamed: HashMap::new() }
+    }
+
+    /// Has an object that is made anew under another name go by its names from now on, the old one by the old one.
+    pub(super) fn note_rename(&mut self, step: &Step) {
+        let Some((live, field)) = step.live.as_ref().zip(step.kind.spec.key.last()) else { return };
+        let (old, new) = (live.fields.get(field).and_then(text), step.desired.get(field).and_then(text));
+        if let (Some(old), Some(new)) = (old, new)
+            && old != new
+        {
+            self.names.insert((step.kind.name.clone(), live.id.clone()), old);
+            self.renamed.insert(step.action.address.clone(), new);
+        }
     }
 
     /// The name that a reference goes by.
@@ -52,6 +67,7 @@ impl Shown {
                 let is_name = self.named.contains(kind) && id.parse::<u64>().is_err();
                 known.unwrap_or_else(|| if is_name { id.clone() } else { format!("id:{id}") })
             }
+            Target::New(address) if self.renamed.contains_key(address) => self.renamed[address].clone(),
             Target::New(address) => {
                 address.rsplit('/').next().unwrap_or(address).split('#').next().unwrap_or_default().to_owned()
             }
@@ -72,7 +88,10 @@ impl Shown {
             return json!({ "file": part("name").or_else(|| part("path")).unwrap_or_default() });
         }
         if let Some(place) = crate::value::sink(value) {
-            return place.clone();
+            return match place.get("secretRef") {
+                Some(secret) => json!({ "secretRef": { "name": secret.get("name"), "key": secret.get("key") } }),
+                None => place.clone(),
+            };
         }
         match value {
             Value::Object(map) => {

@@ -36,6 +36,8 @@ pub enum Operation {
 pub struct Follow {
     /// Its end is waited for, so many seconds at most.
     pub wait: Option<u64>,
+    /// It is under way: nothing is started.
+    pub begun: bool,
 }
 
 /// One action with everything that carrying it out needs.

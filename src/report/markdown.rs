@@ -25,10 +25,38 @@ const RESERVE: usize = 700;
 /// How much of a value is shown.
 const LIMITS: Limits = Limits { room: 300, lines: 60 };
 
-/// Draws a plan: what it does in numbers, diagnostics, then a folded block an action, deletes and replaces first. What
-/// does not fit into `max_chars` characters is left out, and a closing line says how much that is.
+/// How a plan is shown to the readers of a pull request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shown<'s> {
+    /// Characters at most.
+    pub limit: usize,
+    /// Whether values are told, and not only the names of fields.
+    pub values: bool,
+    /// Where the whole plan is.
+    pub link: Option<&'s str>,
+    /// The stack whose comment this is, to be found again by a hidden line.
+    pub marker: Option<&'s str>,
+}
+
+/// The hidden first line of a stack's comment.
+pub fn marker(stack: &str) -> String {
+    let name: String = stack.chars().map(|c| if c.is_alphanumeric() || "._/".contains(c) { c } else { '-' }).collect();
+    format!("<!-- plumb plan {name} -->")
+}
+
+/// Draws a plan, values and all: what it does in numbers, diagnostics, then a folded block an action, deletes and
+/// replaces first. What does not fit into `max_chars` characters is left out, and a closing line says how much that is.
 pub fn plan(document: &PlanDocument, notes: &PlanNotes, max_chars: usize) -> String {
+    comment(document, notes, &Shown { limit: max_chars, values: true, ..Shown::default() })
+}
+
+/// Draws a plan as the comment of a pull request.
+pub fn comment(document: &PlanDocument, notes: &PlanNotes, shown: &Shown<'_>) -> String {
+    let max_chars = shown.limit;
     let mut page = Page { text: String::new(), left: max_chars };
+    if let Some(stack) = shown.marker {
+        page.take(&format!("{}\n", marker(stack)));
+    }
     page.take(&heading(document));
     page.take(&summary(document));
     let reserve = RESERVE.min(page.left);
@@ -37,7 +65,7 @@ pub fn plan(document: &PlanDocument, notes: &PlanNotes, max_chars: usize) -> Str
     diagnostics(&mut page, document, &mut left_out);
     let mut groups = group::by_manifest(&document.actions);
     groups.sort_by_key(|group| !group.destroys());
-    actions(&mut page, &groups, &mut left_out);
+    actions(&mut page, &groups, shown.values, &mut left_out);
     undeclared(&mut page, notes, &mut left_out);
     page.left += reserve;
     let mut closing = String::new();
@@ -47,7 +75,9 @@ pub fn plan(document: &PlanDocument, notes: &PlanNotes, max_chars: usize) -> Str
         let _ = writeln!(closing, "{sentence}\n");
     }
     if !left_out.is_empty() {
-        let _ = writeln!(closing, "**Left out, because a comment may not be longer:** {}.\n", left_out.join(", "));
+        let whole = shown.link.map(|link| format!(" [The whole plan]({link}).")).unwrap_or_default();
+        let _ =
+            writeln!(closing, "**Left out, because a comment may not be longer:** {}.{whole}\n", left_out.join(", "));
     }
     let _ = writeln!(closing, "{}  ", words::plan_line(&document.summary));
     let _ = writeln!(closing, "{}", words::calls_line(document, notes, false));
@@ -143,14 +173,14 @@ fn diagnostics(page: &mut Page, document: &PlanDocument, left_out: &mut Vec<Stri
 }
 
 /// Draws all actions, those that do not fit without their changes.
-fn actions(page: &mut Page, groups: &[Group<'_>], left_out: &mut Vec<String>) {
+fn actions(page: &mut Page, groups: &[Group<'_>], values: bool, left_out: &mut Vec<String>) {
     let (mut gone, mut short) = (0, 0);
     let total: usize = groups.iter().map(|group| group.own.len() + group.entries.len()).sum();
     let mut heading = if total > 0 { "### Actions\n\n" } else { "" };
     for group in groups {
         for action in group.actions() {
             let head = format!("<summary>{}</summary>", title(action));
-            let body = body(action);
+            let body = body(action, values);
             let block = if body.is_empty() { String::new() } else { fenced("diff", &body) + "\n" };
             let full = format!("{heading}<details>{head}\n\n{block}</details>\n\n");
             let brief = || format!("{heading}<details>{head}\n\n</details>\n\n");
@@ -193,7 +223,7 @@ fn title(action: &Action) -> String {
 }
 
 /// The changes, as the lines of a diff.
-fn body(action: &Action) -> String {
+fn body(action: &Action, values: bool) -> String {
     let mut text = String::new();
     for note in &action.notes {
         let _ = writeln!(text, "! note: {}", safe::line(note));
@@ -207,6 +237,15 @@ fn body(action: &Action) -> String {
         let view = change::view(change, LIMITS);
         let drift = if view.drift { " (drift)" } else { "" };
         let path = &view.path;
+        if !values && !matches!(view.body, Body::Hidden(_)) {
+            let sign = match view.op {
+                ChangeOp::Add => "+",
+                ChangeOp::Remove => "-",
+                ChangeOp::Replace => "!",
+            };
+            let _ = writeln!(text, "{sign} {path}{drift}");
+            continue;
+        }
         match view.body {
             Body::Hidden(words) => {
                 let _ = writeln!(text, "! {path}: {words}{drift}");

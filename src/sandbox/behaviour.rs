@@ -1,5 +1,7 @@
 //! What descriptions cannot say about an API, and its simulation needs: one implementation an API at most.
 
+use jiff::Timestamp;
+
 use super::{
     answer::{Answer, Refusal},
     apply::Resource,
@@ -64,7 +66,7 @@ pub(super) trait Behaviour: Send + Sync {
     }
 
     /// A time as answers show it, where that is not a text.
-    fn stamp(&self, _tick: u64) -> Option<serde_json::Value> {
+    fn stamp(&self, _at: Timestamp) -> Option<serde_json::Value> {
         None
     }
 

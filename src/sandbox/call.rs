@@ -15,7 +15,7 @@ use super::{
     route::{Action, Call},
     rules,
     shape::Shape,
-    simulation::{Request, Simulation},
+    simulation::{Request, Simulation, time_of},
     store::{Row, Store},
 };
 use crate::{
@@ -461,8 +461,8 @@ impl Simulation {
             }
             return Ok(());
         };
-        let stamped =
-            self.behaviour.stamp(row.updated).unwrap_or_else(|| Value::from(stamp(row.updated, shape.is_jsonapi())));
+        let at = time_of(row.updated);
+        let stamped = self.behaviour.stamp(at).unwrap_or_else(|| Value::from(stamp(at, shape.is_jsonapi())));
         let current = row.get(lock).unwrap_or(&stamped);
         if given == current { Ok(()) } else { Err(Refusal::new(invalid, "The object has changed in the meantime.")) }
     }

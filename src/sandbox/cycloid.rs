@@ -1,6 +1,7 @@
 //! Cycloid's own ways, as its reference and its public clients tell them: answers that show objects where requests name
 //! them, what the server makes of names, defaults that move, stacks that appear.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -8,7 +9,6 @@ use super::{
     behaviour::{Behaviour, Glance, View},
     desk::{Change, Desk, local_key},
     shape::Shape,
-    simulation::time_of,
     store::{Row, Store},
 };
 use crate::value::{Fields, set_path};
@@ -38,8 +38,8 @@ impl Behaviour for Cycloid {
         NOT_FOUND.contains(&kind).then(|| (422, format!("The {kind} was not found.")))
     }
 
-    fn stamp(&self, tick: u64) -> Option<Value> {
-        Some(time_of(tick).as_second().into())
+    fn stamp(&self, at: Timestamp) -> Option<Value> {
+        Some(at.as_second().into())
     }
 
     /// The reference shows these answers without an envelope.

@@ -13,6 +13,7 @@ use super::{
     render::stamp,
     rules::pointer,
     shape::Shape,
+    simulation::time_of,
     store::{Row, Store},
     traits,
 };
@@ -189,7 +190,7 @@ fn date_password(desk: &Desk<'_>, change: &mut Change<'_>) -> Result<(), Refusal
         return Err(Refusal::at(pointer(change.shape, "password"), "`password` is required."));
     }
     if change.moves("password") && !change.gives("password-updated-at") {
-        let now = stamp(desk.store.tick(), true);
+        let now = stamp(time_of(desk.store.tick()), true);
         change.row.attributes.insert("password-updated-at".into(), now.into());
     }
     Ok(())

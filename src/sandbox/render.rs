@@ -3,6 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -356,12 +357,12 @@ impl Renderer<'_> {
 
     /// The attributes that are the server's own.
     fn put_own(&self, shape: &Shape, row: &Row, out: &mut Fields) {
-        let stamps = [("createdAt", row.created), ("updatedAt", row.updated)];
-        for (name, tick) in stamps {
+        let stamps = [("createdAt", made(shape, row)), ("updatedAt", time_of(row.updated))];
+        for (name, at) in stamps {
             let wire = shape.spell(name);
             if shape.has(&wire) {
-                let shown = self.sim.behaviour.stamp(tick);
-                out.insert(wire, shown.unwrap_or_else(|| stamp(tick, self.sim.is_jsonapi()).into()));
+                let shown = self.sim.behaviour.stamp(at);
+                out.insert(wire, shown.unwrap_or_else(|| stamp(at, self.sim.is_jsonapi()).into()));
             }
         }
         for wire in &shape.ignored {
@@ -446,10 +447,15 @@ pub(super) fn token(shape: &Shape, row: &Row) -> String {
     format!("sandbox-token-of-{}-{:07}", shape.name().to_lowercase(), row.seq)
 }
 
-/// A tick as a time on the wire.
-pub(super) fn stamp(tick: u64, millis: bool) -> String {
+/// A time on the wire.
+pub(super) fn stamp(at: Timestamp, millis: bool) -> String {
     let pattern = if millis { "%Y-%m-%dT%H:%M:%S.000Z" } else { "%Y-%m-%dT%H:%M:%SZ" };
-    time_of(tick).strftime(pattern).to_string()
+    at.strftime(pattern).to_string()
+}
+
+/// When a row was created: by the real clock where its kind makes use of that.
+pub(super) fn made(shape: &Shape, row: &Row) -> Timestamp {
+    if shape.kind.spec.id.made.is_some() { row.born } else { time_of(row.created) }
 }
 
 /// The entity tag of a row.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::value::{Fields, get_path, text};
@@ -22,6 +23,8 @@ pub(super) struct Row {
     pub(super) attributes: Fields,
     /// Tick of its creation.
     pub(super) created: u64,
+    /// When it was created, by the real clock.
+    pub(super) born: Timestamp,
     /// Tick of its last change.
     pub(super) updated: u64,
     /// The system that owns it, where one does.
@@ -256,6 +259,7 @@ impl Store {
             self.seq += 1;
             row.seq = self.seq;
             row.created = self.tick;
+            row.born = Timestamp::now();
         }
         row.updated = self.tick;
         self.put_as_is(kind, row)

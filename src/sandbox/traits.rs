@@ -8,6 +8,7 @@ use super::{
     desk::{Change, Desk},
     render::stamp,
     rules::pointer,
+    simulation::time_of,
     store::{Row, Store},
 };
 use crate::value::{Fields, is_empty, text};
@@ -261,7 +262,7 @@ fn write_password(desk: &mut Desk<'_>, asset: &Row, field: &Row, held: Option<&s
         ("organization-id", asset.get("organization-id").cloned().unwrap_or_default()),
         ("name", field.get("name").cloned().unwrap_or_default()),
         ("password", secret.into()),
-        ("password-updated-at", stamp(desk.store.tick(), true).into()),
+        ("password-updated-at", stamp(time_of(desk.store.tick()), true).into()),
         ("resource-id", asset_id),
         ("resource-type", "flexible-asset-trait".into()),
         ("restricted", false.into()),

@@ -11,4 +11,10 @@ pub trait Secrets: Send + Sync {
 
     /// What tells Secrets of one name apart: the namespace that a text belongs to.
     fn namespace<'s>(&self, source: &'s str) -> &'s str;
+
+    /// Checks that a manifest may have a value put into a Secret; the owner that such a Secret gets, if it gets one.
+    fn sink(&self, source: &str, name: &str) -> Result<Option<serde_json::Value>, Diagnostic>;
+
+    /// What writes Secrets.
+    fn client(&self) -> Option<kube::Client>;
 }

@@ -10,6 +10,7 @@ mod reach;
 mod resolve;
 mod sealed;
 pub mod sink;
+mod sink_secret;
 mod sops;
 mod spell;
 mod text;
@@ -20,7 +21,7 @@ pub use self::{
     held::Secrets,
     mask::Mask,
     policy::{AgeKeys, Cluster, ResolvePolicy},
-    process::{Masked, guard, masked},
+    process::{Masked, guard, learn, mask_leaves, masked},
     resolve::{resolve, resolve_with},
     vault::Vault,
 };

@@ -47,9 +47,19 @@ fn say(info: &PanicHookInfo<'_>) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
+/// Has a secret masked that is no manifest's, in all that this process says.
+pub fn learn(secret: &str) {
+    mask::of_process().learn(secret);
+}
+
 /// A text with every secret of this process masked.
 pub fn masked(text: &str) -> std::borrow::Cow<'_, str> {
     mask::of_process().apply(text)
+}
+
+/// Masks every secret of this process in the string leaves of a value.
+pub fn mask_leaves(value: &mut Value) {
+    mask::of_process().apply_to_leaves(value);
 }
 
 /// A writer that masks every secret of this process in what passes, line by line: the string leaves of a line that is

@@ -80,7 +80,7 @@ fn resolve_on(
     for object in &mut manifests.objects {
         for (name, value) in &mut object.spec {
             if let Some(spec) = object.kind.field(name) {
-                trim(spec, value, vault);
+                as_taken(spec, value, vault);
             }
         }
     }
@@ -103,7 +103,8 @@ fn misfits(manifests: &Manifests, vault: &Vault, sources: &Sources) -> Vec<Diagn
                 continue;
             }
             let breaks = text.contains(['\r', '\n']) && spec.pattern.is_some();
-            let why = if breaks { "has a line break, and may have none" } else { "has not the form that the API asks for" };
+            let why =
+                if breaks { "has a line break, and may have none" } else { "has not the form that the API asks for" };
             let pointer = format!("{}/{}", object.pointer, escape(name));
             out.push(
                 Diagnostic::error("PL0107", format!("The value of `{name}` of `{}` {why}.", object.address))
@@ -168,22 +169,35 @@ fn key_ref<'v>(place: &'v Value, namespace: Option<&'v str>) -> Option<(Option<&
     Some((text("namespace").or(namespace), text("name")?, text("key")?))
 }
 
-/// Drops the blanks around texts that the API keeps without them.
-fn trim(spec: &FieldSpec, value: &mut Value, vault: &Vault) {
-    if spec.trim
-        && let Some(text) = value::secret_hash(value).and_then(|hash| vault.open(hash))
-    {
-        if text.trim().len() < text.len() {
+/// Makes secrets what the API would take them for: without the blanks that it drops, and with the text itself where that
+/// stands for a value which is stored.
+fn as_taken(spec: &FieldSpec, value: &mut Value, vault: &Vault) {
+    if let Some(hash) = value::secret_hash(value) {
+        if !spec.trim && spec.mask.is_none() {
+            return;
+        }
+        let Some(text) = vault.open(hash) else { return };
+        if spec.mask.as_deref() == Some(text.trim()) {
+            *value = Value::String(text.trim().to_owned());
+        } else if spec.trim && text.trim().len() < text.len() {
             *value = vault.seal(text.trim());
         }
         return;
     }
-    if let Value::Object(members) = value {
-        for (name, value) in members {
-            if let Some(member) = spec.fields.get(name) {
-                trim(member, value, vault);
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                if let Some(member) = spec.fields.get(name).or(spec.items.as_deref()) {
+                    as_taken(member, value, vault);
+                }
             }
         }
+        Value::Array(entries) => {
+            if let Some(items) = &spec.items {
+                entries.iter_mut().for_each(|entry| as_taken(items, entry, vault));
+            }
+        }
+        _ => {}
     }
 }
 
@@ -258,6 +272,8 @@ impl Resolver<'_> {
         } else if let Some(file) = value::file(value).filter(|file| file.get("sha256").is_none()) {
             let path = file.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
             self.file(&path, owner, pointer)
+        } else if let Some(place) = value::sink(value).and_then(|place| place.get("secretRef")) {
+            self.secret_sink(&place.clone(), owner, pointer)
         } else if let Some(place) = value::sink(value) {
             let path = place.get("file").and_then(Value::as_str).unwrap_or_default().to_owned();
             self.sink(&path, owner, pointer)
@@ -460,6 +476,46 @@ impl Resolver<'_> {
 }
 
 impl Resolver<'_> {
+    /// The Secret that a sink writes to: one of the manifest's own namespace.
+    fn secret_sink(&mut self, place: &Value, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
+        let part = |name: &str| place.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (name, key) = (part("name"), part("key"));
+        if self.policy.stand_in {
+            return Some(json!({ "$sink": { "secretRef": { "name": name, "key": key, "standIn": true } } }));
+        }
+        let mut resolved = json!({ "name": name, "key": key });
+        let wrong = match &self.policy.cluster {
+            Cluster::Held(held) => {
+                let path = self.path(owner.document);
+                match held.sink(path, name) {
+                    Ok(own) => {
+                        resolved["namespace"] = held.namespace(path).into();
+                        if let Some(own) = own {
+                            resolved["owner"] = own;
+                        }
+                        None
+                    }
+                    Err(told) => Some(told),
+                }
+            }
+            Cluster::Usual | Cluster::Client(_) if self.policy.secrets.is_none() => {
+                if let Some(namespace) = owner.namespace {
+                    resolved["namespace"] = namespace.into();
+                }
+                None
+            }
+            _ => Some(
+                Diagnostic::error("PL0310", format!("The Secret `{name}` may not be written here"))
+                    .hint("The agent puts values into files of the folders that its configuration lists."),
+            ),
+        };
+        if let Some(told) = wrong {
+            self.report(&format!("sink secret {name}"), told, owner, pointer);
+            return None;
+        }
+        Some(json!({ "$sink": { "secretRef": resolved } }))
+    }
+
     /// Where a sink writes: the path from the folder of the manifest.
     fn sink(&mut self, path: &str, owner: &Owner<'_>, pointer: &str) -> Option<Value> {
         let path = self.place(&self.folder(owner.document), path);

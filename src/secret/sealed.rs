@@ -49,7 +49,11 @@ impl SealedFiles {
         let path = reach.place(folder, file);
         let wrong = |error: &sops::SopsError| {
             let told = Diagnostic::error("PL0317", format!("The file `{}` {error}", path.display()));
+            let listed = matches!(reach.policy.age_keys, AgeKeys::Listed { .. });
             match error.hint() {
+                Some(_) if listed && error.lacks_key() => {
+                    told.hint("The configuration of the agent or the operator lists the files with age keys.")
+                }
                 Some(hint) => told.hint(hint),
                 None => told,
             }

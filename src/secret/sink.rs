@@ -1,5 +1,5 @@
 //! Where a value goes that an API shows once: a file that is its owner's alone, whole and durable before it has its
-//! name.
+//! name, or a key of a Kubernetes Secret.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -9,22 +9,56 @@ use std::{
 
 use serde_json::Value;
 
+use super::{policy::Cluster, sink_secret::SecretKey};
 use crate::value;
 
 /// A sink that was made ready before the value is asked for, so that it cannot be lost for want of a place.
 #[derive(Debug)]
-pub struct Sink {
+pub struct Sink(Place);
+
+#[derive(Debug)]
+enum Place {
+    File(Own),
+    Secret(Box<SecretKey>),
+    /// A simulated API's value is worth nothing.
+    Nowhere,
+}
+
+impl Sink {
+    /// Makes the sink of a field ready; the error says in words why it cannot be.
+    pub async fn open(place: &Value, cluster: &Cluster) -> Result<Self, String> {
+        let place = value::sink(place).unwrap_or(&Value::Null);
+        if let Some(secret) = place.get("secretRef") {
+            if secret.get("standIn").is_some() {
+                return Ok(Self(Place::Nowhere));
+            }
+            return Ok(Self(Place::Secret(Box::new(SecretKey::open(secret, cluster).await?))));
+        }
+        let path = place.get("file").and_then(Value::as_str).unwrap_or_default();
+        Own::open(PathBuf::from(path)).map(|file| Self(Place::File(file)))
+    }
+
+    /// Writes the value; it is kept when this returns.
+    pub async fn write(self, text: &str) -> Result<(), String> {
+        match self.0 {
+            Place::File(file) => file.write(text),
+            Place::Secret(secret) => secret.write(text).await,
+            Place::Nowhere => Ok(()),
+        }
+    }
+}
+
+/// A file that is its owner's alone.
+#[derive(Debug)]
+struct Own {
     path: PathBuf,
     /// The file under its passing name; gone once it has its own.
     passing: PathBuf,
     file: File,
 }
 
-impl Sink {
-    /// Makes the sink of a field ready; the error says in words why it cannot be.
-    pub fn open(place: &Value) -> Result<Self, String> {
-        let path = value::sink(place).and_then(|place| place.get("file")).and_then(Value::as_str).unwrap_or_default();
-        let path = PathBuf::from(path);
+impl Own {
+    fn open(path: PathBuf) -> Result<Self, String> {
         let shown = path.display();
         taken(&path)?;
         let wrong = |error: io::Error| format!("`{shown}` cannot be written: {error}");
@@ -47,7 +81,7 @@ impl Sink {
     }
 
     /// Writes the value; it is on the disk when this returns.
-    pub fn write(mut self, text: &str) -> Result<(), String> {
+    fn write(mut self, text: &str) -> Result<(), String> {
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all());
         let named = written.and_then(|()| fs::rename(&self.passing, &self.path)).and_then(|()| {
             #[cfg(unix)]
@@ -60,7 +94,7 @@ impl Sink {
     }
 }
 
-impl Drop for Sink {
+impl Drop for Own {
     fn drop(&mut self) {
         // Nothing is there any more where the file got its name.
         let _ = fs::remove_file(&self.passing);
@@ -99,35 +133,36 @@ mod tests {
 
     use super::*;
 
-    fn place(path: &Path) -> Value {
-        json!({ "$sink": { "file": path.to_string_lossy() } })
+    async fn open(path: &Path) -> Result<Sink, String> {
+        let place = json!({ "$sink": { "file": path.to_string_lossy() } });
+        Sink::open(&place, &Cluster::Nowhere).await
     }
 
-    #[test]
-    fn a_value_is_written_whole_and_for_its_owner_alone() {
+    #[tokio::test]
+    async fn a_value_is_written_whole_and_for_its_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys/ci.token");
-        Sink::open(&place(&path)).unwrap().write("s3cret").unwrap();
+        open(&path).await.unwrap().write("s3cret").await.unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "s3cret");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         // A new value replaces the one that plumb wrote before, and nothing passing stays.
-        Sink::open(&place(&path)).unwrap().write("s3cret 2").unwrap();
-        drop(Sink::open(&place(&path)).unwrap());
+        open(&path).await.unwrap().write("s3cret 2").await.unwrap();
+        drop(open(&path).await.unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "s3cret 2");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 
-    #[test]
-    fn what_somebody_else_wrote_is_left_alone() {
+    #[tokio::test]
+    async fn what_somebody_else_wrote_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let own = folder.path().join("profile");
         fs::write(&own, "export PATH").unwrap();
         fs::set_permissions(&own, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(Sink::open(&place(&own)).unwrap_err().contains("leaves it alone"));
+        assert!(open(&own).await.unwrap_err().contains("leaves it alone"));
         let link = folder.path().join("link");
         symlink(&own, &link).unwrap();
-        assert!(Sink::open(&place(&link)).unwrap_err().contains("no plain file"));
-        assert!(Sink::open(&place(folder.path())).unwrap_err().contains("no plain file"));
+        assert!(open(&link).await.unwrap_err().contains("no plain file"));
+        assert!(open(folder.path()).await.unwrap_err().contains("no plain file"));
         assert_eq!(fs::read_to_string(&own).unwrap(), "export PATH");
     }
 }

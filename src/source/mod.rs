@@ -15,7 +15,7 @@ use std::{
 use aws_lc_rs::digest;
 
 pub use self::input::Input;
-use crate::diagnostic::{Diagnostic, FileTree, SourceText, Sources};
+use crate::diagnostic::{Diagnostic, FileTree, SourceId, SourceText, Sources};
 
 /// Bytes that one file may have at most.
 pub const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
@@ -48,6 +48,13 @@ impl Snapshot {
             reading.text(path, folder, text.into_bytes());
         }
         reading.finish()
+    }
+
+    /// Adds the texts of another snapshot behind the own ones, and gives the first of them.
+    pub fn lay_under(&mut self, other: &Self) -> SourceId {
+        let first = SourceId(u32::try_from(self.sources.texts.len()).unwrap_or(u32::MAX));
+        self.sources.append(&other.sources);
+        first
     }
 
     /// Whether everything that was asked for could be read.

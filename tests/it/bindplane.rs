@@ -1,8 +1,10 @@
 //! Bindplane against a project of its own: what the answers inside a 202 mean, ids and secrets that must not be lost,
 //! and rollouts that are started once, by whoever caused them, and never pushed.
 
+mod lists;
 mod project;
 mod rollouts;
+mod routes;
 mod writes;
 
 use std::{

@@ -11,6 +11,7 @@ mod parts;
 mod recovery;
 mod stage;
 mod subject;
+mod undo;
 mod values;
 mod world;
 
@@ -39,6 +40,7 @@ enum Step {
     Many,
     Lost,
     Crash,
+    Undo,
 }
 
 /// A field (or, where it is empty, a kind) that does not go through a step, and why. Each must be needed: one whose step
@@ -243,4 +245,9 @@ async fn every_kind_survives_lost_answers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_survives_an_interrupted_run() {
     all(&[Step::Crash], |case| Box::pin(recovery::crash(case))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_is_undone() {
+    all(&[Step::Undo], |case| Box::pin(undo::undo(case))).await;
 }

@@ -398,7 +398,12 @@ boxes:
     }
     stack.write("boxes.yaml", &filled);
     let options = Options { keep_key: true, ..stack.options.clone() };
-    let imported = plumb::pipeline::rebuild(&options, false, &|_| true).await.unwrap();
+    let imported = plumb::pipeline::rebuild(
+        &options,
+        &plumb::pipeline::Rebuilding { wanted: &|_| true, as_created: &|_| false, without_secrets: false },
+    )
+    .await
+    .unwrap();
     assert_eq!((imported.recorded.len(), &imported.absent[..], &imported.unknown[..]), (3, &[][..], &[][..]));
     stack.assert_empty().await;
     for entry in fs::read_dir(stack.path(".plumb")).unwrap().map(Result::unwrap) {

@@ -519,3 +519,122 @@ async fn entries_that_exchange_their_names_stay_who_they_are() {
     );
     stack.assert_empty().await;
 }
+
+const ASSET: &str = "apiVersion: itglue.plumb.dev/v1alpha1
+kind: Organization
+metadata: {name: frog}
+spec: {name: Happy Frog}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: FlexibleAssetType
+metadata: {name: mail}
+spec: {name: Mail, fields: [{name: Title, kind: Text, order: 1, showInList: true, useForTitle: true}]}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: FlexibleAssetType
+metadata: {name: post}
+spec: {name: Post, fields: [{name: Title, kind: Text, order: 1, showInList: true, useForTitle: true}]}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: FlexibleAsset
+metadata: {name: a}
+spec: {organization: frog, flexibleAssetType: mail, traits: {title: A}}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_objects_of_others_is_not_made_anew() {
+    let stack = Stack::start(&["itglue"]).await;
+    stack.write("stack.yaml", ASSET);
+    stack.apply().await;
+    let id = |kind: &str| stack.sandbox.objects("itglue", kind)[0]["id"].clone();
+    let password = json!({"data": {"type": "passwords", "attributes": {
+        "organization-id": id("Organization"), "name": "Of somebody", "password": "x",
+        "resource-id": id("FlexibleAsset"), "resource-type": "Flexible Asset",
+    }}});
+    let call =
+        reqwest::Client::new().post(format!("{}/passwords", stack.sandbox.url("itglue"))).header("x-api-key", "key");
+    let call = call.header("content-type", "application/vnd.api+json").body(password.to_string());
+    let answer = call.send().await.unwrap();
+    assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
+    stack.write("stack.yaml", &ASSET.replace("flexibleAssetType: mail", "flexibleAssetType: post"));
+    let planned = stack.try_plan(Mode::Plan).await.unwrap();
+    assert_eq!(lines(&planned.document).len(), 1, "{:?}", lines(&planned.document));
+    let told = told(&planned);
+    assert!(told.len() == 1 && told[0].contains("PL0609") && told[0].contains("Of somebody"), "{told:?}");
+    // Without that password it is made anew.
+    let passwords = stack.sandbox.objects("itglue", "Password");
+    assert!(stack.sandbox.remove("itglue", "Password", passwords[0]["id"].as_str().unwrap()));
+    stack.apply().await;
+    stack.assert_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_made_below_what_is_being_deleted() {
+    let options = SandboxOptions { deferred_lists: 100, ..SandboxOptions::default() };
+    let mut stack = Stack::with(&["itglue"], options).await;
+    let text = "apiVersion: itglue.plumb.dev/v1alpha1
+kind: Organization
+metadata: {name: frog, annotations: {plumb.dev/deletion-policy: delete}}
+spec: {name: Happy Frog}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: Location
+metadata: {name: pond}
+spec: {organization: frog, name: Pond}
+";
+    stack.write("stack.yaml", text);
+    stack.apply().await;
+    stack.write(
+        "stack.yaml",
+        "apiVersion: itglue.plumb.dev/v1alpha1\nkind: Organization\nmetadata: {name: other}\nspec: {name: Other}\n",
+    );
+    stack.apply().await;
+    stack.options.prune = true;
+    stack.apply().await;
+    stack.options.prune = false;
+    stack.write("stack.yaml", text);
+    let planned = stack.try_plan(Mode::Plan).await.unwrap();
+    assert_eq!(lines(&planned.document), Vec::<String>::new());
+    let told = told(&planned);
+    assert!(told.len() == 2 && told.iter().all(|told| told.contains("PL0509")), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moves_to_a_parent_that_is_new_is_not_made_twice() {
+    let stack = Stack::start(&["itglue"]).await;
+    let text = "apiVersion: itglue.plumb.dev/v1alpha1
+kind: Organization
+metadata: {name: frog}
+spec: {name: Happy Frog}
+---
+apiVersion: itglue.plumb.dev/v1alpha1
+kind: Location
+metadata: {name: pond}
+spec: {organization: frog, name: Pond}
+";
+    stack.write("stack.yaml", text);
+    stack.apply().await;
+    let other = "---\napiVersion: itglue.plumb.dev/v1alpha1\nkind: Organization\nmetadata: {name: toad}\nspec: {name: Sad Toad}\n";
+    stack.write("stack.yaml", &format!("{}{other}", text.replace("organization: frog", "organization: toad")));
+    let planned = stack.plan().await;
+    assert_eq!(
+        lines(&planned.document),
+        ["create itglue/Organization/toad (new) /name", "update itglue/Location/pond (changed) /organization"]
+    );
+    stack.apply().await;
+    stack.assert_empty().await;
+    assert_eq!(stack.sandbox.objects("itglue", "Location").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_manifest_means_is_not_pruned_whatever_else_goes_on() {
+    let mut stack = Stack::start(&["rest"]).await;
+    stack.write("stack.yaml", REST);
+    stack.apply().await;
+    stack.write("stack.yaml", &REST.replace("metadata: {name: first}", "metadata: {name: renamed}"));
+    stack.options.prune = true;
+    stack.options.keep_going = true;
+    let applied = stack.try_apply().await.unwrap();
+    assert!(applied.document.actions.is_empty(), "{:?}", lines(&applied.document));
+    assert_eq!(stack.sandbox.objects("rest", "Resource").len(), 1);
+}

@@ -22,6 +22,7 @@ const ORDER: &[&[&str]] = &[
     &["sandbox"],
     &["webhook"],
     &["pipeline"],
+    &["agent"],
     &["operator"],
     &["cli"],
 ];

@@ -8,19 +8,27 @@ mod proxy;
 
 use std::{fs, time::Duration};
 
-use plumb::sandbox::{Faults, SandboxOptions};
+use plumb::{
+    inventory::Location,
+    sandbox::{Faults, SandboxOptions},
+};
 use tempfile::TempDir;
 
 use self::proxy::{Manner, Proxy};
 use crate::support::{
+    api_server::ApiServer,
     everything::Everything,
     example::repository,
     leaks::{self, MARK},
+    places, postgres,
     secret_server::{Cluster, TOKEN},
 };
 
 /// What stands for a folder outside of the stack's.
 const ELSEWHERE: &str = "ELSEWHERE";
+
+/// What stands for the id of the last run.
+const LAST_RUN: &str = "LAST RUN";
 
 /// Verbs that read, and how they print.
 const READS: &[&[&str]] = &[
@@ -51,6 +59,10 @@ const READS: &[&[&str]] = &[
     &["inventory", "show", "itglue/Password/log-token", "-o", "json"],
     &["history"],
     &["history", "-o", "json"],
+    &["history", LAST_RUN],
+    &["history", LAST_RUN, "-o", "json"],
+    &["undo", "--dry-run"],
+    &["undo", LAST_RUN, "--dry-run", "-o", "json"],
 ];
 
 /// Verbs that write.
@@ -143,15 +155,29 @@ impl Leaks {
         Self { stack, proxy, exported: TempDir::new().unwrap(), _cluster: cluster }
     }
 
-    fn run(&self, verb: &[&str], log: &str) -> Option<i32> {
+    fn run(&self, verb: &[&'static str], log: &str) -> Option<i32> {
         let flags = ["--allow-plaintext-secrets", "--allow-exec", "-vvv", "--log-format", log];
         let exported = self.exported.path().display().to_string();
-        let verb: Vec<&str> = verb.iter().map(|word| if *word == ELSEWHERE { &exported } else { *word }).collect();
+        let last = if verb.contains(&LAST_RUN) { self.last_run() } else { String::new() };
+        let meant = |word: &&'static str| match *word {
+            ELSEWHERE => exported.clone(),
+            LAST_RUN => last.clone(),
+            word => word.to_owned(),
+        };
+        let verb: Vec<String> = verb.iter().map(meant).collect();
+        let verb: Vec<&str> = verb.iter().map(String::as_str).collect();
         let ran = self.stack.run(&[&verb, &flags[..]].concat());
         // What panics says so.
         assert!(!ran.err.contains("internal error"), "plumb {verb:?}\n{}", ran.err);
         assert!(ran.code.is_some(), "plumb {verb:?} was killed");
         ran.code
+    }
+
+    /// The id of the last run.
+    fn last_run(&self) -> String {
+        let listed = self.stack.run(&["history", "-o", "json", "-q"]).out;
+        let listed: serde_json::Value = serde_json::from_str(&listed).unwrap_or_default();
+        listed["runs"][0]["id"].as_str().unwrap_or("none").to_owned()
     }
 
     /// Everything that is left behind, and what reached another host.
@@ -214,4 +240,49 @@ async fn a_run_that_is_killed_leaves_no_secret() {
     leaks.run(&["apply", "--yes"], "text");
     leaks.look();
     assert!(pages > 0 && leaks.stack.path(".plumb/inventory.db").exists());
+}
+
+/// What is kept of runs that change and undo secrets, wherever it is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inventory_elsewhere_has_no_secret() {
+    let (server, cluster) = ApiServer::serve(plumb::inventory::Form::Secret);
+    for location in postgres::location().into_iter().chain([cluster]) {
+        let mut leaks = Leaks::start("").await;
+        leaks.stack.variables.push(("PLUMB_INVENTORY".into(), location.to_string()));
+        leaks.stack.variables.push(("PLUMB_INVENTORY_KEY".into(), "a key for the tests, long enough".into()));
+        let elsewhere: Vec<(String, String)> = places::variables(&location);
+        if let Some((_, own)) = elsewhere.first() {
+            // One file for both clusters: that of the secrets and that of the inventory.
+            let both = leaks.stack.path("kubeconfig");
+            let variables = &mut leaks.stack.variables;
+            variables.retain(|(name, _)| name != "KUBECONFIG");
+            variables.push(("KUBECONFIG".into(), own.clone()));
+            fs::remove_file(both).unwrap();
+            leaks.stack.write("more.yaml", "");
+        }
+        leaks.proxy.set(Manner::Repeats);
+        leaks.run(&["apply", "--yes"], "text");
+        for entry in fs::read_dir(leaks.stack.path("secrets")).unwrap().map(|entry| entry.unwrap().path()) {
+            let old = fs::read_to_string(&entry).unwrap();
+            fs::write(&entry, format!("{}-and-more", old.trim_end())).unwrap();
+        }
+        leaks.run(&["apply", "--yes"], "json");
+        leaks.run(&["history", LAST_RUN, "-o", "json"], "text");
+        leaks.run(&["undo", "--yes"], "text");
+        let runs = plumb::inventory::Inventory::open(&location, "happy-frog").await.unwrap().state().runs.len();
+        assert!(runs >= 2, "{location} keeps {runs} runs");
+        leaks.look();
+        if let Location::Postgres(url) = &location {
+            let database = url.to_string().rsplit('/').next().unwrap().to_owned();
+            let tables = ["stacks", "objects", "intents", "accounts", "runs", "changes", "claims", "notices"];
+            for table in tables {
+                let rows = postgres::shared().unwrap().sql(&database, &format!("SELECT * FROM plumb_{table}"));
+                leaks::assert_none(&format!("the table {table}"), rows.as_bytes());
+            }
+        } else {
+            let contents = server.contents();
+            assert!(contents.len() > 2);
+            contents.iter().for_each(|document| leaks::assert_none("a document of the inventory", document));
+        }
+    }
 }

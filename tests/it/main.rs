@@ -7,6 +7,7 @@
 #![expect(clippy::struct_excessive_bools, reason = "switches of a simulated server")]
 #![expect(clippy::match_same_arms, clippy::single_match_else, reason = "a table of cases reads row by row")]
 
+mod agent;
 mod bad_input;
 mod balena;
 mod bindplane;
@@ -21,6 +22,7 @@ mod examples;
 mod export;
 mod flow;
 mod git_source;
+mod history;
 mod http;
 mod inventory;
 mod layers;

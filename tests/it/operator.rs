@@ -8,4 +8,6 @@ mod leaders;
 mod lifecycle;
 mod scale;
 mod schema;
+mod stacks;
+mod trouble;
 mod tutorial;

@@ -150,6 +150,7 @@ fn plan_of(texts: &[String]) -> (Manifests, Plan, Vec<Vec<usize>>) {
         going: None,
         prune_entries: false,
         barred: &HashMap::new(),
+        restores: false,
         seal: &|_| json!(null),
     });
     (manifests, plan, edges)

@@ -263,6 +263,8 @@ fn drift_shows_drifted_actions_only() {
     insta::assert_snapshot!("drift", text::drift(&document, PLAIN));
     document.actions.clear();
     assert_eq!(text::drift(&document, PLAIN), "No drift: everything that plumb wrote is as plumb left it.\n");
+    document.diagnostics = vec![DiagnosticDocument { code: "PL0527".into(), ..DiagnosticDocument::default() }];
+    assert_eq!(text::drift(&document, PLAIN), "No drift in what the APIs show; see the notes for the rest.\n");
 }
 
 #[test]

@@ -78,7 +78,9 @@ async fn follow(page: &str) {
         match block.language {
             "yaml" => {
                 let name = block.text.lines().next().unwrap().strip_prefix("# ").expect("a file's name comes first");
-                fs::write(folder.path().join(name), block.text).unwrap();
+                let path = folder.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, block.text).unwrap();
             }
             "sh" if block.serves() => {}
             "sh" => {
@@ -126,4 +128,9 @@ async fn the_rest_tutorial_works() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tutorial_of_an_existing_account_works() {
     follow("docs/tutorial-existing-account.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tutorial_of_the_agent_works() {
+    follow("docs/tutorial-agent.md").await;
 }

@@ -70,6 +70,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   resourceNames: {{ toJson . }}
   {{- end }}
   verbs: [get, list, watch]
+{{- if .Values.rbac.secretSinks }}
+# What an API shows once goes to a Secret; those that plumb did not make are left alone.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create, patch]
+{{- end }}
+# The plans of stacks.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [create, patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
@@ -77,4 +87,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{- define "plumb.keySecret" -}}
 {{- default (printf "%s-inventory" (include "plumb.fullname" .)) .Values.inventory.key.existingSecret }}
+{{- end }}
+
+{{- /* Whether the record is a file on a volume. */}}
+{{- define "plumb.onVolume" -}}
+{{- if and (not .Values.inventory.url) .Values.inventory.persistence.enabled }}yes{{ end }}
+{{- end }}
+
+{{- define "plumb.inventory" -}}
+{{- if .Values.inventory.url }}
+{{- .Values.inventory.url }}
+{{- else if .Values.inventory.persistence.enabled }}
+{{- "/var/lib/plumb/{namespace}.db" }}
+{{- else }}
+{{- printf "kubernetes://%s/%s" .Release.Namespace (include "plumb.fullname" .) }}
+{{- end }}
 {{- end }}

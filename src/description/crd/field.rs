@@ -370,7 +370,7 @@ fn sink() -> Value {
                     "key": {"type": "string", "minLength": 1, "description": "Key in its data."},
                 },
             },
-            "file": {"type": "string", "minLength": 1, "description": "Path of a file; for the command line only."},
+            "file": {"type": "string", "minLength": 1, "description": "Path of a file, in a folder that the operator allows."},
         },
     })
 }

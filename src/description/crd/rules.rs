@@ -15,6 +15,26 @@ fn rule(rule: String, message: String) -> Value {
     json!({"rule": rule, "message": message})
 }
 
+/// What a `Stack` says about where its manifests are.
+pub(super) fn stack(spec: &mut Value) {
+    let words = "`prune` has to be written beside `source`: whether what is taken out of Git is deleted.";
+    let mut rules = vec![rule("!has(self.source) || has(self.prune)".to_owned(), words.to_owned())];
+    for name in ["interval", "mode", "approvePlan", "suspend", "dependsOn"] {
+        let words = format!("`{name}` is for a stack in a cluster that has a `source`.");
+        rules.push(rule(format!("!has(self.{name}) || has(self.source)"), words));
+    }
+    spec["x-kubernetes-validations"] = rules.into();
+    let one = "Of `token`, `password` and `sshKey` one is enough.";
+    let hosts = "`sshKey` needs `knownHosts`, the keys of the servers that may be asked.";
+    spec["properties"]["source"]["properties"]["auth"]["x-kubernetes-validations"] = json!([
+        rule(
+            "[has(self.token), has(self.password), has(self.sshKey)].filter(there, there).size() <= 1".into(),
+            one.into()
+        ),
+        rule("!has(self.sshKey) || has(self.knownHosts)".into(), hosts.into()),
+    ]);
+}
+
 /// A member that is there: `has(self.name)`.
 fn has(of: &str, name: &str) -> String {
     format!("has({of}.{})", escaped(name))

@@ -17,7 +17,7 @@ use super::group;
 
 pub use dot::dot;
 pub use mermaid::mermaid;
-pub use svg::svg;
+pub use svg::{DARK as SVG_STYLE, svg};
 
 /// What is drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -29,7 +29,7 @@ const ROWS: usize = 14;
 const CURVES: [&str; 6] = ["#0072b2", "#b35c00", "#4c7a34", "#8f3a71", "#57606a", "#8a6d00"];
 
 /// What dark pages change; the attributes alone draw a light picture.
-const DARK: &str = "@media (prefers-color-scheme: dark) { .plumb-graph .page { fill: #14181d } \
+pub const DARK: &str = "@media (prefers-color-scheme: dark) { .plumb-graph .page { fill: #14181d } \
     .plumb-graph .none { fill: #1c2229 } .plumb-graph .on-page { fill: #e3e7ec } .plumb-graph .soft-page { fill: #9aa5b1 } \
     .plumb-graph .none-text { fill: #e3e7ec } .plumb-graph .curve { filter: brightness(1.5) } }";
 

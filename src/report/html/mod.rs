@@ -64,6 +64,21 @@ pub fn plan(document: &PlanDocument, notes: &PlanNotes) -> String {
     page.into_string()
 }
 
+/// Draws what a plan does and says, without a page around it, for a page that has this one's style.
+pub fn fragment(document: &PlanDocument, notes: &PlanNotes) -> String {
+    let groups = group::by_manifest(&document.actions);
+    let page = html! {
+        (counts(document))
+        (diagnostics(document))
+        (actions(&groups, document))
+        (undeclared(notes))
+    };
+    page.into_string()
+}
+
+/// The style of plans.
+pub const STYLE: &str = CSS;
+
 /// Allows this page's own style and script, and nothing else.
 fn policy() -> String {
     let hash = |text: &str| BASE64_STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes()));

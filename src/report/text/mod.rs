@@ -38,8 +38,11 @@ pub fn plan(document: &PlanDocument, notes: &PlanNotes, style: Style) -> String 
 pub fn drift(document: &PlanDocument, style: Style) -> String {
     let drifted: Vec<&Action> = document.actions.iter().filter(|action| words::is_drift(action)).collect();
     if drifted.is_empty() {
+        let unseen = document.diagnostics.iter().any(|told| told.code == "PL0527");
         let sentence = if has_errors(document) {
             "No drift in what could be observed; see the errors for the rest."
+        } else if unseen {
+            "No drift in what the APIs show; see the notes for the rest."
         } else {
             "No drift: everything that plumb wrote is as plumb left it."
         };

@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 use crate::{
     description::format::FieldType,
     sandbox::{
-        render::stamp,
+        render::{made, stamp},
         shape::Shape,
         simulation::Simulation,
+        simulation::time_of,
         store::{Row, Store, Table},
     },
     value::text,
@@ -84,8 +85,8 @@ impl<'a> View<'a> {
         let number = |id: &str| id.parse::<u64>().map_or_else(|_| Value::from(id), Value::from);
         Some(match name {
             "id" => number(&row.id),
-            "created_at" => stamp(row.created, true).into(),
-            "modified_at" => stamp(row.updated, true).into(),
+            "created_at" => stamp(made(self.shape, row), true).into(),
+            "modified_at" => stamp(time_of(row.updated), true).into(),
             _ => {
                 if let Some((wire, _)) = self.parent()
                     && wire == name

@@ -66,6 +66,11 @@ fn place(key: &str) -> String {
 }
 
 impl SopsError {
+    /// Whether another age key would open it.
+    pub(super) fn lacks_key(&self) -> bool {
+        matches!(self, Self::NoIdentity(_) | Self::NoKey(_) | Self::Groups { .. })
+    }
+
     /// What to do about it.
     pub(super) fn hint(&self) -> Option<&'static str> {
         Some(match self {

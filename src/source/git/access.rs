@@ -78,6 +78,11 @@ pub struct Access {
 }
 
 impl Access {
+    /// Whether another is the same in every respect.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.fingerprint() == other.fingerprint()
+    }
+
     /// Tells one credential from another, for sharing what was fetched with it. It is kept in memory only.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
         let mut hash = digest::Context::new(&digest::SHA256);

@@ -65,6 +65,20 @@ impl Reference {
         }
     }
 
+    /// Whether a push to a branch or tag of this whole name may change what it means; true where nobody can tell.
+    pub fn may_mean(&self, pushed: &str) -> bool {
+        let is = |kind: &str, name: &str| pushed.strip_prefix(kind) == Some(name);
+        match self {
+            _ if pushed.is_empty() => true,
+            Self::Default => pushed.starts_with("refs/heads/"),
+            Self::Branch(name) => is("refs/heads/", name),
+            Self::Tag(name) => is("refs/tags/", name),
+            Self::Commit(_) => false,
+            Self::Semver(_) => pushed.starts_with("refs/tags/"),
+            Self::Name(name) => name == pushed || is("refs/heads/", name) || is("refs/tags/", name),
+        }
+    }
+
     /// How it is called, for people.
     pub fn called(&self) -> String {
         match self {

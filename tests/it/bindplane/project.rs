@@ -20,6 +20,11 @@ pub(super) struct Project {
     pub(super) stored: BTreeMap<(String, String), Value>,
     pub(super) tag: &'static str,
     pub(super) agents: Vec<Value>,
+    /// How many agents are given at a time.
+    pub(super) agents_at_once: usize,
+    pub(super) users: Vec<Value>,
+    /// Components that are meant by name are shown without their ids.
+    pub(super) hides_ids: bool,
     /// Names that nothing is stored under: they are `invalid`.
     pub(super) invalid: Vec<&'static str>,
     /// Names that do not parse: the whole call is refused.
@@ -56,6 +61,9 @@ impl Project {
             stored,
             tag: "v1.99.1",
             agents: Vec::new(),
+            agents_at_once: 1000,
+            users: Vec::new(),
+            hides_ids: false,
             invalid: Vec::new(),
             unparsable: Vec::new(),
             shuffled: false,
@@ -84,6 +92,14 @@ impl Project {
         let version = row["metadata"]["version"].as_u64().unwrap() + 1;
         row["metadata"]["version"] = version.into();
         row["status"]["rollout"] = json!({"status": 0, "stage": 0, "progress": {}});
+        other_content(row);
+    }
+
+    /// Somebody edits the newest version, which nobody rolled out, in place.
+    pub(super) fn edit_draft(&mut self, name: &str) {
+        let row = self.get_mut("Configuration", name);
+        row["spec"]["measurementInterval"] = "15m".into();
+        other_content(row);
     }
 
     fn ulid(&mut self) -> String {
@@ -97,7 +113,22 @@ impl Project {
         let parts: Vec<&str> = path.split('/').collect();
         match (asked.method.as_str(), parts.as_slice()) {
             ("GET", ["version"]) => Reply::json(200, &json!({"tag": self.tag, "commit": "abc"})),
-            ("GET", ["agents"]) => Reply::json(200, &json!({"agents": self.agents})),
+            ("GET", ["agents"]) => {
+                let number = |name: &str| asked.query(name).and_then(|words| words.parse::<usize>().ok());
+                let (from, most) = (number("offset").unwrap_or(0), number("limit").unwrap_or(1000));
+                let agents = self.agents.iter().skip(from).take(most.min(self.agents_at_once));
+                Reply::json(200, &json!({"agents": agents.collect::<Vec<_>>()}))
+            }
+            ("GET", ["users"]) => Reply::json(200, &json!({"users": self.users})),
+            ("POST", ["users"]) => {
+                let user = json!({"id": self.ulid(), "email": asked.body["email"]});
+                self.users.push(user.clone());
+                Reply::json(201, &json!({"user": user}))
+            }
+            ("DELETE", ["users", id]) => {
+                self.users.retain(|user| user["id"] != *id);
+                Reply::empty(204)
+            }
             ("POST", ["apply"]) => self.apply(&asked.body),
             ("POST", ["delete"]) => self.delete_many(&asked.body),
             ("POST", ["rollouts", name, "start"]) => {
@@ -171,6 +202,9 @@ impl Project {
             }
             if let Some(name) = component.get("name").cloned() {
                 component.insert("name".into(), versioned(kind, &name));
+                if self.hides_ids {
+                    component.remove("id");
+                }
             }
         });
         row
@@ -247,6 +281,9 @@ impl Project {
             component.insert("id".into(), id.into());
         });
         self.ids = fresh;
+        if let Err(reason) = lead(&mut resource) {
+            return vec![update("invalid", json!({"kind": kind, "metadata": {"name": name}}), Some(&reason))];
+        }
         resource.as_object_mut().unwrap().remove("status");
         for member in ["hash", "dateModified", "version", "id"] {
             resource["metadata"].as_object_mut().unwrap().remove(member);
@@ -255,6 +292,7 @@ impl Project {
             resource["metadata"]["id"] = self.ulid().into();
             resource["metadata"]["version"] = 1.into();
             if kind == "Configuration" {
+                resource["metadata"]["hash"] = "h1".into();
                 resource["status"] = json!({"rollout": {"status": 0, "stage": 0, "progress": {}}, "latest": true});
             }
             self.stored.insert(key, resource.clone());
@@ -262,7 +300,7 @@ impl Project {
         };
         let mut plain = old.clone();
         plain.as_object_mut().unwrap().remove("status");
-        for member in ["id", "version"] {
+        for member in ["id", "version", "hash"] {
             plain["metadata"].as_object_mut().unwrap().remove(member);
         }
         if plain == resource {
@@ -271,6 +309,7 @@ impl Project {
         resource["metadata"]["id"] = old["metadata"]["id"].clone();
         resource["metadata"]["version"] = old["metadata"]["version"].clone();
         if kind == "Configuration" {
+            resource["metadata"]["hash"] = old["metadata"]["hash"].clone();
             resource["status"] = old["status"].clone();
             if old["spec"] != resource["spec"] || old["apiVersion"] != resource["apiVersion"] {
                 next_version(&mut resource);
@@ -379,6 +418,46 @@ fn next_version(row: &mut Value) {
         row["metadata"]["version"] = (version + 1).into();
     }
     row["status"]["rollout"] = json!({"status": 0, "stage": 0, "progress": {}});
+    other_content(row);
+}
+
+/// Makes the routes that a configuration of the second form has none of, and refuses those that lead nowhere.
+fn lead(resource: &mut Value) -> Result<(), String> {
+    if resource["kind"] != "Configuration" || !resource["apiVersion"].as_str().unwrap().ends_with("v2") {
+        return Ok(());
+    }
+    let spec = resource["spec"].as_object_mut().unwrap();
+    let mut known = Vec::new();
+    for (list, _) in LISTS {
+        for item in spec.get(list).and_then(Value::as_array).into_iter().flatten() {
+            known.push(format!("{list}/{}", item["id"].as_str().unwrap()));
+        }
+    }
+    let destinations: Vec<&String> = known.iter().filter(|id| id.starts_with("destinations/")).collect();
+    for list in ["sources", "processors", "connectors"] {
+        for item in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            if item.get("routes").is_none() && !destinations.is_empty() {
+                let id = item["id"].as_str().unwrap();
+                let routes = json!({"logs": [{"id": format!("r-{id}"), "components": destinations}]});
+                item["routes"] = routes;
+            }
+            let routes = item["routes"].as_object().into_iter().flat_map(Map::values);
+            for target in
+                routes.flat_map(|one| one.as_array().unwrap()).flat_map(|one| one["components"].as_array().unwrap())
+            {
+                if !known.iter().any(|id| target == id.as_str()) {
+                    return Err(format!("route to unknown component {target}"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A hash of what is in the newest version.
+fn other_content(row: &mut Value) {
+    let count: u64 = row["metadata"]["hash"].as_str().and_then(|hash| hash[1..].parse().ok()).unwrap_or_default();
+    row["metadata"]["hash"] = format!("h{}", count + 1).into();
 }
 
 /// Stored values in the place of placeholders, by the parameter's name.

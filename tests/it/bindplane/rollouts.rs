@@ -231,8 +231,17 @@ async fn waiting_ends_with_the_rollout() {
         assert_eq!(text, format!("done bindplane/Source/s\n{last}"));
         // It is not started again, whatever came of it.
         let planned = bed.plan().await;
-        assert_eq!(lines(&planned.document), Vec::<String>::new());
         let told = problems(&planned.diagnostics);
+        if wanted.contains("it goes on") {
+            // The next run waits on, and does not start it either.
+            assert_eq!(lines(&planned.document), ["update bindplane/Configuration/c (rollout) /rollout"]);
+            bed.project(|project| project.goes_on = vec![(4, 0)]);
+            let applied = bed.apply_uncounted().await;
+            assert_eq!((outcomes(&applied).as_str(), bed.server.count(START)), ("done bindplane/Configuration/c\n", 0));
+            assert_eq!(bed.planned().await, Vec::<String>::new());
+            continue;
+        }
+        assert_eq!(lines(&planned.document), Vec::<String>::new());
         assert_eq!(told.contains("PL0523"), wanted.contains("failed") || wanted.contains("paused"), "{told}");
     }
 }
@@ -296,4 +305,84 @@ async fn answers_that_say_nothing_of_rollouts_are_enough() {
     assert_eq!(bed.converge().await, ["POST /v1/apply", START]);
     bed.declare("Configuration", "c", "{sources: [{name: s}], measurementInterval: 1m, labels: {a: b}}");
     assert_eq!(bed.converge().await, ["POST /v1/apply"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_of_somebody_else_is_not_rolled_out_where_nothing_of_ours_is_new() {
+    for hashes in [true, false] {
+        let bed = rolled_out("").await;
+        bed.project(|project| project.move_on("c"));
+        with_other_source(&bed);
+        let planned = bed.plan().await;
+        // That its change would go out with the draft is said.
+        let told = problems(&planned.diagnostics);
+        assert!(told.contains("PL0525") && told.contains("changes that plumb did not make"), "{told}");
+        drop(planned);
+        // The server finds that the source is the same after all.
+        bed.spoil(move |asked, project| {
+            if !hashes && asked.is("GET /v1/configurations") {
+                let Reply::Answer(code, _, body) = project.answer(asked) else { return None };
+                let mut body: serde_json::Value = serde_json::from_str(&body).unwrap();
+                body["configurations"][0]["metadata"].as_object_mut().unwrap().remove("hash");
+                return Some(Reply::json(code, &body));
+            }
+            asked.is("POST /v1/apply").then(|| {
+                let row = project.get_mut("Source", "s").clone();
+                Reply::json(202, &json!({"updates": [{"resource": row, "status": "unchanged"}]}))
+            })
+        });
+        let applied = bed.apply_uncounted().await;
+        assert!(!applied.failed, "{}", outcomes(&applied));
+        assert_eq!(bed.server.count(START), 0);
+        assert!(bed.record("bindplane/Configuration/c").await.unwrap().rollout.is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_whose_answer_was_lost_is_rolled_out() {
+    let bed = rolled_out("").await;
+    bed.declare("Configuration", "c", "{sources: [{name: s}], measurementInterval: 1m}");
+    let lost = std::sync::atomic::AtomicBool::new(false);
+    bed.spoil(move |asked, project| {
+        if !asked.is("POST /v1/apply") || lost.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            return None;
+        }
+        project.answer(asked);
+        Some(Reply::Reset)
+    });
+    let applied = bed.apply_uncounted().await;
+    assert!(!applied.failed, "{}", outcomes(&applied));
+    assert_eq!(bed.server.writes(), ["POST /v1/apply", "POST /v1/apply", START]);
+    assert_eq!(bed.planned().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_put_into_our_draft_is_not_rolled_out_unsaid() {
+    let bed = rolled_out("rolloutPolicy: none, ").await;
+    with_other_source(&bed);
+    bed.converge().await;
+    bed.project(|project| project.edit_draft("c"));
+    bed.declare("Configuration", "c", "{sources: [{name: s}]}");
+    let planned = bed.plan().await;
+    assert_eq!(lines(&planned.document), Vec::<String>::new());
+    let note = planned.diagnostics.iter().find(|told| told.code == "PL0522").unwrap();
+    assert!(note.message.contains("plumb did not make it"), "{}", note.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_of_what_is_left_alone_is_told_and_not_rolled_out() {
+    for reconcile in ["observe", "disabled"] {
+        let bed = rolled_out("").await;
+        let text = format!(
+            "apiVersion: bindplane.plumb.dev/v1alpha1\nkind: Configuration\nmetadata:\n  name: c\n  annotations: \
+             {{plumb.dev/reconcile: {reconcile}}}\nspec: {{sources: [{{name: s}}]}}\n"
+        );
+        std::fs::write(bed.folder.path().join("Configuration-c.yaml"), text).unwrap();
+        with_other_source(&bed);
+        let planned = bed.plan().await;
+        assert!(planned.diagnostics.iter().any(|told| told.code == "PL0522"), "{reconcile}");
+        drop(planned);
+        assert_eq!(bed.apply().await.document.actions.len(), 1);
+        assert_eq!(bed.server.count(START), 0);
+    }
 }

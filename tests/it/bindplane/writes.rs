@@ -6,7 +6,7 @@ use plumb::{pipeline, plan::Mode};
 use serde_json::{Value, json};
 
 use super::{Bed, TOKEN, outcomes, problems};
-use crate::support::wild::Reply;
+use crate::support::{stack::lines, wild::Reply};
 
 const SPLUNK: &str = "{type: splunkhec, parameters: [{name: hostname, value: splunk.example.com}, {name: token, valueFrom: {file: token}}]}";
 
@@ -472,4 +472,90 @@ async fn a_thousand_objects_take_a_list_a_kind_and_a_call_a_batch() {
     assert_eq!(applied.document.requests.apply, 5 + 3 + 3);
     let planned = bed.plan().await;
     assert_eq!((planned.document.requests.observe, planned.document.summary.unchanged), (7, 1000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_type_takes_along_nothing_that_it_does_not_define() {
+    let bed = Bed::start().await;
+    bed.declare("Destination", "d", SPLUNK);
+    bed.converge().await;
+    // Nothing but the type is declared now; one parameter is, for no type's sake.
+    bed.declare("Destination", "d", "{type: logging, parameters: [{name: own, value: 1}]}");
+    assert_eq!(
+        bed.planned().await,
+        ["update bindplane/Destination/d (changed) /type /parameters/own /parameters/hostname /parameters/token",]
+    );
+    bed.converge().await;
+    let stored = || bed.project(|project| project.get("Destination", "d")["spec"].clone());
+    assert_eq!(stored(), json!({"type": "logging", "parameters": [{"name": "own", "value": 1}]}));
+    // So it is where no parameter is declared.
+    bed.project(|project| {
+        project.get_mut("DestinationType", "logging")["spec"]["parameters"] = json!([{"name": "own"}])
+    });
+    bed.declare("Destination", "d", "{type: splunkhec}");
+    assert_eq!(bed.planned().await, ["update bindplane/Destination/d (changed) /type /parameters/own"]);
+    bed.converge().await;
+    assert_eq!(stored(), json!({"type": "splunkhec", "parameters": []}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_under_another_display_name_keeps_what_is_not_declared() {
+    let bed = Bed::start().await;
+    bed.declare("Source", "s", "{type: host, processors: [{type: filter, displayName: x}, {type: batch}]}");
+    bed.converge().await;
+    let before = bed.project(|project| {
+        let one = &mut project.get_mut("Source", "s")["spec"]["processors"][0];
+        one["parameters"] = json!([{"name": "token", "value": "from the browser"}]);
+        one.clone()
+    });
+    bed.declare("Source", "s", "{type: host, processors: [{type: filter, displayName: y}, {type: batch}]}");
+    assert_eq!(bed.planned().await, ["update bindplane/Source/s (changed) /processors/0/displayName"]);
+    bed.converge().await;
+    let after = bed.project(|project| project.get("Source", "s")["spec"]["processors"][0].clone());
+    assert_eq!((&after["id"], &after["parameters"]), (&before["id"], &before["parameters"]));
+    assert_eq!(after["displayName"], "y");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_somebody_may_have_changed_is_told_of() {
+    let bed = Bed::start().await;
+    bed.declare("Processor", "p", "{type: filter}");
+    let spec = SPLUNK.replace("{type: splunkhec", "{type: splunkhec, processors: [{name: p}]");
+    bed.declare("Destination", "d", &spec);
+    bed.converge().await;
+    let unseen = async || {
+        let planned = bed.plan().await;
+        assert_eq!(lines(&planned.document), Vec::<String>::new());
+        planned.diagnostics.iter().any(|told| told.code == "PL0527")
+    };
+    assert!(!unseen().await);
+    // What plumb itself moves is no news.
+    bed.declare("Processor", "p", "{type: filter, displayName: P}");
+    bed.converge().await;
+    assert_eq!(bed.project(|project| project.get("Destination", "d")["metadata"]["version"].clone()), 2);
+    assert!(!unseen().await);
+    bed.project(|project| {
+        let row = project.get_mut("Destination", "d");
+        row["metadata"]["version"] = 3.into();
+        row["spec"]["parameters"][1]["value"] = "another-token".into();
+    });
+    assert!(unseen().await);
+    // The next write takes it as it then is.
+    bed.declare("Destination", "d", &spec.replace("{type", "{displayName: D, type"));
+    bed.converge().await;
+    assert!(!unseen().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_name_is_shown_for_the_old_one_where_it_is_used() {
+    let bed = Bed::start().await;
+    bed.declare("Destination", "d", "{name: d1, type: logging}");
+    bed.declare("Configuration", "c", "{destinations: [{name: d}], rolloutPolicy: none}");
+    bed.converge().await;
+    bed.declare("Destination", "d", "{name: d2, type: logging}");
+    let planned = bed.plan().await;
+    let change =
+        planned.document.actions.iter().find(|action| action.kind == "Configuration").unwrap().changes[0].clone();
+    assert_eq!(change.before, Some(json!([{"id": "d-d1", "name": "d1"}])));
+    assert_eq!(change.after, Some(json!([{"name": "d2"}])));
 }

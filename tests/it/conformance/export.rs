@@ -84,7 +84,12 @@ async fn round_trip(stage: &Stage, layout: Layout) -> Check {
     }
     let options =
         Options { inputs: vec![folder.path().display().to_string()], keep_key: true, ..stage.stack.options.clone() };
-    let rebuilt = pipeline::rebuild(&options, false, &|_| true).await.map_err(|failure| failure.to_string())?;
+    let rebuilt = pipeline::rebuild(
+        &options,
+        &pipeline::Rebuilding { wanted: &|_| true, as_created: &|_| false, without_secrets: false },
+    )
+    .await
+    .map_err(|failure| failure.to_string())?;
     let wrong = told(&rebuilt.diagnostics);
     if !wrong.is_empty() || !rebuilt.absent.is_empty() || !rebuilt.unknown.is_empty() {
         return Err(format!("import: {wrong:?}, absent {:?}, unknown {:?}", rebuilt.absent, rebuilt.unknown));

@@ -42,7 +42,9 @@ impl Console {
         self.clock += 1;
         let number = NUMBERED.contains(&last(collection));
         object["id"] = self.next.into();
-        object["created_at"] = self.clock.into();
+        if object.get("created_at").is_none() {
+            object["created_at"] = self.clock.into();
+        }
         object["updated_at"] = self.clock.into();
         let name = if number { self.next.to_string() } else { name_of(&object) };
         self.objects.entry(collection.to_owned()).or_default().insert(name, object);

@@ -30,6 +30,7 @@ fn issue(asked: &Asked, console: &mut super::Console) -> Option<Reply> {
     }
     let mut object = asked.body.clone();
     object["last_seven"] = json!(&TOKEN[TOKEN.len() - 7..]);
+    object["created_at"] = json!(jiff::Timestamp::now().as_second());
     console.put(&asked.path, object.clone());
     object["token"] = TOKEN.into();
     Some(Reply::json(200, &json!({"data": object})))
@@ -88,6 +89,40 @@ async fn a_token_that_was_lost_with_the_answer_is_made_anew() {
         ["DELETE /organizations/acme/api_keys/ci-key", "POST /organizations/acme/api_keys"]
     );
     assert_eq!(fs::read_to_string(desk.folder.path().join("keys/ci.token")).unwrap(), TOKEN);
+}
+
+/// A create that failed made nothing, and a person makes a key of that name afterwards.
+async fn a_person_makes_the_key(rules: &str, later: i64) -> (Desk, plumb::pipeline::Planned) {
+    let desk = Desk::start(KEY).await;
+    desk.whim(|asked, _| {
+        asked.is("POST /organizations/acme/api_keys").then(|| Reply::html(502, "<h1>Bad gateway</h1>"))
+    });
+    let applied = desk.apply().await;
+    assert_eq!(applied.document.actions[0].outcome, Some(Outcome::Failed));
+    let made = jiff::Timestamp::now().as_second() + later;
+    let key = json!({
+        "canonical": "ci-key", "name": "Continuous integration", "last_seven": "ofsomeo", "created_at": made,
+        "rules": [{"action": rules, "effect": "allow", "resources": []}],
+    });
+    desk.console.lock().unwrap().put("/organizations/acme/api_keys", key);
+    desk.whim(issue);
+    desk.server.clear_log();
+    let planned = desk.plan().await;
+    (desk, planned)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_made_after_a_create_that_failed_is_not_deleted() {
+    // Other rules than were sent, at once.
+    let (_, planned) = a_person_makes_the_key("organization:**", 0).await;
+    assert_eq!(codes(&planned.diagnostics), ["PL0514"], "{:?}", lines(&planned.document));
+    assert_eq!(planned.document.actions, []);
+    assert!(planned.diagnostics[0].message.contains("not as it was sent"), "{}", planned.diagnostics[0].message);
+    // The same rules, when the request could not take effect any more: it may be taken over, and its token stays.
+    let (desk, planned) = a_person_makes_the_key("organization:read", 120).await;
+    assert_eq!(planned.document.summary.replace, 0, "{:?}", lines(&planned.document));
+    desk.apply().await;
+    assert!(desk.server.writes().iter().all(|call| !call.starts_with("DELETE")), "{:?}", desk.server.writes());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,8 @@ async fn the_next_leader_finishes_what_the_killed_one_began() {
     let Some(mut operated) = Operated::prepare_with("leaders", plumb::apis::builtin(), slow).await else { return };
     let lease = format!("--lease={}/plumb", operated.namespace);
     operated.with(&[&lease]);
+    let system = operated.cluster.namespace("system");
+    operated.inventory_in(&system);
     operated.connection("platform", "rest", "bearer");
     let mut manifests = String::new();
     for number in 0..OBJECTS {
@@ -40,7 +42,7 @@ async fn the_next_leader_finishes_what_the_killed_one_began() {
     operated.kill(leader);
     let at_kill = ours(&operated);
     assert!(at_kill < OBJECTS, "the run was over already");
-    operated.cluster.until("all are ready", PATIENCE * 3, || {
+    operated.cluster.until("all are ready", PATIENCE * 4, || {
         let (_, text) = operated.cluster.kubectl(&["get", "restres", "-n", &operated.namespace, "-o", "json"]);
         let list: Value = serde_json::from_str(&text).ok()?;
         let ready = |item: &&Value| condition(item, "Ready").is_some_and(|ready| ready["status"] == "True");

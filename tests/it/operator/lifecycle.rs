@@ -23,7 +23,7 @@ async fn an_object_is_made_changed_once_repaired_and_told_of() {
     operated.start();
     operated.connection("main", "itglue", "apiKey");
     operated.apply(ORGANIZATION);
-    operated.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", "itgorg/happy-frog"]);
+    operated.kubectl(&["wait", "--for=condition=Ready", "--timeout=240s", "itgorg/happy-frog"]);
     let made = operated.get("itgorg/happy-frog").unwrap();
     let id = made["status"]["externalId"].as_str().unwrap().to_owned();
     assert_eq!(made["status"]["connection"], "main");
@@ -114,6 +114,46 @@ async fn a_secret_that_is_rotated_lost_or_restored_counts_at_once() {
     assert_eq!(attribute(&operated, "Password", &id, "password"), "third-password");
     let logs = operated.log(0);
     assert!(!["first-password", "second-password", "third-password"].iter().any(|secret| logs.contains(secret)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_api_shows_once_goes_to_a_secret_of_plumbs_own_and_nowhere_else() {
+    let Some(mut operated) = Operated::prepare("sink").await else { return };
+    operated.start();
+    operated.connection("console", "cycloid", "bearer");
+    let defaults = r#"{"spec":{"defaults":{"organization":"acme"}}}"#;
+    operated.kubectl(&["patch", "connection/console", "--type=merge", "-p", defaults]);
+    let key = |name: &str, secret: &str| {
+        format!(
+            "apiVersion: cycloid.plumb.dev/v1alpha1\nkind: ApiKey\nmetadata: {{name: {name}}}\nspec:\n  \
+             name: key {name}\n  \
+             rules: [{{action: \"organization:read\", effect: allow}}]\n  \
+             secretSink: {{secretRef: {{name: {secret}, key: token}}}}\n"
+        )
+    };
+    operated.apply(&key("ci-key", "ci-token"));
+    let ready = operated.wait("cykey/ci-key", "Ready", "True");
+    let secret = operated.get("secret/ci-token").unwrap();
+    let token =
+        base64::Engine::decode(&base64::engine::general_purpose::STANDARD, secret["data"]["token"].as_str().unwrap());
+    let token = String::from_utf8(token.unwrap()).unwrap();
+    assert!(token.len() > 8, "{token}");
+    assert_eq!(secret["metadata"]["labels"]["app.kubernetes.io/managed-by"], "plumb");
+    assert_eq!(secret["metadata"]["ownerReferences"][0]["uid"], ready["metadata"]["uid"]);
+    let (_, events) = operated.cluster.kubectl(&["get", "events", "-n", &operated.namespace, "-o", "json"]);
+    assert!(![operated.log(0), events, ready.to_string()].iter().any(|text| text.contains(&token)));
+
+    // What somebody else made is left alone, and the key is not made: its value would be lost.
+    operated.kubectl(&["create", "secret", "generic", "own", "--from-literal=token=mine"]);
+    operated.apply(&key("other", "own"));
+    let refused = operated.wait("cykey/other", "Ready", "False");
+    let message = condition(&refused, "Ready").unwrap()["message"].to_string();
+    assert!(message.contains("leaves it alone"), "{message}");
+    assert!(!operated.sandbox.log().iter().any(|call| call.method == "POST" && call.path.contains("other")));
+    assert_eq!(operated.get("secret/own").unwrap()["data"]["token"], "bWluZQ==");
+    // The Secret goes with its resource.
+    operated.kubectl(&["delete", "cykey/ci-key", "--timeout=240s"]);
+    operated.cluster.until("its Secret goes", PATIENCE, || operated.get("secret/ci-token").is_none().then_some(()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::operator::{Operated, PATIENCE, condition};
 
 const OBJECTS: usize = 1000;
-const SWEEPS: usize = 10;
+const SWEEPS: usize = 30;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_resources_cost_the_list_calls_of_one() {
@@ -51,6 +51,7 @@ async fn a_thousand_resources_cost_the_list_calls_of_one() {
         OBJECTS
     );
     assert!(creates <= OBJECTS, "{creates} creates");
+    assert!(calls["GET /organizations"] <= OBJECTS / 1000 + 1, "{calls:?}");
 
     let versions = |items: &[Value]| -> Vec<String> {
         items.iter().map(|item| item["metadata"]["resourceVersion"].to_string()).collect()
@@ -59,10 +60,11 @@ async fn a_thousand_resources_cost_the_list_calls_of_one() {
     operated.sandbox.clear_log();
     let before = versions(&list());
     let pages = OBJECTS / 1000 + 1;
-    operated.cluster.until("sweeps", PATIENCE * 2, || (operated.sandbox.log().len() >= SWEEPS * pages).then_some(()));
+    operated.cluster.until("sweeps", PATIENCE * 4, || (operated.sandbox.log().len() >= SWEEPS * pages).then_some(()));
     assert_eq!(versions(&list()), before, "a status was written although nothing changed");
     assert_eq!(operated.writes().len(), 0);
     let lists = operated.sandbox.log();
+    assert!(lists.len() <= (SWEEPS + 1) * pages, "{} list calls in {SWEEPS} sweeps", lists.len());
     assert!(lists.iter().all(|entry| entry.path.ends_with("/organizations")), "{lists:#?}");
     let peak = operated.peak(0);
     eprintln!("steady: {} list calls; at most {peak} MiB", lists.len());

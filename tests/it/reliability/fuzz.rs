@@ -18,11 +18,12 @@ use plumb::{
     plan::PlanDocument,
     sandbox::SandboxOptions,
     source::Snapshot,
+    webhook::{Provider, Secret, parse, verify},
 };
 use serde_json::{Value, json};
 
 use super::{Scene, size, worlds::WORLDS};
-use crate::support::example::repository;
+use crate::{support::example::repository, webhooks};
 
 /// No input takes longer.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -361,6 +362,40 @@ async fn no_saved_plan_crashes_its_reader() {
         if let Some(mut value) = mutator.rng.choice(&corpus).and_then(|text| serde_json::from_str::<Value>(text).ok()) {
             mutator.value(&mut value);
             read(&value.to_string());
+        }
+    });
+}
+
+#[test]
+fn no_request_of_a_webhook_crashes_its_reader() {
+    // The bodies that forges print in their documents, as the tests of webhooks have them.
+    let source = fs::read_to_string(repository("tests/it/webhooks.rs")).unwrap();
+    let bodies = source.split("r#\"").skip(1).filter_map(|rest| rest.split("\"#").next());
+    let corpus: Vec<String> = bodies.filter(|body| body.starts_with('{')).map(str::to_owned).collect();
+    let events = ["push", "pull_request", "Push Hook", "Merge Request Hook", "repo:push", "pullrequest:created", ""];
+    let providers = [Provider::GitHub, Provider::GitLab, Provider::Gitea, Provider::Bitbucket, Provider::Generic];
+    let secret = [Secret::new(webhooks::SECRET).unwrap()];
+    let read = |mutator: &mut Mutator, body: &str| {
+        let provider = mutator.rng.choice(providers).unwrap_or(Provider::Generic);
+        let event = mutator.rng.choice(events).unwrap_or_default();
+        let mut headers = webhooks::headers(provider, event, body);
+        let bytes = bytes::Bytes::copy_from_slice(body.as_bytes());
+        let verified = verify(provider, &secret, &headers, &bytes, 0).expect("it is signed");
+        let _ = parse(&verified);
+        // Headers that somebody made up.
+        for value in headers.values_mut() {
+            let noise = mutator.text(&[value.to_str().unwrap_or_default().to_owned()]);
+            if let Ok(noise) = axum::http::HeaderValue::from_bytes(noise.as_bytes()) {
+                *value = noise;
+            }
+        }
+        let _ = verify(provider, &secret, &headers, &bytes, 0).map(|verified| parse(&verified));
+    };
+    run("webhooks", &corpus, |mutator, text| {
+        read(mutator, &text);
+        if let Some(mut value) = mutator.rng.choice(&corpus).and_then(|text| serde_json::from_str::<Value>(text).ok()) {
+            mutator.value(&mut value);
+            read(mutator, &value.to_string());
         }
     });
 }

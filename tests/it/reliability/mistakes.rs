@@ -660,3 +660,62 @@ async fn no_mistake_deletes_what_a_careful_person_would_have_kept() {
     println!("{} mistakes, {} of them not as they should be", table.len(), wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_looked_at_is_not_forgotten() {
+    let owned = |slip: &Slip| {
+        let ran = slip.scene.run(&["inventory", "list"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.told());
+        ran.out
+    };
+    for fault in
+        ["500@GET:/v1/organizations=100%", "401@GET:/v1/organizations=100%", "reset@GET:/v1/organizations=100%"]
+    {
+        let slip = ready().await;
+        let before = owned(&slip);
+        assert!(before.contains("#members/"), "{before}");
+        slip.remove("organizations.yaml");
+        slip.fault(fault);
+        let ran = slip.apply(&["--prune"]);
+        assert_eq!(ran.code, Some(1), "{fault}: {}", ran.told());
+        assert_eq!(owned(&slip), before, "{fault}: {}", ran.told());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_folder_of_the_same_name_prunes_nothing() {
+    let slip = ready().await;
+    for folder in ["a/m", "b/m"] {
+        for file in ["connection.yaml", "key", "secret"] {
+            slip.write(&format!("{folder}/{file}"), &fs::read_to_string(slip.path(file)).unwrap());
+        }
+    }
+    slip.write("a/m/all.yaml", &joined(3, |n| hook(n + 100)));
+    slip.write("b/m/all.yaml", &hook(200));
+    let run = |folder: &str, flags: &[&str]| {
+        let mut command = crate::support::example::plumb();
+        command.args(["apply", "--yes", "--prune", "-f", "m", "--inventory", "../inventory.db"]).args(flags);
+        command.arg(format!("--connection=main={}", slip.scene.sandbox.url("rest")));
+        command.current_dir(slip.path(folder)).env("XDG_RUNTIME_DIR", slip.path(".runtime"));
+        command.output().unwrap()
+    };
+    let hooks = || slip.scene.sandbox.objects("rest", "Webhook").len();
+    assert_eq!(run("a", &[]).status.code(), Some(0));
+    let before = hooks();
+    let ran = run("b", &[]);
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(3), "{said}");
+    assert!(said.replace("\n    ", " ").contains("another stack's"), "{said}");
+    assert_eq!(hooks(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_owned_in_one_account_is_not_made_in_another() {
+    let mut slip = ready().await;
+    slip.elsewhere(0);
+    let before = slip.live();
+    let ran = slip.go();
+    assert_eq!(ran.code, Some(3), "{}", ran.told());
+    assert!(ran.told().replace("\n    ", " ").contains("make again"), "{}", ran.told());
+    assert_eq!(slip.live(), before);
+}

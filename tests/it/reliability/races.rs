@@ -72,6 +72,44 @@ async fn what_somebody_changed_since_the_plan_is_left_alone() {
     }
 }
 
+/// Where the call can name what it replaces, a change of the last instant is noticed as well, without a look before.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_changed_a_moment_ago_is_left_alone_where_the_call_can_tell() {
+    let Some(world) = worlds().into_iter().find(|world| world.api == "balena") else { return };
+    let scene = Scene::start(world, SandboxOptions::default()).await;
+    scene.declare(20, false);
+    assert_eq!(scene.run(&["apply", "--yes"]).code, Some(0));
+    scene.declare(20, true);
+    let options = options(&scene);
+    let planned = pipeline::plan(&options, Mode::Plan).await.unwrap();
+    let announced = planned.document.requests.apply;
+    let api = apis::builtin().api(world.api).unwrap();
+    let mut touched: Vec<(String, String, String, String)> = Vec::new();
+    for action in planned.document.actions.iter().filter(|action| action.action == ActionKind::Update) {
+        let (Some(kind), Some(id)) = (api.kind(&action.kind), &action.id) else { continue };
+        let texts =
+            action.changes.iter().filter(|change| change.after.as_ref().is_some_and(serde_json::Value::is_string));
+        let plain = texts
+            .filter_map(|change| kind.field(change.path.strip_prefix('/')?))
+            .find(|field| field.ty == plumb::description::format::FieldType::String && field.sensitive.is_none());
+        let Some(field) = plain.filter(|_| kind.inside().is_none() && touched.len() < 2) else { continue };
+        assert!(scene.sandbox.mutate(world.api, &kind.name, id, &json!({ field.wire_name(): "by somebody else" })));
+        touched.push((action.address.clone(), kind.name.clone(), id.clone(), field.wire_name().to_owned()));
+    }
+    assert!(!touched.is_empty(), "nothing to touch");
+    let applied = pipeline::apply(planned, &options).await.unwrap();
+    for (address, kind, id, wire) in &touched {
+        let action = applied.document.actions.iter().find(|action| action.address == *address).unwrap();
+        let told = action.error.clone().unwrap_or_default();
+        assert!(action.outcome == Some(Outcome::Failed) && told.contains("is left alone"), "{address}: {told}");
+        let shown = scene.sandbox.shown(world.api, kind, id).unwrap();
+        assert_eq!(shown[wire.as_str()], "by somebody else", "{address}: it was overwritten");
+    }
+    println!("balena: {} changed a moment before, none overwritten; {announced} calls announced", touched.len());
+    assert_eq!(scene.run(&["apply", "--yes"]).code, Some(0), "the next run brings it in line");
+    assert_eq!(scene.run(&["plan", "--detailed-exitcode"]).code, Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_changed_since_the_plan_is_not_deleted() {
     let world = worlds().into_iter().find(|world| world.api == "rest");

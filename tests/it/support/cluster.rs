@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    io::Write as _,
-    net::TcpListener,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Mutex, OnceLock},
@@ -24,6 +24,7 @@ pub(crate) struct Cluster {
     /// Certificates, logs and the kubeconfig.
     pub(crate) folder: TempDir,
     kubectl: PathBuf,
+    etcd: u16,
     control: Mutex<ChildStdin>,
     _process: Mutex<Child>,
 }
@@ -118,7 +119,7 @@ impl Cluster {
             .spawn()
             .unwrap();
         let control = process.stdin.take().unwrap();
-        let cluster = Self { folder, kubectl, control: Mutex::new(control), _process: Mutex::new(process) };
+        let cluster = Self { folder, kubectl, etcd, control: Mutex::new(control), _process: Mutex::new(process) };
         let began = Instant::now();
         while !cluster.kubectl(&["get", "--raw", "/readyz"]).0 {
             let log = fs::read_to_string(cluster.folder.path().join("api.log")).unwrap_or_default();
@@ -128,13 +129,33 @@ impl Cluster {
         }
         cluster.control.lock().unwrap().write_all(b"manage\n").unwrap();
         cluster.run(&["apply", "--server-side", "-f", "crds"]);
-        cluster.run(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]);
+        cluster.run(&["wait", "--for=condition=Established", "--timeout=240s", "crd", "--all"]);
         Some(cluster)
     }
 
     /// Restarts the API server.
     pub(crate) fn restart(&self) {
         self.control.lock().unwrap().write_all(b"restart\n").unwrap();
+    }
+
+    /// Drops the history of everything that is stored, so that no watch can go on from before.
+    pub(crate) fn compact(&self) {
+        let ask = |path: &str, body: &str| -> Value {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.etcd)).unwrap();
+            let length = body.len();
+            let head =
+                format!("POST {path} HTTP/1.1\r\nHost: etcd\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+            stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            let from = answer.find("\r\n\r\n").unwrap();
+            let json = &answer[from..];
+            serde_json::from_str(&json[json.find('{').unwrap()..=json.rfind('}').unwrap()]).unwrap()
+        };
+        let now = ask("/v3/kv/range", r#"{"key":"AA=="}"#);
+        let revision = now["header"]["revision"].as_str().unwrap().to_owned();
+        let done = ask("/v3/kv/compaction", &format!(r#"{{"revision":"{revision}","physical":true}}"#));
+        assert!(done.get("error").is_none(), "{done}");
     }
 
     /// Path of the administrator's kubeconfig.

@@ -8,7 +8,7 @@ use std::{
 use axum::{
     Router,
     body::Bytes,
-    extract::{Path, State},
+    extract::{DefaultBodyLimit, Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -42,7 +42,8 @@ impl FaultyS3 {
     pub(crate) async fn serve(faults: Faults) -> (Self, Location) {
         let store = Self::default();
         store.now(faults);
-        let app = Router::new().route("/{*path}", get(read).put(write)).with_state(store.clone());
+        let app = Router::new().route("/{*path}", get(read).put(write)).layer(DefaultBodyLimit::disable());
+        let app = app.with_state(store.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });

@@ -71,10 +71,17 @@ impl Operated {
         self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
     }
 
+    /// Keeps the inventory in a namespace of the cluster, where several replicas reach it.
+    pub(crate) fn inventory_in(&mut self, namespace: &str) {
+        self.flags.retain(|flag| !flag.starts_with("--inventory"));
+        self.flags.push(format!("--inventory=kubernetes://{namespace}/plumb"));
+    }
+
     /// The operator as a command.
     pub(crate) fn command(&self, kubeconfig: &Path) -> Command {
         let mut command = plumb();
         command.args(["operator", "-vv", "--interval", self.interval]).args(&self.flags).env("KUBECONFIG", kubeconfig);
+        command.env("PLUMB_INVENTORY_KEY", "a key of hashes that is long enough for tests");
         let number = self.running.len();
         let log = std::fs::File::create(self.folder.path().join(format!("operator-{number}.log"))).unwrap();
         command.stdout(Stdio::null()).stderr(log);
@@ -164,6 +171,33 @@ impl Operated {
             );
             std::thread::sleep(Duration::from_millis(150));
         }
+    }
+
+    /// Waits until a resource is as it should be.
+    pub(crate) fn wait_for(&self, what: &str, mut is: impl FnMut(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let began = std::time::Instant::now();
+        loop {
+            if let Some(found) = self.get(what) {
+                if is(&found) {
+                    return found;
+                }
+                last = found["status"].clone();
+            }
+            assert!(began.elapsed() < PATIENCE, "{what} is never so: {last:#}\n{}", self.log(self.running.len() - 1));
+            std::thread::sleep(Duration::from_millis(150));
+        }
+    }
+
+    /// Sends a signal to an operator.
+    pub(crate) fn signal(&self, number: usize, signal: &str) {
+        let id = self.running[number].id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// Whether an operator has ended; its exit code.
+    pub(crate) fn ended(&mut self, number: usize) -> Option<i32> {
+        self.running[number].try_wait().unwrap().and_then(|status| status.code())
     }
 
     /// Waits until an Event with this reason is about an object.

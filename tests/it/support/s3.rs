@@ -36,12 +36,6 @@ pub(crate) fn location() -> Option<Location> {
     Some(Location::S3 { bucket, prefix: "team/a".into(), settings })
 }
 
-/// The endpoint and bucket of a location.
-pub(crate) fn url(location: &Location, object: &str) -> String {
-    let Location::S3 { bucket, prefix, settings } = location else { panic!("{location} is no bucket") };
-    format!("{}/{bucket}/{prefix}/{object}", settings.0[0].1)
-}
-
 fn make_bucket(endpoint: &str, bucket: &str) {
     let (host, url) = (endpoint.trim_start_matches("http://").to_owned(), format!("/{bucket}"));
     let mut stream = std::net::TcpStream::connect(&host).unwrap();

@@ -2,25 +2,30 @@
 //!
 //! Every row's JSON is the truth; the other columns are computed from it. Commits write what changed only.
 
+mod file_lock;
+mod rows;
+
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
-use serde::{Serialize, de::DeserializeOwned};
+use async_trait::async_trait;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
+use self::file_lock::{FileLock, Refused};
 use crate::inventory::{
-    Edit, Holder, InventoryError, Owners, SCHEMA_VERSION, State,
-    file_lock::{FileLock, Refused},
+    Change, Claim, Edit, Holder, InventoryError, LeaseTimes, Owner, Owners, SCHEMA_VERSION, State,
+    backend::{Backend, Before, Board, Opened, Writer},
     location::beside,
     private::{create_folder, private_file},
 };
 
 /// One step per schema version; a step, once released, never changes.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE stacks (
         name TEXT NOT NULL PRIMARY KEY, serial INTEGER NOT NULL DEFAULT 0, roots TEXT NOT NULL DEFAULT '[]'
     );
@@ -42,7 +47,20 @@ const STEPS: &[&str] = &["
     CREATE TABLE accounts (
         stack TEXT NOT NULL, connection TEXT NOT NULL, account TEXT NOT NULL, PRIMARY KEY (stack, connection)
     ) WITHOUT ROWID;
-"];
+    ",
+    "
+    CREATE TABLE runs (
+        stack TEXT NOT NULL, run TEXT NOT NULL, head TEXT NOT NULL,
+        at TEXT AS (json_extract(head, '$.at')), who TEXT AS (json_extract(head, '$.who')),
+        PRIMARY KEY (stack, run)
+    ) WITHOUT ROWID;
+    CREATE TABLE changes (
+        stack TEXT NOT NULL, run TEXT NOT NULL, number INTEGER NOT NULL, change TEXT NOT NULL, end TEXT,
+        address TEXT AS (json_extract(change, '$.address')), action TEXT AS (json_extract(change, '$.action')),
+        PRIMARY KEY (stack, run, number)
+    ) WITHOUT ROWID;
+    ",
+];
 
 /// How a file is opened beside others that use it.
 const SHARED: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
@@ -51,9 +69,101 @@ const SHARED: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQL
 const LYING: OpenFlags =
     OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX).union(OpenFlags::SQLITE_OPEN_URI);
 
+/// A file that has inventories.
+#[derive(Debug)]
+pub(super) struct File {
+    path: PathBuf,
+}
+
+impl File {
+    /// The file at a path, whether it is there or not.
+    pub(super) fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Does something with the file on a thread that may wait.
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> Result<T, InventoryError> + Send + 'static,
+    ) -> Result<T, InventoryError> {
+        let path = self.path.clone();
+        blocking(move || work(&path)).await
+    }
+}
+
+#[async_trait]
+impl Backend for File {
+    async fn read(&self, stack: &str) -> Result<State, InventoryError> {
+        let stack = stack.to_owned();
+        self.with(move |path| reading(path, |connection| rows::load(connection, &stack))).await
+    }
+
+    async fn open(&self, stack: &str, holder: Holder, _: LeaseTimes) -> Result<Opened, InventoryError> {
+        let stack = stack.to_owned();
+        let (database, state) = self.with(move |path| Database::open(path, &stack, &holder)).await?;
+        let writer = Local(Arc::new(Mutex::new(database)));
+        Ok(Opened { writer: Box::new(writer), state, lease: None })
+    }
+
+    /// A lock of the operating system cannot be lifted and needs no lifting: if it is held, its holder lives.
+    async fn break_lock(&self, _: &str) -> Result<Option<Holder>, InventoryError> {
+        match self.with(holder).await? {
+            None => Ok(None),
+            Some(holder) => Err(InventoryError::Locked {
+                location: self.path.display().to_string(),
+                holder: Box::new(holder),
+                local: true,
+            }),
+        }
+    }
+
+    async fn owners(&self) -> Result<Owners, InventoryError> {
+        self.with(|path| reading(path, rows::owners)).await
+    }
+
+    async fn stacks(&self) -> Result<Vec<String>, InventoryError> {
+        self.with(|path| reading(path, rows::stacks)).await
+    }
+
+    async fn changes(&self, stack: &str, run: &str) -> Result<Vec<Change>, InventoryError> {
+        let (stack, run) = (stack.to_owned(), run.to_owned());
+        self.with(move |path| reading(path, |connection| rows::changes(connection, &stack, &run))).await
+    }
+
+    /// The lock is one for all stacks of the file: nobody else can be about to own anything.
+    async fn claim(&self, _: &str, _: &[Claim]) -> Result<Vec<(Claim, Owner)>, InventoryError> {
+        Ok(Vec::new())
+    }
+
+    async fn unclaim(&self, _: &str) -> Result<(), InventoryError> {
+        Ok(())
+    }
+
+    fn notices(&self) -> Option<Arc<dyn Board>> {
+        None
+    }
+}
+
+/// Writes to a file.
+#[derive(Debug)]
+struct Local(Arc<Mutex<Database>>);
+
+#[async_trait]
+impl Writer for Local {
+    async fn write(&mut self, commits: &[Vec<Edit>], _: Before<'_>) -> Result<(), InventoryError> {
+        let (database, commits) = (Arc::clone(&self.0), commits.to_vec());
+        blocking(move || database.lock().unwrap_or_else(PoisonError::into_inner).write(&commits)).await
+    }
+
+    async fn close(self: Box<Self>, _: Before<'_>) {
+        // Closing clears up the log, which takes a while.
+        drop(tokio::task::spawn_blocking(move || drop(self)).await);
+    }
+}
+
 /// An inventory file that is open for writing, with the lock.
 #[derive(Debug)]
-pub(super) struct Database {
+struct Database {
     connection: Connection,
     path: PathBuf,
     stack: String,
@@ -62,7 +172,7 @@ pub(super) struct Database {
 
 impl Database {
     /// Takes the writer lock, makes what is missing, and reads the stack.
-    pub(super) fn open(path: &Path, stack: &str, holder: &Holder) -> Result<(Self, State), InventoryError> {
+    fn open(path: &Path, stack: &str, holder: &Holder) -> Result<(Self, State), InventoryError> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             create_folder(folder).map_err(|error| unwritable(path, &error))?;
         }
@@ -74,68 +184,18 @@ impl Database {
         })?;
         let mut connection = connect(path).map_err(|error| unwritable(path, &error))?;
         upgrade(&mut connection, STEPS).map_err(|problem| problem.at(path))?;
-        let state = load(&mut connection, stack).map_err(|problem| problem.at(path))?;
+        let state = rows::load(&mut connection, stack).map_err(|problem| problem.at(path))?;
         Ok((Self { connection, path: path.to_owned(), stack: stack.to_owned(), _lock: lock }, state))
     }
 
     /// Writes commits in one transaction, durable on return.
-    pub(super) fn write(&mut self, commits: &[Vec<Edit>]) -> Result<(), InventoryError> {
-        let Self { connection, path, stack, .. } = self;
-        let stack = stack.as_str();
-        let mut write = || -> Result<(), rusqlite::Error> {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            transaction.prepare_cached("INSERT OR IGNORE INTO stacks (name) VALUES (?1)")?.execute([stack])?;
-            for edit in commits.iter().flatten() {
-                record(&transaction, stack, edit)?;
-            }
-            let more = i64::try_from(commits.len()).unwrap_or(i64::MAX);
-            transaction
-                .prepare_cached("UPDATE stacks SET serial = serial + ?2 WHERE name = ?1")?
-                .execute(params![stack, more])?;
-            transaction.commit()
-        };
-        write().map_err(|error| unwritable(path, &error))
+    fn write(&mut self, commits: &[Vec<Edit>]) -> Result<(), InventoryError> {
+        rows::write(&mut self.connection, &self.stack, commits).map_err(|error| unwritable(&self.path, &error))
     }
 }
 
-/// Reads a stack without a lock; leaves nothing behind, not even where there is no inventory yet.
-pub(super) fn read(path: &Path, stack: &str) -> Result<State, InventoryError> {
-    reading(path, |connection| load(connection, stack))
-}
-
-/// Reads who owns what, over all stacks of the file.
-pub(super) fn owners(path: &Path) -> Result<Owners, InventoryError> {
-    reading(path, |connection| {
-        let mut owners = Owners::default();
-        if version(connection)? == 0 {
-            return Ok(owners);
-        }
-        let mut statement = connection.prepare(
-            "SELECT json_extract(account, '$.url'), objects.stack, address, id FROM objects
-             JOIN accounts ON accounts.stack = objects.stack AND accounts.connection = objects.connection",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let [url, stack, address, id]: [String; 4] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?];
-            owners.insert(&url, &stack, &address, &id);
-        }
-        Ok(owners)
-    })
-}
-
-/// The names of the stacks in the file.
-pub(super) fn stacks(path: &Path) -> Result<Vec<String>, InventoryError> {
-    reading(path, |connection| {
-        if version(connection)? == 0 {
-            return Ok(Vec::new());
-        }
-        let mut statement = connection.prepare("SELECT name FROM stacks ORDER BY name")?;
-        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
-    })
-}
-
 /// Who has the lock, if somebody has it.
-pub(super) fn holder(path: &Path) -> Result<Option<Holder>, InventoryError> {
+fn holder(path: &Path) -> Result<Option<Holder>, InventoryError> {
     let lock = beside(path, "lock");
     if !lock.exists() {
         return Ok(None);
@@ -145,6 +205,18 @@ pub(super) fn holder(path: &Path) -> Result<Option<Holder>, InventoryError> {
         Err(Refused::Held(holder)) => Ok(Some(*holder)),
         Err(Refused::Io(error)) => {
             Err(InventoryError::Read { location: path.display().to_string(), message: error.to_string() })
+        }
+    }
+}
+
+/// Runs what blocks where it may.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, InventoryError> + Send + 'static,
+) -> Result<T, InventoryError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => {
+            Err(InventoryError::Write { location: "inventory".into(), message: format!("a task was cut off: {error}") })
         }
     }
 }
@@ -188,7 +260,7 @@ fn connect(path: &Path) -> Result<Connection, Box<dyn std::error::Error>> {
             // The name of a new file is durable once its folder is.
             #[cfg(unix)]
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                File::open(folder)?.sync_all()?;
+                fs::File::open(folder)?.sync_all()?;
             }
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -277,78 +349,6 @@ fn upgrade(connection: &mut Connection, steps: &[&str]) -> Result<(), Problem> {
     }
     transaction.execute("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?1)", [steps.len().to_string()])?;
     Ok(transaction.commit()?)
-}
-
-fn load(connection: &mut Connection, stack: &str) -> Result<State, Problem> {
-    let transaction = connection.transaction()?;
-    let mut state = State::default();
-    if version(&transaction)? == 0 {
-        return Ok(state);
-    }
-    let row: Option<(i64, String)> = transaction
-        .query_row("SELECT serial, roots FROM stacks WHERE name = ?1", [stack], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some((serial, roots)) = row else { return Ok(state) };
-    state.serial = u64::try_from(serial).map_err(|_| Problem::Damaged(format!("`{stack}` has the serial {serial}")))?;
-    state.roots = parse(stack, &roots)?;
-    state.objects = rows(&transaction, "SELECT address, record FROM objects WHERE stack = ?1", stack)?;
-    state.intents = rows(&transaction, "SELECT intent, begun FROM intents WHERE stack = ?1", stack)?;
-    state.tombstones = rows(&transaction, "SELECT address, tombstone FROM tombstones WHERE stack = ?1", stack)?;
-    state.accounts = rows(&transaction, "SELECT connection, account FROM accounts WHERE stack = ?1", stack)?;
-    Ok(state)
-}
-
-fn rows<C, T>(transaction: &Transaction<'_>, sql: &str, stack: &str) -> Result<C, Problem>
-where
-    C: Default + Extend<(String, T)>,
-    T: DeserializeOwned,
-{
-    let mut found = C::default();
-    let mut statement = transaction.prepare(sql)?;
-    let mut rows = statement.query([stack])?;
-    while let Some(row) = rows.next()? {
-        let (name, text): (String, String) = (row.get(0)?, row.get(1)?);
-        let value = parse(&name, &text)?;
-        found.extend([(name, value)]);
-    }
-    Ok(found)
-}
-
-fn parse<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, Problem> {
-    serde_json::from_str(text).map_err(|error| Problem::Damaged(format!("the row of `{name}`: {error}")))
-}
-
-/// Does to the rows what [`State::apply`] does to the state.
-fn record(transaction: &Transaction<'_>, stack: &str, edit: &Edit) -> Result<(), rusqlite::Error> {
-    let (sql, name, json) = match edit {
-        Edit::Begin(id, intent) => ("INSERT OR REPLACE INTO intents VALUES (?1, ?2, ?3)", id, Some(json(intent)?)),
-        Edit::End(id) => ("DELETE FROM intents WHERE stack = ?1 AND intent = ?2", id, None),
-        Edit::Put(address, record) => {
-            ("INSERT OR REPLACE INTO objects VALUES (?1, ?2, ?3)", address, Some(json(record.as_ref())?))
-        }
-        Edit::Remove(address) => ("DELETE FROM objects WHERE stack = ?1 AND address = ?2", address, None),
-        Edit::Bury(address, tombstone) => {
-            ("INSERT OR REPLACE INTO tombstones VALUES (?1, ?2, ?3)", address, Some(json(tombstone)?))
-        }
-        Edit::Unbury(address) => ("DELETE FROM tombstones WHERE stack = ?1 AND address = ?2", address, None),
-        Edit::Roots(roots) => {
-            let mut statement = transaction.prepare_cached("UPDATE stacks SET roots = ?2 WHERE name = ?1")?;
-            return statement.execute(params![stack, json(roots)?]).map(drop);
-        }
-        Edit::Account(connection, account) => {
-            ("INSERT OR REPLACE INTO accounts VALUES (?1, ?2, ?3)", connection, Some(json(account)?))
-        }
-    };
-    let mut statement = transaction.prepare_cached(sql)?;
-    match json {
-        Some(json) => statement.execute(params![stack, name, json]),
-        None => statement.execute(params![stack, name]),
-    }
-    .map(drop)
-}
-
-fn json<T: Serialize>(value: &T) -> Result<String, rusqlite::Error> {
-    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 #[cfg(test)]
