@@ -81,7 +81,10 @@ impl Shared<'_> {
         if self.is_as_declared(&step, &found.fields) {
             return Ok(Done::Present(found));
         }
-        self.update_one(remote, &step, None).await
+        // It was read just now: no other look is announced.
+        let attributes =
+            if step.kind.guarded { Some(self.known_attributes(&step).map_err(Trouble::known)?) } else { None };
+        self.update_one(remote, &step, attributes).await
     }
 
     pub(super) async fn update_bulk(
