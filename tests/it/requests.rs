@@ -89,7 +89,7 @@ async fn ten_thousand_objects_cost_ten_pages_and_a_thousand_changes_ten_calls() 
     stack.write("stack.yaml", &(organization("acme") + &configurations("acme", 0..MANY, as_it_was)));
     let document = stack.apply().await;
     assert_eq!((document.summary.adopt, document.requests.apply), (MANY + 1, 0));
-    assert_eq!(serial(&stack).await, 3 + 10, "ten thousand records are ten writes");
+    assert_eq!(serial(&stack).await, 4 + 10, "ten thousand records are ten writes");
 
     stack.sandbox.clear_log();
     let before = serial(&stack).await;
