@@ -551,7 +551,8 @@ async fn what_holds_objects_of_others_is_not_made_anew() {
         "organization-id": id("Organization"), "name": "Of somebody", "password": "x",
         "resource-id": id("FlexibleAsset"), "resource-type": "Flexible Asset",
     }}});
-    let call = reqwest::Client::new().post(format!("{}/passwords", stack.sandbox.url("itglue"))).header("x-api-key", "key");
+    let call =
+        reqwest::Client::new().post(format!("{}/passwords", stack.sandbox.url("itglue"))).header("x-api-key", "key");
     let call = call.header("content-type", "application/vnd.api+json").body(password.to_string());
     let answer = call.send().await.unwrap();
     assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
