@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use tokio::time::Instant;
+
 use super::{
     forge::{self, Forge, ForgeError, Pull, Status, Verdict},
     notify::{self, Notice},
@@ -11,7 +13,7 @@ use super::{
     view::{PullView, RevisionView, StackState},
     worker::{Worker, stand_ins},
 };
-use crate::pipeline::Options;
+use crate::{pipeline::Options, secret::masked};
 
 /// Statuses go to one commit, of a repository in a forge.
 struct Desk {
@@ -95,7 +97,10 @@ pub(super) async fn ended(worker: &mut Worker, revision: &RevisionView, found: &
         _ => found.message.clone(),
     };
     status(worker, &revision.commit, verdict, &description).await;
-    notices(worker, found.state, &found.message, &revision.commit);
+    // As long as the source is lost, that is what people know; what is kept true meanwhile is no recovery.
+    if !worker.is_without_source() {
+        notices(worker, found.state, &found.message, &revision.commit);
+    }
 }
 
 /// Tells that a commit cannot be read.
@@ -107,6 +112,16 @@ pub(super) async fn unreadable(worker: &mut Worker, revision: &RevisionView, err
 pub(super) fn source_lost(worker: &mut Worker, error: &SourceError) {
     notices(worker, StackState::Failed, &format!("The source cannot be read: {}", error.message), "");
     worker.save();
+}
+
+/// Tells that the source can be read again: the stack is as it was last found.
+pub(super) fn source_found(worker: &mut Worker) {
+    let (state, message) = (worker.memory.view.state, worker.memory.view.message.clone());
+    if state != StackState::Unknown {
+        let commit = worker.memory.view.revision.as_ref().map(|revision| revision.commit.clone());
+        notices(worker, state, &message, &commit.unwrap_or_default());
+        worker.save();
+    }
 }
 
 /// Sends messages where the state is another than what was told last.
@@ -121,7 +136,7 @@ fn notices(worker: &mut Worker, state: StackState, message: &str, commit: &str) 
         stack: worker.config.name.clone(),
         state,
         previous,
-        message: message.to_owned(),
+        message: masked(message).into_owned(),
         commit: commit.to_owned(),
         link: link(worker, ""),
         time: jiff::Timestamp::now().to_string(),
@@ -135,9 +150,10 @@ fn notices(worker: &mut Worker, state: StackState, message: &str, commit: &str) 
 }
 
 /// Plans the pull requests that are open and were not planned as they are now.
-pub(super) async fn pulls(worker: &mut Worker, target: &Newest) {
+pub(super) async fn pulls(worker: &mut Worker, target: &Newest, since: Instant) {
     let Some(desk) = desk(worker) else { return };
-    let open = match desk.forge.pulls(&desk.repository).await {
+    let name = worker.config.forge.clone().unwrap_or_default();
+    let open = match worker.shared.pulls.of(&name, &desk.forge, &desk.repository, since).await {
         Ok(open) => open,
         Err(error) => {
             trouble(worker, "the list of pull requests", Err(error));
@@ -150,7 +166,7 @@ pub(super) async fn pulls(worker: &mut Worker, target: &Newest) {
     worker.memory.commented.retain(|number| numbers.contains(number));
     let name = worker.config.name.clone();
     worker.shared.board.change(&name, |stack| stack.pulls.retain(|pull| numbers.contains(&pull.number)));
-    for pull in open {
+    for pull in open.iter() {
         let mark = (pull.head.clone(), target.tree.clone());
         let known = worker.memory.pulls.get(&pull.number);
         if pull.base != branch || known == Some(&mark) {
@@ -162,7 +178,7 @@ pub(super) async fn pulls(worker: &mut Worker, target: &Newest) {
             continue;
         }
         let planned_before = worker.memory.commented.contains(&pull.number);
-        if one(worker, &desk, &pull, target, planned_before).await {
+        if one(worker, &desk, pull, target, planned_before).await {
             worker.memory.pulls.insert(pull.number, mark);
         }
         worker.save();
@@ -174,22 +190,13 @@ async fn one(worker: &mut Worker, desk: &Desk, pull: &Pull, target: &Newest, pla
     let (feed, commit, reference) = (worker.feed.clone(), pull.head.clone(), pull.reference.clone());
     let target = target.clone();
     let untouched = target.tree.clone();
-    let read = tokio::task::spawn_blocking(move || {
+    let read = worker.read(move || {
         let head = feed.head(&commit, reference.as_deref())?;
         if head.tree == untouched && !planned_before {
             return Ok(None);
         }
         Ok::<_, SourceError>(Some((feed.snapshot(&head)?, feed.snapshot(&target)?, head)))
     });
-    let (head, settings) = match read.await {
-        Ok(Ok(None)) => return true,
-        Ok(Ok(Some((snapshot, settings, _)))) => (snapshot, settings),
-        Ok(Err(error)) => {
-            tracing::warn!(stack = worker.config.name, number = pull.number, %error, "a pull request cannot be read");
-            return !error.passes;
-        }
-        Err(_) => return false,
-    };
     let context = format!("{}/{}/plan", worker.shared.settings().name, worker.config.name);
     let url = link(worker, &format!("/pulls/{}", pull.number));
     let status = |verdict: Verdict, description: String| Status {
@@ -197,6 +204,23 @@ async fn one(worker: &mut Worker, desk: &Desk, pull: &Pull, target: &Newest, pla
         verdict,
         description,
         link: url.clone(),
+    };
+    let (head, settings) = match read.await {
+        Some(Ok(None)) => return true,
+        Some(Ok(Some((snapshot, settings, _)))) => (snapshot, settings),
+        Some(Err(error)) => {
+            tracing::warn!(stack = worker.config.name, number = pull.number, %error, "a pull request cannot be read");
+            if error.passes {
+                return false;
+            }
+            let ended = status(Verdict::Failure, error.message.clone());
+            return trouble(
+                worker,
+                "a commit status",
+                desk.forge.set_status(&desk.repository, &pull.head, &ended).await,
+            );
+        }
+        None => return false,
     };
     let begun = status(Verdict::Pending, "Planning.".to_owned());
     trouble(worker, "a commit status", desk.forge.set_status(&desk.repository, &pull.head, &begun).await);
@@ -228,7 +252,7 @@ async fn one(worker: &mut Worker, desk: &Desk, pull: &Pull, target: &Newest, pla
         };
         forge::text(document, &found.notes, &text)
     } else {
-        let message = found.message.replace('`', "'");
+        let message = masked(&found.message).replace('`', "'");
         format!(
             "{}\n## plumb plan for `{}`\n\n```text\n{message}\n```\n",
             forge::marker(&worker.config.name),

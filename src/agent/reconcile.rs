@@ -2,6 +2,7 @@
 //! the agent and the operator tell it what to read and take in what it found.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Instant,
@@ -15,6 +16,7 @@ use crate::{
     live::Standing,
     pipeline::{self, Applied, Options, Planned},
     plan::{self, ActionKind, Outcome, PlanDocument, PlanNotes, Reason},
+    secret::{mask_leaves, masked},
 };
 
 /// What may be done with a plan.
@@ -84,7 +86,31 @@ pub async fn step(options: &Options, gate: &Gate, refused: &BTreeMap<String, Str
         Err(failure) => failed(&failure),
     };
     found.seconds = began.elapsed().as_secs_f64();
+    veil(&mut found);
     found
+}
+
+/// Masks what is a secret anywhere in this process, be it of another stack: what is found here is shown and sent on.
+fn veil(found: &mut Found) {
+    let veil = |text: &mut String| {
+        if let Cow::Owned(veiled) = masked(text) {
+            *text = veiled;
+        }
+    };
+    veil(&mut found.message);
+    found.hints.iter_mut().for_each(veil);
+    found.objects.iter_mut().filter_map(|object| object.why.as_mut()).for_each(veil);
+    let Some(document) = &mut found.document else { return };
+    for action in &mut document.actions {
+        for change in &mut action.changes {
+            [&mut change.before, &mut change.after].into_iter().flatten().for_each(mask_leaves);
+        }
+        action.notes.iter_mut().chain(&mut action.error).for_each(veil);
+    }
+    for told in &mut document.diagnostics {
+        veil(&mut told.message);
+        told.hints.iter_mut().for_each(veil);
+    }
 }
 
 /// What is known after a failure that left no plan.

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -15,15 +15,17 @@ use futures::FutureExt as _;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
+    time::Instant,
 };
 use tokio_util::task::TaskTracker;
 
 use super::{
     changelog::ChangeLog,
     config::{self, Config, Source},
-    forge::Forge,
+    forge::{Forge, Pulls},
     metrics::Metrics,
     notify::Notifier,
+    server::Locks,
     state::StateFolder,
     view::Board,
     worker::{Nudge, Worker},
@@ -63,6 +65,7 @@ pub struct Shared {
     pub(super) tasks: TaskTracker,
     pub(super) pace: Pace,
     pub(super) budgets: Budgets,
+    pub(super) pulls: Pulls,
     config: RwLock<Arc<Config>>,
     forges: Mutex<HashMap<String, Forge>>,
 }
@@ -79,7 +82,7 @@ impl Shared {
         if let Some(known) = forges.get(name) {
             return Some(known.clone());
         }
-        let made = Forge::new(self.settings().forges.get(name)?.clone()).ok()?;
+        let made = Forge::new(self.settings().forges.get(name)?.clone(), self.ending.subscribe()).ok()?;
         forges.insert(name.to_owned(), made.clone());
         Some(made)
     }
@@ -97,6 +100,7 @@ pub struct Agent {
     pub shared: Arc<Shared>,
     path: PathBuf,
     hands: Mutex<BTreeMap<String, Hand>>,
+    locks: OnceLock<Locks>,
 }
 
 impl Agent {
@@ -126,10 +130,16 @@ impl Agent {
             tasks: TaskTracker::new(),
             pace,
             budgets,
+            pulls: Pulls::default(),
             config: RwLock::new(Arc::new(config)),
             forges: Mutex::default(),
         };
-        Ok(Arc::new(Self { shared: Arc::new(shared), path: path.to_path_buf(), hands: Mutex::default() }))
+        Ok(Arc::new(Self {
+            shared: Arc::new(shared),
+            path: path.to_path_buf(),
+            hands: Mutex::default(),
+            locks: OnceLock::new(),
+        }))
     }
 
     fn hands(&self) -> MutexGuard<'_, BTreeMap<String, Hand>> {
@@ -177,19 +187,31 @@ impl Agent {
         true
     }
 
+    /// Names what decides who comes in, so that other settings reach it.
+    pub(super) fn has_locks(&self, locks: Locks) {
+        // There is one endpoint only.
+        let _ = self.locks.set(locks);
+    }
+
     /// Puts other settings in force. The state folder and the address stay until a restart.
     fn adopt(&self, config: Config) {
         let before = self.shared.settings();
         if before.state != config.state || before.workers != config.workers {
             tracing::warn!("`state` and `workers` change with the next start of the agent");
         }
-        let addresses = |config: &Config| config.endpoint.as_ref().map(|endpoint| (endpoint.listen, endpoint.webhooks));
+        let addresses = |config: &Config| {
+            config.endpoint.as_ref().map(|endpoint| (endpoint.listen, endpoint.webhooks, endpoint.status_page))
+        };
         if addresses(&before) != addresses(&config) {
-            tracing::warn!("the address of `endpoint` changes with the next start of the agent");
+            tracing::warn!("the addresses of `endpoint`, and `statusPage`, change with the next start of the agent");
+        }
+        if let Some(locks) = self.locks.get() {
+            locks.change(&config);
         }
         let config = Arc::new(config);
         *self.shared.config.write().unwrap_or_else(PoisonError::into_inner) = config.clone();
         self.shared.forges.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.shared.pulls.clear();
         let gone: Vec<(String, Hand)> = {
             let mut hands = self.hands();
             let names: Vec<String> = hands.keys().filter(|name| !config.stacks.contains_key(*name)).cloned().collect();
@@ -231,7 +253,7 @@ impl Agent {
     pub fn nudge(&self, stack: &str, nudge: Nudge) -> bool {
         let Some(nudges) = self.hands().get(stack).map(|hand| hand.nudges.clone()) else { return false };
         if let Err(mpsc::error::TrySendError::Full(nudge)) = nudges.try_send(nudge)
-            && !matches!(nudge, Nudge::Push | Nudge::Pull)
+            && !matches!(nudge, Nudge::Push(_) | Nudge::Pull(_))
         {
             self.shared.tasks.spawn(async move {
                 let _ = nudges.send(nudge).await;
@@ -294,6 +316,8 @@ impl Agent {
     /// The stacks of a repository, and whether an event concerns their branch.
     fn concerned(&self, event: &Event) -> (bool, Vec<(String, Nudge)>) {
         let mut known = false;
+        // One time for all stacks: what one of them asks the forge is new enough for the others.
+        let now = Instant::now();
         let mut nudges = Vec::new();
         for stack in self.shared.settings().stacks.values() {
             let Source::Git(git) = &stack.source else { continue };
@@ -303,9 +327,9 @@ impl Agent {
             known = true;
             match event {
                 Event::Push(push) if git.location.reference.may_mean(&push.reference) => {
-                    nudges.push((stack.name.clone(), Nudge::Push));
+                    nudges.push((stack.name.clone(), Nudge::Push(now)));
                 }
-                Event::PullRequest(_) => nudges.push((stack.name.clone(), Nudge::Pull)),
+                Event::PullRequest(_) => nudges.push((stack.name.clone(), Nudge::Pull(now))),
                 _ => {}
             }
         }

@@ -15,12 +15,17 @@ use super::{
     feedback,
     metrics::Listener,
     reconcile::{self, Found, Gate},
-    source::{Feed, Newest},
+    source::{Feed, Newest, SourceError},
     state::StackMemory,
     supervisor::Shared,
     view::{RevisionView, RunView, StackState, now},
 };
-use crate::{http::TRACED, pipeline::Options, secret::ResolvePolicy, source::Snapshot};
+use crate::{
+    http::TRACED,
+    pipeline::Options,
+    secret::{ResolvePolicy, masked},
+    source::Snapshot,
+};
 
 /// The first wait after a failure that may pass; it doubles.
 const RETRY: Duration = Duration::from_secs(10);
@@ -32,10 +37,10 @@ const PULLS: Duration = Duration::from_mins(1);
 /// A reason to look.
 #[derive(Debug, Clone)]
 pub enum Nudge {
-    /// Something was pushed.
-    Push,
-    /// A pull request changed.
-    Pull,
+    /// Something was pushed, at this time or before.
+    Push(Instant),
+    /// A pull request changed, at this time or before.
+    Pull(Instant),
     /// Somebody wants it reconciled now.
     Request,
     /// Somebody suspends or resumes it.
@@ -84,11 +89,15 @@ pub struct Worker {
     opens: Option<Instant>,
     /// Looks that failed in a row.
     lost: u32,
+    /// The newest state was found, and its texts were not to be had.
+    unreadable: bool,
     asked: Option<Cause>,
     /// The status that a commit is being worked at, on its way.
     pub(super) begun: Option<tokio::task::JoinHandle<()>>,
-    fresh: bool,
-    pulls: bool,
+    /// Since when the source may be another than the one that was found.
+    fresh: Option<Instant>,
+    /// Since when pull requests may be others than those that were listed.
+    pulls: Option<Instant>,
 }
 
 /// A random share of a time: what many do at the same interval is spread.
@@ -112,10 +121,11 @@ impl Worker {
             retry: None,
             opens: None,
             lost: 0,
+            unreadable: false,
             asked: None,
             begun: None,
-            fresh: false,
-            pulls: false,
+            fresh: None,
+            pulls: None,
             config,
             shared,
         };
@@ -200,16 +210,17 @@ impl Worker {
 
     fn take(&mut self, nudge: Nudge) {
         match nudge {
-            Nudge::Push => {
-                self.fresh = true;
+            Nudge::Push(at) => {
+                self.fresh = self.fresh.max(Some(at));
                 self.next_look = Instant::now();
             }
-            Nudge::Pull => {
-                (self.fresh, self.pulls) = (true, true);
+            Nudge::Pull(at) => {
+                (self.fresh, self.pulls) = (self.fresh.max(Some(at)), self.pulls.max(Some(at)));
                 self.next_look = Instant::now();
             }
             Nudge::Request => {
-                (self.fresh, self.pulls) = (true, true);
+                let now = Some(Instant::now());
+                (self.fresh, self.pulls) = (now, now);
                 self.memory.refused.clear();
                 self.asked = Some(Cause::Request);
                 self.next_look = Instant::now();
@@ -245,8 +256,7 @@ impl Worker {
 
     /// Looks whether there is anything to do, and does it.
     async fn turn(&mut self) {
-        let age = if std::mem::take(&mut self.fresh) { Duration::ZERO } else { self.config.interval.mul_f64(0.9) };
-        let newest = self.look(age).await;
+        let newest = self.look().await;
         if self.stopping() {
             return;
         }
@@ -267,42 +277,76 @@ impl Worker {
         }
         if let Some(newest) = newest
             && self.config.plan_pulls
-            && (std::mem::take(&mut self.pulls) || Instant::now() >= self.next_pulls)
+            && (self.pulls.is_some() || Instant::now() >= self.next_pulls)
             && !self.stopping()
         {
-            self.next_pulls = Instant::now() + self.config.interval.max(PULLS);
-            feedback::pulls(self, &newest).await;
+            let every = self.config.interval.max(PULLS);
+            self.next_pulls = Instant::now() + every;
+            // What another stack of the repository asked a moment ago will do, unless a webhook told of news.
+            let now = Instant::now();
+            let since = self.pulls.take().or_else(|| now.checked_sub(every.mul_f64(0.9))).unwrap_or(now);
+            feedback::pulls(self, &newest, since).await;
+        }
+    }
+
+    /// What a reader that blocks comes to; nothing once the agent ends, whatever the reader waits for.
+    pub(super) async fn read<T: Send + 'static>(&self, reader: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let mut end = self.shared.ending.subscribe();
+        let task = tokio::task::spawn_blocking(reader);
+        tokio::select! {
+            biased;
+            _ = end.wait_for(|end| *end) => None,
+            // A reader that panicked is a defect, and the next one may go well.
+            read = task => read.ok(),
         }
     }
 
     /// Asks the source for its newest state; what is wrong with it is shown, and what was good stays in force.
-    async fn look(&mut self, age: Duration) -> Option<Newest> {
+    async fn look(&mut self) -> Option<Newest> {
+        let (fresh, interval) = (self.fresh.take(), self.config.interval);
         let shared = self.shared.clone();
         let Ok(_turn) = shared.polls.acquire().await else { return None };
         let (feed, beside) = (self.feed.clone(), self.memory.beside.clone());
-        let answer = tokio::task::spawn_blocking(move || feed.newest(age, &beside)).await;
+        // What another stack of the repository fetched since is new enough.
+        let age = move || fresh.map_or_else(|| interval.mul_f64(0.9), |at| at.elapsed());
+        let answer = self.read(move || feed.newest(age(), &beside)).await;
         self.next_look = Instant::now() + self.config.interval + some_of(self.config.interval / 10);
-        match answer {
-            Ok(Ok(newest)) => {
+        match answer? {
+            Ok(newest) => {
                 if self.lost > 0 {
                     self.lost = 0;
-                    self.shared.board.change(&self.config.name, |stack| stack.source_trouble = None);
+                    self.source_is_back();
                 }
                 Some(newest)
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 self.lost += 1;
-                tracing::warn!(stack = self.config.name, %error, "the source cannot be read; what was read before stays in force");
                 if self.lost == 1 {
-                    self.shared
-                        .board
-                        .change(&self.config.name, |stack| stack.source_trouble = Some(error.message.clone()));
-                    feedback::source_lost(self, &error);
+                    tracing::warn!(stack = self.config.name, %error, "the source cannot be read; what was read before stays in force");
+                    self.source_is_lost(&error);
+                } else {
+                    tracing::debug!(stack = self.config.name, %error, "the source still cannot be read");
                 }
                 None
             }
-            // A reader that panicked is a defect, and the next look may go well.
-            Err(_) => None,
+        }
+    }
+
+    /// Whether the source's newest state is not to be had, so that an older one is in force.
+    pub(super) fn is_without_source(&self) -> bool {
+        self.lost > 0 || self.unreadable
+    }
+
+    fn source_is_lost(&mut self, error: &SourceError) {
+        let why = masked(&error.message).into_owned();
+        self.shared.board.change(&self.config.name, |stack| stack.source_trouble = Some(why));
+        feedback::source_lost(self, error);
+    }
+
+    fn source_is_back(&mut self) {
+        if !self.is_without_source() {
+            self.shared.board.change(&self.config.name, |stack| stack.source_trouble = None);
+            feedback::source_found(self);
         }
     }
 
@@ -315,8 +359,8 @@ impl Worker {
         // What cannot be used was told when it came: until there is news, what was good is kept true.
         let known_bad = newest.as_ref().is_some_and(|newest| self.memory.bad.as_ref() == Some(&newest.tree));
         let use_good = known_bad && !matches!(cause, Cause::Request | Cause::Push | Cause::Settings);
-        let revision = newest.as_ref().map(|newest| newest.revision.clone());
-        let read = tokio::task::spawn_blocking(move || {
+        let asked = newest.clone();
+        let read = self.read(move || {
             let recalled = || good.as_deref().and_then(|good| feed.recall(good, &beside));
             let (newest, old) = match newest {
                 Some(newest) if !use_good => (newest, false),
@@ -325,16 +369,26 @@ impl Worker {
             };
             Some(feed.snapshot(&newest).map(|snapshot| (newest, snapshot, old)))
         });
-        match read.await.ok()?? {
-            Ok((newest, snapshot, old)) => Some((newest, snapshot, old && self.memory.bad.is_some())),
+        match read.await?? {
+            Ok((newest, snapshot, old)) => {
+                if !old && std::mem::take(&mut self.unreadable) {
+                    self.source_is_back();
+                }
+                Some((newest, snapshot, old && self.memory.bad.is_some()))
+            }
             Err(error) => {
                 tracing::warn!(stack = self.config.name, %error, "the source cannot be read");
-                self.shared.board.change(&self.config.name, |stack| stack.source_trouble = Some(error.message.clone()));
-                if let Some(revision) = revision {
-                    feedback::unreadable(self, &revision, &error).await;
+                self.unreadable = true;
+                if let Some(asked) = asked {
+                    feedback::unreadable(self, &asked.revision, &error).await;
+                    if !error.passes {
+                        // Until there is news, what was good is kept true.
+                        self.memory.tree = Some(asked.tree.clone());
+                        self.memory.bad = Some(asked.tree);
+                        self.memory.bad_why = masked(&error.message).into_owned();
+                    }
                 }
-                feedback::source_lost(self, &error);
-                self.lost += 1;
+                self.source_is_lost(&error);
                 None
             }
         }
@@ -384,7 +438,7 @@ impl Worker {
     }
 
     async fn reconcile(&mut self, cause: Cause, newest: Option<Newest>) {
-        let Some((newest, snapshot, instead)) = self.texts(newest, cause).await else { return };
+        let Some((mut newest, snapshot, instead)) = self.texts(newest, cause).await else { return };
         let news = !instead && self.memory.tree.as_deref() != Some(newest.tree.as_str());
         if news {
             self.memory.refused.clear();
@@ -425,9 +479,17 @@ impl Worker {
             self.shared.board.change(&name, |stack| stack.busy = false);
             return;
         }
-        self.memory.beside = snapshot.sources.dependencies();
-        self.memory.beside.sort();
-        self.memory.beside.dedup();
+        let mut beside = snapshot.sources.dependencies();
+        beside.sort();
+        beside.dedup();
+        if beside != self.memory.beside {
+            // What was planned is known by all that it depends on from now on.
+            let (feed, commit) = (self.feed.clone(), newest.revision.commit.clone());
+            self.memory.beside.clone_from(&beside);
+            if let Some(Some(whole)) = self.read(move || feed.recall(&commit, &beside)).await {
+                newest.tree = whole.tree;
+            }
+        }
         self.note(cause, &newest, instead, &run, began, found).await;
     }
 

@@ -21,7 +21,7 @@ pub use self::{
     held::Secrets,
     mask::Mask,
     policy::{AgeKeys, Cluster, ResolvePolicy},
-    process::{Masked, guard, learn, masked},
+    process::{Masked, guard, learn, mask_leaves, masked},
     resolve::{resolve, resolve_with},
     vault::Vault,
 };

@@ -57,6 +57,11 @@ pub fn masked(text: &str) -> std::borrow::Cow<'_, str> {
     mask::of_process().apply(text)
 }
 
+/// Masks every secret of this process in the string leaves of a value.
+pub fn mask_leaves(value: &mut Value) {
+    mask::of_process().apply_to_leaves(value);
+}
+
 /// A writer that masks every secret of this process in what passes, line by line: the string leaves of a line that is
 /// JSON, the text of any other.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -116,7 +116,7 @@ struct Door {
 
 /// Receivers and what they share.
 pub struct Webhooks {
-    doors: HashMap<String, Door>,
+    doors: RwLock<HashMap<String, Arc<Door>>>,
     limits: HookLimits,
     memory: Arc<Semaphore>,
     recent: Mutex<Recent>,
@@ -127,18 +127,19 @@ pub struct Webhooks {
 impl Webhooks {
     /// Makes receivers that hand events to a sink. One without a secret takes nothing.
     pub fn new(receivers: Vec<Receiver>, limits: HookLimits, sink: Arc<dyn Sink>) -> Arc<Self> {
-        let doors = receivers.into_iter().filter(|receiver| !receiver.secrets.is_empty()).map(|receiver| {
-            let budget = Mutex::new((f64::from(limits.per_minute), Instant::now()));
-            (receiver.name.clone(), Door { receiver, budget })
-        });
         Arc::new(Self {
-            doors: doors.collect(),
+            doors: RwLock::new(doors(receivers, &limits)),
             limits,
             memory: Arc::new(Semaphore::new(limits.memory.max(limits.body))),
             recent: Mutex::new(Recent::new(limits.remembered)),
             counters: Counters::default(),
             sink,
         })
+    }
+
+    /// Takes deliveries by other receivers from now on.
+    pub fn change(&self, receivers: Vec<Receiver>) {
+        *self.doors.write().unwrap_or_else(PoisonError::into_inner) = doors(receivers, &self.limits);
     }
 
     /// How often what came.
@@ -155,7 +156,8 @@ impl Webhooks {
     }
 
     async fn receive(&self, name: &str, request: Request) -> Result<StatusCode, Rejection> {
-        let door = self.doors.get(name).ok_or(Rejection::Unknown)?;
+        let door = self.doors.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        let door = door.ok_or(Rejection::Unknown)?;
         let (parts, body) = request.into_parts();
         let (body, _memory) = self.body(&parts.headers, body).await?;
         let receiver = &door.receiver;
@@ -165,7 +167,7 @@ impl Webhooks {
             tracing::debug!(receiver = name, %refusal, "a webhook was refused");
             Rejection::Refused
         })?;
-        self.take(door, &verified)
+        self.take(&door, &verified)
     }
 
     /// Receives a body, as much of it as fits and as fast as it must come.
@@ -237,6 +239,16 @@ impl Webhooks {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner).add(name);
         Ok(if taken > 0 { StatusCode::ACCEPTED } else { StatusCode::OK })
     }
+}
+
+fn doors(receivers: Vec<Receiver>, limits: &HookLimits) -> HashMap<String, Arc<Door>> {
+    let usable = receivers.into_iter().filter(|receiver| !receiver.secrets.is_empty());
+    usable
+        .map(|receiver| {
+            let budget = Mutex::new((f64::from(limits.per_minute), Instant::now()));
+            (receiver.name.clone(), Arc::new(Door { receiver, budget }))
+        })
+        .collect()
 }
 
 impl Door {

@@ -1,9 +1,10 @@
 // Walks through the status page in a real browser, and prints what it found as JSON.
-// Usage: node page.mjs URL SCREENSHOTS; BROWSER_TOOLS is the folder with puppeteer-core and axe-core.
+// Usage: node page.mjs URL SCREENSHOTS FIFTY, where FIFTY is a page of fifty stacks; BROWSER_TOOLS is the folder with
+// puppeteer-core and axe-core.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 
-const [url, pictures] = process.argv.slice(2);
+const [url, pictures, fifty] = process.argv.slice(2);
 const require = createRequire(`${process.env.BROWSER_TOOLS}/`);
 const puppeteer = require("puppeteer-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
@@ -12,16 +13,16 @@ const browser = await puppeteer.launch({
   executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars", "--force-color-profile=srgb"],
 });
-const found = { violations: [], foreign: [], errors: [], walk: [], script: {}, events: false };
+const found = { violations: [], foreign: [], errors: [], walk: [], script: {}, events: false, fifty: {} };
 
 async function open(path, width, height, scheme) {
   const page = await browser.newPage();
   await page.setViewport({ width, height, deviceScaleFactor: 1, isMobile: width < 600, hasTouch: width < 600 });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }, { name: "prefers-reduced-motion", value: "reduce" }]);
-  page.on("request", (request) => { if (!request.url().startsWith(url) && !request.url().startsWith("data:")) found.foreign.push(request.url()); });
+  page.on("request", (request) => { if (!request.url().startsWith(url) && !request.url().startsWith(fifty) && !request.url().startsWith("data:")) found.foreign.push(request.url()); });
   page.on("console", (message) => { if (message.type() === "error") found.errors.push(message.text()); });
   page.on("pageerror", (error) => found.errors.push(String(error)));
-  await page.goto(url + path, { waitUntil: "domcontentloaded" });
+  await page.goto(new URL(path, url).href, { waitUntil: "domcontentloaded" });
   await page.waitForSelector("h1");
   return page;
 }
@@ -109,6 +110,22 @@ try {
   await large.evaluate(() => { const input = document.querySelector("#objects-filter"); input.value = "object-09"; input.dispatchEvent(new Event("input")); });
   found.script.filter = (await metric()) - start;
   found.script.shown = await large.$eval("#panel .shown", (node) => node.textContent);
+
+  // Fifty stacks: all listed, on a phone too, and one of them found by typing.
+  for (const [name, width, height, scheme] of [["phone", 390, 844, "dark"], ["wide", 1280, 900, "light"]]) {
+    const many = await open(fifty, width, height, scheme);
+    await many.waitForSelector(".stack");
+    found.fifty[name] = await many.$$eval(".stack", (stacks) => stacks.length);
+    await check(many, `fifty ${name}`);
+    const over = await many.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    if (over > 0) found.errors.push(`fifty ${name}: the page is ${over} px wider than the window`);
+    const began = (await many.metrics()).ScriptDuration * 1000;
+    await many.focus("#filter");
+    await many.keyboard.type("stack-42");
+    await many.waitForFunction(() => document.querySelectorAll(".stack").length === 1);
+    found.fifty[`${name} filter`] = (await many.metrics()).ScriptDuration * 1000 - began;
+    await many.close();
+  }
 
   // An event draws what changed without anybody asking.
   await page.bringToFront();

@@ -3,8 +3,10 @@
 mod config;
 mod feedback;
 mod forge;
+mod forges;
 mod host;
 mod page;
+mod printed;
 mod prometheus;
 mod stacks;
 mod traces;

@@ -11,7 +11,7 @@ use std::{
 
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Config, ConnectionConfig, Endpoint, ForgeConfig, ForgeKind, GitSource, Mode, NotifyConfig, Source, StackConfig,
@@ -30,6 +30,8 @@ pub(super) struct Reader<'r> {
     document: Option<DocumentRef>,
     folder: &'r Path,
     pub(super) diagnostics: Vec<Diagnostic>,
+    /// What manifests may reach for, as it is written: it concerns every stack.
+    reach: Value,
 }
 
 fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
@@ -78,7 +80,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 
 impl<'r> Reader<'r> {
     pub(super) fn new(sources: &'r Sources, document: Option<DocumentRef>, folder: &'r Path) -> Self {
-        Self { sources, document, folder, diagnostics: Vec::new() }
+        Self { sources, document, folder, diagnostics: Vec::new(), reach: Value::Null }
     }
 
     fn add(&mut self, diagnostic: Diagnostic, pointer: &str) {
@@ -111,6 +113,7 @@ impl<'r> Reader<'r> {
     pub(super) fn config(&mut self, spec: &Value) -> Option<Config> {
         let state = self.path(text(spec, "state")?);
         let allowed = spec.get("secrets").cloned().unwrap_or_default();
+        self.reach = json!([allowed, spec.get("allowHosts")]);
         let policy = ResolvePolicy {
             variables: Some(texts(&allowed, "variables")),
             folders: Some(texts(&allowed, "folders").iter().map(|folder| self.path(folder)).collect()),
@@ -382,7 +385,7 @@ impl<'r> Reader<'r> {
             plan_values: text(&pulls, "planDetail") == Some("values"),
             allow_forks: flag(&pulls, "allowForks").unwrap_or_default(),
             notify,
-            text: value.to_string(),
+            text: json!([value, self.reach]).to_string(),
         })
     }
 

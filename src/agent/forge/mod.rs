@@ -9,17 +9,21 @@ use std::{sync::Arc, time::Duration};
 use reqwest::{Method, RequestBuilder, StatusCode, redirect};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 pub use self::{
     comment::{Text, limit, marker, text},
-    pulls::Pull,
+    pulls::{Pull, Pulls},
 };
 use super::config::{ForgeConfig, ForgeKind};
+use crate::secret::masked;
 
 /// Attempts at a request.
 const ATTEMPTS: u32 = 3;
 /// Pages of a list that are read at most.
 const PAGES: u32 = 20;
+/// How long a request may still take once the agent ends.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What a status says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +75,16 @@ pub enum ForgeError {
 pub struct Forge {
     config: Arc<ForgeConfig>,
     client: reqwest::Client,
+    ending: watch::Receiver<bool>,
+}
+
+/// Whether a request may be sent again when nobody knows what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeats {
+    /// It says the same however often it is said.
+    Yes,
+    /// A second comment is worse than none.
+    No,
 }
 
 /// A part of a path.
@@ -96,8 +110,8 @@ fn cut(text: &str, most: usize) -> String {
 }
 
 impl Forge {
-    /// Prepares a forge.
-    pub fn new(config: Arc<ForgeConfig>) -> Result<Self, ForgeError> {
+    /// Prepares a forge; once `ending` says so, it is not waited for much longer.
+    pub fn new(config: Arc<ForgeConfig>, ending: watch::Receiver<bool>) -> Result<Self, ForgeError> {
         let client = reqwest::Client::builder()
             .user_agent(concat!("plumb/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -105,7 +119,7 @@ impl Forge {
             .timeout(Duration::from_secs(30))
             .build()
             .map_err(|error| ForgeError::Unanswered(error.to_string()))?;
-        Ok(Self { config, client })
+        Ok(Self { config, client, ending })
     }
 
     /// What it is.
@@ -130,7 +144,35 @@ impl Forge {
     }
 
     /// Sends a request until it is answered, and gives the answer's body.
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ForgeError> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        repeats: Repeats,
+    ) -> Result<Value, ForgeError> {
+        let mut ending = self.ending.clone();
+        let patience = async {
+            // Where nobody can say that the agent ends, it does not.
+            if ending.wait_for(|ending| *ending).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            biased;
+            answer = self.insist(method, path, body, repeats) => answer,
+            () = patience => Err(ForgeError::Unanswered("the agent ends".to_owned())),
+        }
+    }
+
+    async fn insist(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        repeats: Repeats,
+    ) -> Result<Value, ForgeError> {
         let what = format!("{method} {}", path.split('?').next().unwrap_or(path));
         let mut delay = Duration::from_millis(500);
         let mut attempt = 1;
@@ -139,8 +181,7 @@ impl Forge {
             if let Some(body) = body {
                 request = request.json(body);
             }
-            // What a POST did that was not answered nobody knows; a second comment is worse than none.
-            let repeats = method != Method::POST;
+            let repeats = repeats == Repeats::Yes;
             let error = match request.send().await {
                 Ok(answer) => {
                     let status = answer.status();
@@ -150,7 +191,10 @@ impl Forge {
                     if status.is_success() {
                         return Ok(serde_json::from_str(&text).unwrap_or(Value::Null));
                     }
-                    let again = status == StatusCode::TOO_MANY_REQUESTS || (status.is_server_error() && repeats);
+                    // GitHub answers 403 as well to whoever is too quick, and tells when to come back.
+                    let limited =
+                        status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::FORBIDDEN && wait.is_some());
+                    let again = limited || (status.is_server_error() && repeats);
                     if let Some(wait) = wait {
                         delay = Duration::from_secs(wait.min(30));
                     }
@@ -186,7 +230,7 @@ impl Forge {
             .get("message")
             .or_else(|| value.get("error"))
             .map_or_else(|| text.to_owned(), |said| said.as_str().map_or_else(|| said.to_string(), str::to_owned));
-        cut(&said.replace(self.config.token.expose_secret(), "(sensitive)").replace(['\n', '\r'], " "), 200)
+        cut(&masked(&said).replace(['\n', '\r'], " "), 200)
     }
 
     /// Sets the status of a commit.
@@ -196,7 +240,8 @@ impl Forge {
             Verdict::Success => success,
             Verdict::Failure => failure,
         };
-        let mut body = json!({ "context": status.context, "description": cut(&status.description, 140) });
+        let description = masked(&status.description);
+        let mut body = json!({ "context": status.context, "description": cut(&description, 140) });
         let target = match self.config.kind {
             ForgeKind::Github | ForgeKind::Gitea => {
                 body["state"] = word("pending", "success", "failure").into();
@@ -209,7 +254,7 @@ impl Forge {
                 body = json!({
                     "state": word("running", "success", "failed"),
                     "name": status.context,
-                    "description": cut(&status.description, 255),
+                    "description": cut(&description, 255),
                 });
                 if let Some(link) = &status.link {
                     body["target_url"] = link.as_str().into();
@@ -225,13 +270,13 @@ impl Forge {
                     "state": word("INPROGRESS", "SUCCESSFUL", "FAILED"),
                     "key": key(&status.context),
                     "name": cut(&status.context, 255),
-                    "description": cut(&status.description, 255),
+                    "description": cut(&description, 255),
                     "url": link,
                 });
                 format!("/repositories/{}/commit/{commit}/statuses/build", path(repository))
             }
         };
-        match self.send(Method::POST, &target, Some(&body)).await {
+        match self.send(Method::POST, &target, Some(&body), Repeats::Yes).await {
             // A pipeline that is in that state already is no trouble.
             Err(ForgeError::Refused { status: 400, why, .. })
                 if self.config.kind == ForgeKind::Gitlab && why.contains("Cannot transition status") =>
@@ -259,19 +304,26 @@ impl Forge {
             // It tells statuses only.
             ForgeKind::Bitbucket => return Ok(()),
         };
+        let text = masked(text);
         let body = json!({ "body": text });
-        let Some((id, before)) = self.own_comment(&list, marker).await? else {
-            return self.send(Method::POST, &list, Some(&body)).await.map(|_| ());
-        };
-        if before == text {
-            return Ok(());
-        }
         let method = if self.config.kind == ForgeKind::Gitlab { Method::PUT } else { Method::PATCH };
-        self.send(method, &format!("{one}/{id}"), Some(&body)).await.map(|_| ())
+        for (id, before) in self.marked_comments(&list, marker).await? {
+            if same_text(&before, &text) {
+                return Ok(());
+            }
+            match self.send(method.clone(), &format!("{one}/{id}"), Some(&body), Repeats::Yes).await {
+                Ok(_) => return Ok(()),
+                // Somebody else's, who copied ours; or gone since.
+                Err(ForgeError::Refused { status: 403 | 404, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.send(Method::POST, &list, Some(&body), Repeats::No).await.map(|_| ())
     }
 
-    /// The comment that starts with a marker: its id and text.
-    async fn own_comment(&self, list: &str, marker: &str) -> Result<Option<(u64, String)>, ForgeError> {
+    /// The comments that start with a marker, the oldest first: their ids and texts.
+    async fn marked_comments(&self, list: &str, marker: &str) -> Result<Vec<(u64, String)>, ForgeError> {
+        let mut marked = Vec::new();
         for page in 1..=PAGES {
             let (answer, full) = self.page(list, "", page).await?;
             for comment in &answer {
@@ -279,25 +331,33 @@ impl Forge {
                 if body.starts_with(marker)
                     && let Some(id) = comment.get("id").and_then(Value::as_u64)
                 {
-                    return Ok(Some((id, body.to_owned())));
+                    marked.push((id, body.to_owned()));
                 }
             }
-            if !full {
+            // Gitea and Forgejo give all comments at once, whatever page is asked for.
+            if !full || self.config.kind == ForgeKind::Gitea {
                 break;
             }
         }
-        Ok(None)
+        marked.sort_unstable();
+        Ok(marked)
     }
 
     /// One page of a list, and whether there may be another.
     async fn page(&self, list: &str, query: &str, page: u32) -> Result<(Vec<Value>, bool), ForgeError> {
         let size = if self.config.kind == ForgeKind::Gitea { 50 } else { 100 };
         let name = if self.config.kind == ForgeKind::Gitea { "limit" } else { "per_page" };
-        let answer = self.send(Method::GET, &format!("{list}?{query}{name}={size}&page={page}"), None).await?;
+        let path = format!("{list}?{query}{name}={size}&page={page}");
+        let answer = self.send(Method::GET, &path, None, Repeats::Yes).await?;
         let Value::Array(items) = answer else { return Err(ForgeError::Unclear(format!("GET {list}"))) };
         let full = items.len() >= size;
         Ok((items, full))
     }
+}
+
+/// Whether a forge has a text already: some give it back with other line ends, or none at its end.
+fn same_text(kept: &str, text: &str) -> bool {
+    kept.trim_end().replace("\r\n", "\n") == text.trim_end()
 }
 
 /// A key of 40 characters at most that tells one context from another.

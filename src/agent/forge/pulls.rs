@@ -1,6 +1,12 @@
-//! The pull requests that are open in a repository, in one form for all forges.
+//! The pull requests that are open in a repository, in one form for all forges; asked once for all stacks of it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{Forge, ForgeError, PAGES, part, path};
 use crate::agent::config::ForgeKind;
@@ -37,6 +43,46 @@ impl Forge {
             }
         }
         Ok(pulls)
+    }
+}
+
+/// What was asked last, and when.
+type Asked = Option<(Instant, Result<Arc<Vec<Pull>>, ForgeError>)>;
+
+/// The open pull requests of repositories: what one stack asked, others of the repository need not ask again.
+#[derive(Debug, Default)]
+pub struct Pulls {
+    known: Mutex<HashMap<(String, String), Arc<tokio::sync::Mutex<Asked>>>>,
+}
+
+impl Pulls {
+    /// The pull requests of a repository as they were at some time since `since`.
+    pub async fn of(
+        &self,
+        name: &str,
+        forge: &Forge,
+        repository: &str,
+        since: Instant,
+    ) -> Result<Arc<Vec<Pull>>, ForgeError> {
+        let place = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.entry((name.to_owned(), repository.to_owned())).or_default().clone()
+        };
+        let mut asked = place.lock().await;
+        if let Some((at, answer)) = &*asked
+            && *at >= since
+        {
+            return answer.clone();
+        }
+        let began = Instant::now();
+        let answer = forge.pulls(repository).await.map(Arc::new);
+        *asked = Some((began, answer.clone()));
+        answer
+    }
+
+    /// Forgets everything, since forges may be others now.
+    pub fn clear(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

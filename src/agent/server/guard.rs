@@ -1,7 +1,10 @@
 //! Who may command and who may look. Tokens are compared in constant time by their keyed hashes; a browser that gave the
 //! token once has a cookie that is worth nothing to anybody else's agent.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{PoisonError, RwLock},
+};
 
 use aws_lc_rs::hmac;
 use axum::http::{HeaderMap, Method, header};
@@ -13,15 +16,22 @@ const COOKIE: &str = "plumb_session";
 /// Decides who may do what.
 pub struct Guard {
     key: hmac::Key,
+    is_random: bool,
+    loopback: bool,
+    asks: RwLock<Asks>,
+}
+
+/// What is asked for.
+#[derive(Clone)]
+struct Asks {
     token: Option<hmac::Tag>,
     session: String,
-    loopback: bool,
     secure: bool,
 }
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("token", &self.token.is_some()).finish_non_exhaustive()
+        f.debug_struct("Guard").field("token", &self.has_token()).finish_non_exhaustive()
     }
 }
 
@@ -35,24 +45,37 @@ impl Guard {
         let mut random = [0_u8; 32];
         let is_random = aws_lc_rs::rand::fill(&mut random).is_ok();
         let key = hmac::Key::new(hmac::HMAC_SHA256, &random);
-        let tag = token.map(|token| hmac::sign(&key, token.expose_secret().as_bytes()));
+        let asks = RwLock::new(Asks { token: None, session: String::new(), secure });
+        let guard = Self { key, is_random, loopback, asks };
+        guard.change(token, secure);
+        guard
+    }
+
+    /// Asks for another token from now on; cookies that were given for the one before are worth nothing then.
+    pub fn change(&self, token: Option<&SecretString>, secure: bool) {
+        let token = token.map(|token| hmac::sign(&self.key, token.expose_secret().as_bytes()));
         // Without randomness no cookie would be safe, and none is given.
-        let session = tag
+        let session = token
             .as_ref()
-            .filter(|_| is_random)
-            .map(|tag| hex(hmac::sign(&key, tag.as_ref()).as_ref()))
+            .filter(|_| self.is_random)
+            .map(|tag| hex(hmac::sign(&self.key, tag.as_ref()).as_ref()))
             .unwrap_or_default();
-        Self { key, token: tag, session, loopback, secure }
+        *self.asks.write().unwrap_or_else(PoisonError::into_inner) = Asks { token, session, secure };
+    }
+
+    fn asks<T>(&self, look: impl FnOnce(&Asks) -> T) -> T {
+        look(&self.asks.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether there is a token at all.
     pub fn has_token(&self) -> bool {
-        self.token.is_some()
+        self.asks(|asks| asks.token.is_some())
     }
 
     /// Whether a text is the token.
     pub fn is_token(&self, text: &str) -> bool {
-        self.token.as_ref().is_some_and(|tag| hmac::verify(&self.key, text.as_bytes(), tag.as_ref()).is_ok())
+        let holds = |tag: &hmac::Tag| hmac::verify(&self.key, text.as_bytes(), tag.as_ref()).is_ok();
+        self.asks(|asks| asks.token.as_ref().is_some_and(holds))
     }
 
     /// Whether a request may command: it carries the token itself, which no page of another site can make a browser do.
@@ -69,14 +92,16 @@ impl Guard {
     }
 
     fn is_session(&self, text: &str) -> bool {
-        let expected = hmac::sign(&self.key, self.session.as_bytes());
-        !self.session.is_empty() && hmac::verify(&self.key, text.as_bytes(), expected.as_ref()).is_ok()
+        let session = self.asks(|asks| asks.session.clone());
+        let expected = hmac::sign(&self.key, session.as_bytes());
+        !session.is_empty() && hmac::verify(&self.key, text.as_bytes(), expected.as_ref()).is_ok()
     }
 
     /// The cookie for a browser that gave the token.
     pub fn cookie(&self) -> String {
-        let secure = if self.secure { "; Secure" } else { "" };
-        format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age=604800{secure}", self.session)
+        let Asks { session, secure, .. } = self.asks(Asks::clone);
+        let secure = if secure { "; Secure" } else { "" };
+        format!("{COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age=604800{secure}")
     }
 }
 
@@ -141,5 +166,8 @@ mod tests {
         assert!(!guard.may_command(&headers(&[(header::AUTHORIZATION, "Bearer a-long-toke")])));
         assert!(!cookie.contains("a-long-token") && cookie.contains("Secure") && cookie.contains("HttpOnly"));
         assert_ne!(Guard::new(Some(&"a-long-token".into()), false, true).cookie(), cookie);
+        guard.change(Some(&"another-token".into()), true);
+        assert!(!guard.may_look(&with_cookie) && !guard.may_look(&with_token));
+        assert!(guard.may_command(&headers(&[(header::AUTHORIZATION, "Bearer another-token")])));
     }
 }

@@ -5,6 +5,7 @@
 
 mod commands;
 mod data;
+mod exposition;
 mod guard;
 mod page;
 
@@ -13,7 +14,7 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -21,7 +22,12 @@ use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 
 pub use self::{guard::Guard, page::router as page_router};
-use super::{config::Config, metrics::Metrics, supervisor::Agent, view::Board};
+use super::{
+    config::{Config, Endpoint},
+    metrics::Metrics,
+    supervisor::Agent,
+    view::Board,
+};
 use crate::{
     failure::Failure,
     webhook::{self, HookLimits, Provider, Receiver, Secret, Webhooks},
@@ -66,14 +72,14 @@ async fn readyz(State(served): State<Served>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, "not every stack was looked at yet\n").into_response()
 }
 
-async fn metrics(State(served): State<Served>) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
     let mut text = served.metrics.text(&served.board);
     if let Some(more) = &served.more {
         // The end mark stays at the end.
         let end = text.rfind("# EOF").unwrap_or(text.len());
         text.insert_str(end, &more());
     }
+    let (kind, text) = exposition::answer(&headers, text);
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
@@ -85,6 +91,28 @@ fn receivers(config: &Config) -> Vec<Receiver> {
         Some(Receiver { name: name.clone(), provider, secrets: vec![secret] })
     };
     config.webhooks.iter().filter_map(one).collect()
+}
+
+/// What decides who comes in by an open door. Other settings reach it while it is open.
+pub struct Locks {
+    guard: Arc<Guard>,
+    webhooks: Arc<Webhooks>,
+}
+
+impl Locks {
+    /// Puts other settings in force.
+    pub fn change(&self, config: &Config) {
+        if let Some(endpoint) = &config.endpoint {
+            self.guard.change(endpoint.token.as_ref(), is_secure(endpoint));
+        }
+        self.webhooks.change(receivers(config));
+    }
+}
+
+/// Whether people reach the page by TLS.
+fn is_secure(endpoint: &Endpoint) -> bool {
+    let own = endpoint.url.as_deref().and_then(|url| url::Url::parse(url).ok());
+    own.is_some_and(|url| url.scheme() == "https")
 }
 
 /// The doors of an agent, open.
@@ -108,9 +136,9 @@ pub async fn open(agent: &Arc<Agent>) -> Result<Option<Doors>, Failure> {
     let Some(endpoint) = &config.endpoint else { return Ok(None) };
     let listener = bind(endpoint.listen).await?;
     let address = listener.local_addr().map_err(|error| Failure::config(error.to_string()))?;
-    let own = endpoint.url.as_deref().and_then(|url| url::Url::parse(url).ok());
-    let secure = own.as_ref().is_some_and(|url| url.scheme() == "https");
-    let guard = Arc::new(Guard::new(endpoint.token.as_ref(), address.ip().is_loopback(), secure));
+    let guard = Arc::new(Guard::new(endpoint.token.as_ref(), address.ip().is_loopback(), is_secure(endpoint)));
+    let webhooks = Webhooks::new(receivers(&config), HookLimits::default(), agent.clone());
+    agent.has_locks(Locks { guard: guard.clone(), webhooks: webhooks.clone() });
     let ready = agent.clone();
     let served = Served {
         board: agent.shared.board.clone(),
@@ -119,21 +147,15 @@ pub async fn open(agent: &Arc<Agent>) -> Result<Option<Doors>, Failure> {
         guard,
         more: None,
     };
-    let page = endpoint.status_page && (endpoint.token.is_some() || address.ip().is_loopback());
-    let mut router = common(&served, page).merge(commands::router(agent, &served.guard));
-    let hooks = if config.webhooks.is_empty() {
-        None
-    } else {
-        let webhooks = Webhooks::new(receivers(&config), HookLimits::default(), agent.clone());
-        Some(Router::new().nest("/webhooks", webhook::router(webhooks)))
-    };
-    let hooks = match (hooks, endpoint.webhooks) {
-        (Some(hooks), Some(address)) => Some((bind(address).await?, hooks)),
-        (Some(hooks), None) => {
+    // Whom it is shown to, the guard decides.
+    let mut router = common(&served, endpoint.status_page).merge(commands::router(agent, &served.guard));
+    let hooks = Router::new().nest("/webhooks", webhook::router(webhooks));
+    let hooks = match endpoint.webhooks {
+        Some(address) => Some((bind(address).await?, hooks)),
+        None => {
             router = router.merge(hooks);
             None
         }
-        (None, _) => None,
     };
     Ok(Some(Doors { address, main: (listener, router), hooks }))
 }

@@ -106,3 +106,54 @@ fn the_example_is_right() {
     let arguments = start.split(' ').map(std::ffi::OsString::from);
     assert!(plumb::cli::parse(arguments, plumb::cli::Environment::Empty).is_ok(), "{start}");
 }
+
+/// Follows the page that tells how the agent becomes a service, in a folder that stands for the machine's root, and has
+/// systemd look at what is there then.
+#[test]
+fn the_service_is_as_systemd_wants_it() {
+    if !Path::new("/usr/bin/systemd-analyze").exists() {
+        let missing = "the test of the agent's unit needs systemd-analyze: run `tests/run`";
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
+        eprintln!("skipped: {missing}");
+        return;
+    }
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(repository.join("docs/agent.md")).unwrap();
+    let commands = page.split("```text\n").find(|block| block.starts_with("install ")).unwrap();
+    let commands = commands.split("```").next().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let mut installed = 0;
+    for line in commands.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let ["install", options @ .., from, to] = &words[..] else {
+            assert!(["useradd", "systemctl"].contains(&words[0]), "{line}");
+            continue;
+        };
+        let from = match *from {
+            "plumb" => Path::new(env!("CARGO_BIN_EXE_plumb")).to_path_buf(),
+            name => repository.join("examples/agent").join(name),
+        };
+        let to = root.path().join(to.trim_start_matches('/'));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        assert!(std::process::Command::new("install").args(options).arg(from).arg(to).status().unwrap().success());
+        installed += 1;
+    }
+    assert_eq!(installed, 4, "{commands}");
+    let unit = root.path().join("etc/systemd/system/plumb-agent.service");
+    let text = std::fs::read_to_string(&unit).unwrap();
+    for path in ["/usr/local/bin/plumb", "/etc/plumb/agent.yaml", "/etc/plumb/agent.env"] {
+        assert!(text.contains(path) && root.path().join(&path[1..]).exists(), "{path}");
+    }
+    let analyze = |arguments: &[&str]| {
+        let output = std::process::Command::new("systemd-analyze").args(arguments).arg(&unit).output().unwrap();
+        let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert!(output.status.success(), "{told}");
+        told
+    };
+    // The machine that looks has no plumb where the unit starts one.
+    let here = root.path().join("usr/local/bin/plumb");
+    std::fs::write(&unit, text.replace("/usr/local/bin/plumb", &here.display().to_string())).unwrap();
+    assert_eq!(analyze(&["verify", "--man=no"]), "");
+    // Exposure in tenths: what it may do is little.
+    analyze(&["security", "--offline=true", "--no-pager", "--threshold=20"]);
+}

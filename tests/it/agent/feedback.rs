@@ -8,7 +8,7 @@ use std::{
 use serde_json::json;
 
 use super::{
-    forge::Recorder,
+    forge::{Mirror, Recorder},
     host::{CONNECTION, Host, KEY, resource},
 };
 use crate::support::git::{Forge, ready};
@@ -34,9 +34,10 @@ async fn world(stacks: &[&str], more: &str) -> Option<World> {
     let mut text = format!(
         "    forge: forge\n    repository: acme/infra\n{more}  forges:\n    - {{name: forge, type: github, url: '{url}', token: \
          {{valueFrom: {{env: AGENT_TOKEN}}}}}}\n  webhooks:\n    - {{name: forge, type: generic, secret: {{valueFrom: {{env: \
-         AGENT_TOKEN}}}}}}\n  notifications:\n    - {{name: hook, type: generic, url: '{url}/message', secret: {{valueFrom: \
+         AGENT_TOKEN}}}}}}\n  notifications:\n    - {{name: hook, type: generic, url: '{messages}', secret: {{valueFrom: \
          {{env: AGENT_TOKEN}}}}}}\n  stacks:\n",
         url = recorder.url,
+        messages = recorder.messages(),
     );
     for name in stacks {
         text.push_str(&format!(
@@ -187,7 +188,8 @@ async fn a_pull_request_shows_its_plan_and_can_send_no_credential_anywhere() {
     assert!(comments.len() == 1 && !comments[0].contains("rest/Resource/beta"), "{comments:?}");
     assert!(!host.log().contains(KEY));
     let tokens = recorder.record.lock().unwrap().tokens.clone();
-    assert!(tokens.iter().all(|token| token == &format!("Bearer {}", super::host::TOKEN)));
+    assert!(tokens.iter().all(|token| token == super::host::TOKEN));
+    assert_eq!(recorder.wrong(), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -201,8 +203,143 @@ async fn a_source_that_goes_away_leaves_everything_as_it_was() {
     // What was good last is kept true.
     host.meddle("one", "someone");
     host.eventually("drift is never mended", || host.owner("one").as_deref() == Some("web")).await;
-    host.eventually("nobody is told", || recorder.events("one").contains(&"failed".to_owned())).await;
+    host.eventually("nobody is told", || recorder.events("one") == ["failed"]).await;
+    // That what is kept true is as it was good is no recovery.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(recorder.events("one"), ["failed"]);
     fs::rename(git.path("gone.git"), git.path("infra.git")).unwrap();
     host.until("one", "well again", |stack| stack["sourceTrouble"].is_null()).await;
+    host.eventually("nobody is told of the recovery", || recorder.events("one") == ["failed", "recovered"]).await;
+    assert_eq!(host.live(), ["one"]);
+}
+
+#[tokio::test]
+async fn a_pull_request_is_planned_by_the_connection_that_may_only_read() {
+    let more = "    pullRequests: {planDetail: values}\n";
+    let Some(World { mut host, git, recorder }) = world(&["one"], more).await else { return };
+    let mirror = Mirror::start(&host.sandbox.url("rest")).await;
+    host.variables.push(("READ_KEY", "a-credential-that-may-only-read".to_owned()));
+    host.edit("[AGENT_KEY]", "[AGENT_KEY, READ_KEY]");
+    host.edit("driftInterval: 1s", "driftInterval: 10h");
+    let own = format!("rest: {{url: '{}'}}", host.sandbox.url("rest"));
+    let both = own.replace("'}", &format!("', planConnection: rest-read}}, rest-read: {{url: '{}'}}", mirror.url));
+    host.edit(&own, &both);
+    let reads = CONNECTION.replace("name: rest}", "name: rest-read}").replace("AGENT_KEY", "READ_KEY");
+    let own = format!("{CONNECTION}---\n{reads}---\n{}", resource("one", "web"));
+    git.push("infra", &[("stacks/one/all.yaml", &own)]);
+    host.start().await;
+    host.until_state("one", "synced").await;
+    assert_eq!(mirror.seen(), Vec::<String>::new());
+    host.sandbox.clear_log();
+
+    git.git("infra", &["checkout", "--quiet", "-b", "change"]);
+    fs::write(git.path("infra/stacks/one/all.yaml"), own.replace("owner: web", "owner: another-team")).unwrap();
+    // A secret of the agent's that somebody copied into a manifest.
+    let copied = resource("beta", "web").replace("name: beta\n", &format!("name: {KEY}\n"));
+    fs::write(git.path("infra/stacks/one/b.yaml"), copied).unwrap();
+    git.git("infra", &["add", "--all"]);
+    git.git("infra", &["commit", "--quiet", "-m", "Change it"]);
+    git.git("infra", &["push", "--quiet", "origin", &format!("HEAD:{}", recorder.head(7))]);
+    recorder.pull(7, &git.git("infra", &["rev-parse", "HEAD"]), "acme/infra");
+    assert_eq!(host.post("/api/v1/stacks/one/reconcile").await, 202);
+    host.eventually("there is no comment", || recorder.comments().len() == 1).await;
+    let comment = recorder.comments().remove(0);
+    assert!(comment.contains("another-team"), "values are asked for: {comment}");
+    let stack = host.until("one", "planned", |stack| stack["pulls"][0]["number"] == 7).await;
+    let page = host.get("/api/v1/stacks/one/pulls/7").await.unwrap();
+    for told in [&comment, &page, &stack.to_string(), &host.log()] {
+        assert!(!told.contains(KEY) && !told.contains("a-credential-that-may-only-read"), "{told}");
+    }
+    assert!(comment.contains("***") && page.contains("***"), "{comment}\n{page}");
+    let seen = mirror.seen();
+    assert!(!seen.is_empty() && seen.iter().all(|token| token == "Bearer a-credential-that-may-only-read"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_forge_that_refuses_keeps_nothing_from_being_reconciled() {
+    let Some(World { mut host, git: _git, recorder }) = world(&["one"], "").await else { return };
+    recorder.record.lock().unwrap().locked = true;
+    host.start().await;
+    host.until_state("one", "synced").await;
+    host.eventually("that is never told", || host.log().contains("a commit status could not be written")).await;
+    assert!(!host.log().contains(super::host::TOKEN), "the forge's answer repeats the token");
+    let metrics = host.get("/metrics").await.unwrap();
+    let failures = metrics.lines().find(|line| line.starts_with("plumb_feedback_failures_total ")).unwrap();
+    assert!(failures.rsplit(' ').next().unwrap().parse::<u64>().unwrap() >= 1, "{failures}");
+    // Once it takes them again, it is told.
+    recorder.record.lock().unwrap().locked = false;
+    host.post("/api/v1/stacks/one/reconcile").await;
+    host.eventually("it is never told again", || !recorder.record.lock().unwrap().statuses.is_empty()).await;
+    assert_eq!(recorder.wrong(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_file_that_a_secret_is_read_from_concerns_its_stack_and_others_do_not() {
+    let Some(World { mut host, git, .. }) = world(&["one"], "").await else { return };
+    host.edit("driftInterval: 1s", "driftInterval: 10h");
+    let own = CONNECTION.replace("{env: AGENT_KEY}", "{file: ../../shared/key}");
+    git.push(
+        "infra",
+        &[
+            ("stacks/one/all.yaml", &format!("{own}---\n{}", resource("one", "web"))),
+            ("shared/key", "a-credential-in-the-repository\n"),
+            ("shared/other", "nothing to do with it"),
+        ],
+    );
+    host.start().await;
+    host.until_state("one", "synced").await;
+    git.push("infra", &[("shared/other", "nor has this")]);
+    // Several polls see that.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let runs = |stack: &serde_json::Value| stack["runs"].as_array().unwrap().len();
+    let stack = host.stack("one").await;
+    assert_eq!(runs(&stack), 1, "{stack:#}");
+    let pushed = git.push("infra", &[("shared/key", "another-credential-in-it\n")]);
+    let stack = host.until("one", "planned again", |stack| runs(stack) == 2).await;
+    assert_eq!((&stack["runs"][0]["cause"], &stack["runs"][0]["commit"]), (&json!("push"), &json!(pushed)));
+    assert!(!host.log().contains("credential-in"));
+}
+
+#[tokio::test]
+async fn broken_repositories_leave_all_as_it_was_and_recover_without_a_restart() {
+    let Some(World { mut host, git, .. }) = world(&["one"], "    prune: true\n").await else { return };
+    git.git(".", &["init", "--quiet", "--bare", "--initial-branch=main", "empty.git"]);
+    fs::rename(git.path("infra.git"), git.path("full.git")).unwrap();
+    fs::rename(git.path("empty.git"), git.path("infra.git")).unwrap();
+    host.start().await;
+    let stack = host.until("one", "without a source", |stack| stack["sourceTrouble"].is_string()).await;
+    assert_eq!(host.live(), Vec::<String>::new(), "{stack:#}");
+    fs::rename(git.path("infra.git"), git.path("empty.git")).unwrap();
+    fs::rename(git.path("full.git"), git.path("infra.git")).unwrap();
+    host.until_state("one", "synced").await;
+    assert_eq!(host.live(), ["one"]);
+
+    // Another history, pushed by force.
+    git.git("infra", &["checkout", "--quiet", "--orphan", "other"]);
+    let forced =
+        git.push("infra", &[("stacks/one/all.yaml", &format!("{CONNECTION}---\n{}", resource("one", "forced")))]);
+    host.eventually("another history is never applied", || host.owner("one").as_deref() == Some("forced")).await;
+    host.until("one", "at the forced commit", |stack| stack["revision"]["commit"] == forced.as_str()).await;
+
+    // The branch is gone.
+    git.git("infra", &["push", "--quiet", "origin", "HEAD:refs/heads/spare"]);
+    git.git("infra.git", &["update-ref", "-d", "refs/heads/main"]);
+    let stack = host.until("one", "without its branch", |stack| stack["sourceTrouble"].is_string()).await;
+    assert!(stack["sourceTrouble"].as_str().unwrap().contains("main"), "{stack:#}");
+    git.git("infra", &["push", "--quiet", "origin", "HEAD:main"]);
+    host.until("one", "well again", |stack| stack["sourceTrouble"].is_null()).await;
+
+    // What a tree should not hold: a link out of it, and a manifest that is no text.
+    std::os::unix::fs::symlink("/etc/passwd", git.path("infra/stacks/one/link.yaml")).unwrap();
+    fs::write(git.path("infra/stacks/one/bad.yaml"), b"a: \xff\xfe").unwrap();
+    git.commit("infra", "Break it");
+    let stack = host.until_state("one", "failed").await;
+    assert!(!stack["message"].as_str().unwrap().contains("root:"), "{stack:#}");
+    assert_eq!(host.live(), ["one"]);
+    host.meddle("one", "someone");
+    host.eventually("what was good is never kept true", || host.owner("one").as_deref() == Some("forced")).await;
+    git.git("infra", &["rm", "--quiet", "stacks/one/link.yaml", "stacks/one/bad.yaml"]);
+    git.commit("infra", "Mend it");
+    host.until_state("one", "synced").await;
     assert_eq!(host.live(), ["one"]);
 }

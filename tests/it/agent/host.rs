@@ -22,6 +22,8 @@ pub(crate) struct Host {
     pub(crate) folder: TempDir,
     pub(crate) sandbox: Sandbox,
     pub(crate) port: u16,
+    /// Further variables of its environment.
+    pub(crate) variables: Vec<(&'static str, String)>,
     child: Option<Child>,
     client: reqwest::Client,
 }
@@ -40,10 +42,15 @@ pub(crate) fn resource(name: &str, owner: &str) -> String {
 
 impl Host {
     pub(crate) async fn new() -> Self {
-        let sandbox = Sandbox::start(apis::builtin(), SandboxOptions::default()).await.unwrap();
+        Self::with(SandboxOptions::default()).await
+    }
+
+    /// A host before a sandbox that is not the usual one.
+    pub(crate) async fn with(options: SandboxOptions) -> Self {
+        let sandbox = Sandbox::start(apis::builtin(), options).await.unwrap();
         let port = crate::support::git::free_port();
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { folder: TempDir::new().unwrap(), sandbox, port, child: None, client }
+        Self { folder: TempDir::new().unwrap(), sandbox, port, variables: Vec::new(), child: None, client }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -77,9 +84,17 @@ impl Host {
         text
     }
 
+    /// Changes the configuration's text, as somebody edits it.
+    pub(crate) fn edit(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path("agent.yaml")).unwrap();
+        assert!(text.contains(from), "{text}");
+        self.write("agent.yaml", &text.replace(from, to));
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_plumb"));
         command.args(arguments).current_dir(self.folder.path()).env("AGENT_KEY", KEY).env("AGENT_TOKEN", TOKEN);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -224,7 +224,7 @@ fn board() -> Arc<Board> {
 }
 
 /// Whether browser and tools are there; where they are not, that is said in one line, and a failure in CI.
-fn ready() -> Option<PathBuf> {
+pub(crate) fn ready() -> Option<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
     let tools = target.join("tools/browser");
@@ -246,12 +246,10 @@ fn ready() -> Option<PathBuf> {
     None
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_page_holds_in_a_real_browser() {
-    let Some(tools) = ready() else { return };
-    let board = board();
+/// Serves a board, and gives where.
+async fn serve(board: Arc<Board>) -> String {
     let served = Served {
-        board: board.clone(),
+        board,
         metrics: Arc::new(Metrics::new()),
         ready: Arc::new(|| true),
         guard: Arc::new(Guard::new(None, true, false)),
@@ -260,6 +258,33 @@ async fn the_page_holds_in_a_real_browser() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, common(&served, true)).await });
+    url
+}
+
+/// Fifty stacks of a hundred objects, one in each state by turns.
+fn fifty() -> Arc<Board> {
+    let board = Arc::new(Board::default());
+    for number in 0..50_usize {
+        let name = format!("stack-{number:02}");
+        board.change(&name, |stack| {
+            stack.mode = "enforce".into();
+            stack.source = format!("https://git.example/msp/infrastructure.git//{name}");
+            stack.state = StackState::ALL[number % StackState::ALL.len()];
+            stack.message = "1 to create, 2 to update, 97 unchanged.".into();
+            stack.last_run = Some(jiff::Timestamp::now().as_second() - 60);
+            stack.objects = Arc::new(objects(100, |object| {
+                (format!("itglue/Configuration/{name}-{object:03}"), "itglue/Configuration")
+            }));
+        });
+    }
+    board
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_holds_in_a_real_browser() {
+    let Some(tools) = ready() else { return };
+    let board = board();
+    let (url, fifty) = (serve(board.clone()).await, serve(fifty()).await);
     let moving = tokio::spawn(async move {
         for number in 1.. {
             tokio::time::sleep(Duration::from_secs(2)).await;
@@ -271,7 +296,7 @@ async fn the_page_holds_in_a_real_browser() {
     let output = tokio::task::spawn_blocking(move || {
         Command::new("node")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/page.mjs"))
-            .args([&url, &folder.display().to_string()])
+            .args([&url, &folder.display().to_string(), &fifty])
             .env("BROWSER_TOOLS", tools)
             .output()
             .unwrap()
@@ -291,6 +316,10 @@ async fn the_page_holds_in_a_real_browser() {
     println!("script time with 10,000 objects: {script}");
     assert_eq!((&script["rows"], &script["shown"]), (&json!(200), &json!("1–200 of 1000 (10000 in all)")));
     assert!(script["list"].as_f64().unwrap() < 200.0 && script["filter"].as_f64().unwrap() < 200.0, "{script}");
+    let fifty = &found["fifty"];
+    println!("fifty stacks: {fifty}");
+    assert_eq!((&fifty["phone"], &fifty["wide"]), (&json!(50), &json!(50)));
+    assert!(["phone filter", "wide filter"].iter().all(|name| fifty[name].as_f64().unwrap() < 200.0), "{fifty}");
     // The pictures differ from run to run in times alone: they are taken over on request.
     let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images");
     for name in ["status-light", "status-dark", "status-phone", "status-plan", "status-graph"] {

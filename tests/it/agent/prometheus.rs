@@ -43,6 +43,41 @@ fn the_rules_are_right_and_fire_when_they_should() {
     promtool(&["test", "rules", "rules.test.yaml"], &repository("tests/cases/agent"));
 }
 
+#[tokio::test]
+async fn the_measures_are_as_promtool_wants_them() {
+    use std::io::Write as _;
+    if !ready() {
+        return;
+    }
+    let mut host = Host::new().await;
+    host.configure(&Host::stacks(&["one"]));
+    host.write("stacks/one/all.yaml", &format!("{CONNECTION}---\n{}", resource("alpha", "web")));
+    host.start().await;
+    host.until_state("one", "synced").await;
+    let text = host.get("/metrics").await.unwrap();
+    let mut child = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success() && told.is_empty(), "{told}\n{text}");
+    // Prometheus itself asks for the newer form, and gets it.
+    let client = reqwest::Client::new();
+    let asked = client
+        .get(format!("http://127.0.0.1:{}/metrics", host.port))
+        .header("accept", "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3")
+        .send()
+        .await
+        .unwrap();
+    assert!(asked.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    assert!(asked.text().await.unwrap().ends_with("# EOF\n"));
+}
+
 struct Prometheus(Child);
 
 impl Drop for Prometheus {

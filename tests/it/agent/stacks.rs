@@ -1,11 +1,18 @@
 //! What an agent does with stacks in folders: it applies, mends drift or only tells of it, waits for windows, takes
 //! commands, and knows all of it again after a restart.
 
-use std::{fs, process::Command, time::Duration};
+use std::{
+    fs,
+    process::Command,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
+use plumb::sandbox::SandboxOptions;
 use serde_json::json;
 
 use super::host::{CONNECTION, Host, KEY, TOKEN, resource};
+use crate::support::git::{Forge, counting, ready};
 
 #[tokio::test]
 async fn what_is_declared_is_made_kept_and_known_after_a_restart() {
@@ -99,7 +106,7 @@ async fn metrics_have_their_names_and_few_labels() {
         "plumb_plan_changes{stack=\"one\",action=\"create\"} 0",
         "plumb_last_success_timestamp_seconds{stack=\"one\"}",
         "plumb_build_info{version=",
-        "# TYPE plumb_api_throttle_wait_seconds counter",
+        "# TYPE plumb_api_throttle_wait_seconds_total counter",
         "plumb_api_throttle_wait_seconds_total{connection=\"rest\"} 0",
         "plumb_prune_blocked_total{stack=\"one\"} 0",
     ] {
@@ -243,52 +250,186 @@ async fn a_configuration_with_errors_changes_nothing_and_a_right_one_everything(
 }
 
 #[tokio::test]
-async fn fifty_idle_stacks_cost_next_to_nothing() {
+async fn another_token_and_other_webhooks_hold_at_once() {
     let mut host = Host::new().await;
-    let names: Vec<String> = (0..50).map(|number| format!("stack-{number:02}")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    host.configure(&Host::stacks(&names));
-    // The usual intervals.
-    let text = fs::read_to_string(host.path("agent.yaml")).unwrap();
-    host.write(
-        "agent.yaml",
-        &text.replace("interval: 300ms", "interval: 1m").replace("driftInterval: 1s", "driftInterval: 30m"),
+    host.configure(&Host::stacks(&["one"]));
+    host.edit("token: {valueFrom: {env: AGENT_TOKEN}}", "token: {valueFrom: {file: token}}");
+    host.write("token", TOKEN);
+    host.write("stacks/one/all.yaml", &format!("{CONNECTION}---\n{}", resource("alpha", "web")));
+    host.start().await;
+    host.until_state("one", "synced").await;
+    let post =
+        async |path: &str, token: Option<&str>| host.answer(reqwest::Method::POST, path, token).await.status().as_u16();
+    assert_eq!(post("/api/v1/stacks/one/reconcile", Some(TOKEN)).await, 202);
+    assert_eq!(post("/webhooks/forge", None).await, 404);
+    host.write("token", "another-token-of-this-agent");
+    host.edit(
+        "  stacks:",
+        "  webhooks:\n    - {name: forge, type: generic, secret: {valueFrom: {env: AGENT_TOKEN}}}\n  stacks:",
     );
-    for name in &names {
+    host.signal("-HUP");
+    host.eventually("the configuration is never read anew", || host.log().contains("was read anew")).await;
+    assert_eq!(post("/api/v1/stacks/one/reconcile", Some(TOKEN)).await, 401);
+    assert_eq!(post("/api/v1/stacks/one/reconcile", Some("another-token-of-this-agent")).await, 202);
+    assert_eq!(post("/webhooks/forge", None).await, 401, "there is one now, which asks for a signature");
+    assert!(!host.log().contains("another-token-of-this-agent"));
+}
+
+#[tokio::test]
+async fn what_the_configuration_lets_in_is_tried_at_once() {
+    let mut host = Host::new().await;
+    host.configure(&Host::stacks(&["one"]));
+    host.edit("driftInterval: 1s", "driftInterval: 10h");
+    host.edit("variables: [AGENT_KEY]", "variables: [OTHER]");
+    host.write("stacks/one/all.yaml", &format!("{CONNECTION}---\n{}", resource("alpha", "web")));
+    host.start().await;
+    host.until_state("one", "failed").await;
+    host.edit("variables: [OTHER]", "variables: [OTHER, AGENT_KEY]");
+    host.until_state("one", "synced").await;
+    assert_eq!(host.live(), ["alpha"]);
+}
+
+#[tokio::test]
+async fn a_git_server_that_says_nothing_keeps_nobody_from_ending() {
+    let mut host = Host::new().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let stack = format!("  stacks:\n    - {{name: one, source: {{git: 'https://127.0.0.1:{port}/infra.git'}}}}\n");
+    host.configure(&stack);
+    host.start().await;
+    let _asked = silent.accept().await.unwrap();
+    let began = Instant::now();
+    assert_eq!(host.stop().await, Some(0));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn who_is_ended_in_the_middle_of_an_apply_goes_on_where_it_was() {
+    let mut host = Host::with(SandboxOptions { latency: Duration::from_millis(60), ..SandboxOptions::default() }).await;
+    host.configure(&Host::stacks(&["one"]));
+    let names: Vec<String> = (0..200).map(|number| format!("object-{number:03}")).collect();
+    let resources: Vec<String> = names.iter().map(|name| resource(name, "web")).collect();
+    host.write("stacks/one/all.yaml", &format!("{CONNECTION}---\n{}", resources.join("---\n")));
+    host.start().await;
+    host.eventually("nothing is made", || host.live().len() >= 20).await;
+    let began = Instant::now();
+    assert_eq!(host.stop().await, Some(0), "{}", host.log());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let made = host.live().len();
+    assert!(made < names.len(), "it ended too late for this test to mean anything");
+    let done = host.changes().iter().filter(|line| line["outcome"] == "done").count();
+    assert_eq!(done, made, "every call that was made is in the change log");
+    host.start().await;
+    host.until_state("one", "synced").await;
+    assert_eq!(host.live(), names, "each is made once");
+}
+
+/// Fifty stacks of a hundred objects in one repository: an agent with the usual intervals does next to nothing, asks
+/// for all of them at once, and plans one where one is pushed.
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_stacks_of_one_repository_cost_next_to_nothing() {
+    if !ready() {
+        return;
+    }
+    let (mut host, git) = (Host::new().await, Forge::new());
+    let names: Vec<String> = (0..50).map(|number| format!("stack-{number:02}")).collect();
+    let text = |name: &str, owner: &str| {
         let mut text = format!("{CONNECTION}  limits: {{requests: 100000, window: 60}}\n");
         for number in 0..100 {
-            text.push_str(&format!("---\n{}", resource(&format!("{name}-{number:03}"), "web")));
+            text.push_str(&format!("---\n{}", resource(&format!("{name}-{number:03}"), owner)));
         }
-        host.write(&format!("stacks/{name}/all.yaml"), &text);
+        text
+    };
+    let files: Vec<(String, String)> =
+        names.iter().map(|name| (format!("stacks/{name}/all.yaml"), text(name, "web"))).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    git.repository("infra", &files);
+    let (_apache, plain, _) = git.https();
+    let (port, asked) = counting(plain);
+    let mut stacks = String::from(
+        "  webhooks:\n    - {name: forge, type: generic, secret: {valueFrom: {env: AGENT_TOKEN}}}\n  stacks:\n",
+    );
+    let url = format!("http://127.0.0.1:{port}/infra.git");
+    for name in &names {
+        stacks.push_str(&format!("    - {{name: {name}, source: {{git: '{url}//stacks/{name}?ref=main'}}}}\n"));
     }
+    host.configure(&stacks);
+    host.edit("interval: 300ms", "interval: 1m");
+    host.edit("driftInterval: 1s", "driftInterval: 30m");
     host.start().await;
     host.eventually("not everything is made", || host.live().len() == 5000).await;
     for name in &names {
         host.until_state(name, "synced").await;
     }
-    let read = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", host.pid())).unwrap();
-    let ticks = || -> u64 {
+    let idle = Usage::of(&host);
+    let (began, polls) = (Instant::now(), asked.load(Ordering::SeqCst));
+    // A whole interval, so that every stack is looked at.
+    tokio::time::sleep(Duration::from_secs(65)).await;
+    let (share, polls) = (Usage::of(&host).share(&idle, began), asked.load(Ordering::SeqCst) - polls);
+    let memory = idle.memory;
+    println!("idle, 50 stacks of 100 objects: {memory} MiB, {share:.2} % of a CPU, {polls} requests to Git in 65 s");
+    assert!((1..=3).contains(&polls), "fifty stacks asked {polls} times");
+
+    let runs = async |host: &Host| {
+        let text = host.get("/metrics").await.unwrap();
+        let counts = text.lines().filter(|line| line.starts_with("plumb_reconcile_duration_seconds_count"));
+        counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum::<u64>()
+    };
+    let before = runs(&host).await;
+    git.push("infra", &[("stacks/stack-17/all.yaml", &text("stack-17", "team"))]);
+    host.sandbox.clear_log();
+    let body = serde_json::json!({"repository": url, "ref": "refs/heads/main"}).to_string();
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, TOKEN.as_bytes());
+    let tag = aws_lc_rs::hmac::sign(&key, body.as_bytes());
+    let hex = tag.as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let (began, polls) = (Instant::now(), asked.load(Ordering::SeqCst));
+    let sent = reqwest::Client::new()
+        .post(format!("http://127.0.0.1:{}/webhooks/forge", host.port))
+        .header("x-signature", format!("sha256={hex}"))
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(sent.status(), 202);
+    host.eventually("no call follows", || host.sandbox.requests() > 0).await;
+    let took = began.elapsed();
+    println!("push to first API call, 50 stacks: {took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    host.eventually("the push is never applied", || host.owner("stack-17-099").as_deref() == Some("team")).await;
+    host.until("stack-17", "synced", |stack| stack["busy"] == false && stack["runs"][0]["applied"] == true).await;
+    assert_eq!(runs(&host).await, before + 1, "a push to one stack plans one");
+    let polls = asked.load(Ordering::SeqCst) - polls;
+    assert!(polls <= 3, "a push is fetched once, and took {polls} connections");
+    // A debug build on a busy machine; the figures of a release build are in docs/performance.md.
+    assert!(memory <= 160, "{memory} MiB");
+    assert!(share <= 5.0, "{share:.2} %");
+}
+
+/// What a process has used.
+struct Usage {
+    /// MiB that it holds.
+    memory: u64,
+    ticks: u64,
+}
+
+impl Usage {
+    fn of(host: &Host) -> Self {
+        let read = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", host.pid())).unwrap();
         let stat = read("stat");
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-    };
-    let (before, began) = (ticks(), std::time::Instant::now());
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    let output = Command::new("getconf").arg("CLK_TCK").output().unwrap();
-    let per_second: f64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
-    #[expect(clippy::cast_precision_loss, reason = "a share in percent bears it")]
-    let share = 100.0 * (ticks() - before) as f64 / per_second / began.elapsed().as_secs_f64();
-    let rss: u64 = read("status")
-        .lines()
-        .find(|line| line.starts_with("VmRSS"))
-        .unwrap()
-        .split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
-    println!("idle with 50 stacks of 100 objects: {} MiB, {share:.2} % of a CPU", rss / 1024);
-    // A debug build on a busy machine; the figures of a release build are in docs/performance.md.
-    assert!(rss / 1024 <= 160, "{} MiB", rss / 1024);
-    assert!(share <= 5.0, "{share:.2} %");
+        let status = read("status");
+        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let memory: u64 = memory.split_whitespace().next().unwrap().parse().unwrap();
+        let ticks = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Self { memory: memory / 1024, ticks }
+    }
+
+    /// The share of a CPU since then, in percent.
+    fn share(&self, before: &Self, began: Instant) -> f64 {
+        let output = Command::new("getconf").arg("CLK_TCK").output().unwrap();
+        let per_second: f64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+        #[expect(clippy::cast_precision_loss, reason = "a share in percent bears it")]
+        let ticks = (self.ticks - before.ticks) as f64;
+        100.0 * ticks / per_second / began.elapsed().as_secs_f64()
+    }
 }

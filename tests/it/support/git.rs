@@ -295,3 +295,27 @@ pub(crate) fn stalling(to: u16, after: u64) -> (u16, Arc<AtomicU64>) {
     });
     (port, seen)
 }
+
+/// A port that leads to another one, and how many connections came.
+pub(crate) fn counting(to: u16) -> (u16, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let seen = Arc::new(AtomicU64::new(0));
+    let count = seen.clone();
+    thread::spawn(move || {
+        for near in listener.incoming() {
+            let Ok(near) = near else { return };
+            count.fetch_add(1, Ordering::SeqCst);
+            let far = TcpStream::connect(("127.0.0.1", to)).unwrap();
+            for (mut from, mut to) in
+                [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far.try_clone().unwrap(), near)]
+            {
+                thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(std::net::Shutdown::Write);
+                });
+            }
+        }
+    });
+    (port, seen)
+}
