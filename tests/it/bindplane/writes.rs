@@ -363,6 +363,7 @@ async fn what_the_server_cannot_is_told_and_nothing_is_made_or_deleted_for_it() 
         let mut bed = Bed::start().await;
         bed.declare("Source", "kept", "{type: host}");
         bed.declare("Fleet", "kept", "{}");
+        bed.declare("Source", "stays", "{type: host}");
         bed.converge().await;
         bed.declare("Source", "s", "{type: host}");
         bed.declare("Fleet", "f", "{}");
