@@ -437,6 +437,7 @@ impl Builder<'_> {
         }
         let desired = self.without_undefined(object, specs, desired, live);
         let mut fields = aligned(specs, &desired, &live.fields, inputs.seal);
+        self.show_undefined(specs, &desired, live, &mut fields);
         // The read of one object shows all that it has, where lists are known to show less.
         if live.detailed && kind.spec.list.partial {
             for name in desired.keys() {
