@@ -12,7 +12,7 @@ use crate::{
     description::{Kind, format::Verb, hook},
     dialect::{Decoded, decode, decode_row, entries},
     http::HttpError,
-    live::{ListQuery, Remote, can_list, item_vars, natural_key, natural_keys, qualify},
+    live::{ListQuery, Remote, item_vars, lists_below, natural_key, natural_keys, qualify},
     plan::Step,
     value::{Target, as_reference, get_path, text},
 };
@@ -119,7 +119,7 @@ impl Shared<'_> {
             let Some(parent) = parent else { return Ok(None) };
             return self.children(remote, kind, &step.action.kind, parent).await;
         }
-        if !can_list(kind) {
+        if !lists_below(kind) {
             // What cannot be listed is asked for by the id that its fields make.
             let Some(id) = kind.id_by_fields(parent, &step.desired).filter(|_| kind.can(Verb::Get)) else {
                 return Ok(None);
@@ -145,7 +145,7 @@ impl Shared<'_> {
         child: &Arc<Kind>,
     ) -> Option<HashMap<String, Vec<Value>>> {
         let inside = child.inside()?;
-        let include = inside.include.as_deref().filter(|_| !inside.include_on_get_only && can_list(&parent.kind))?;
+        let include = inside.include.as_deref().filter(|_| !inside.include_on_get_only && lists_below(&parent.kind))?;
         let mut asked = ListQuery { include: vec![include.to_owned()], ..ListQuery::default() };
         if let (Some(scope), Some(id)) = (&parent.kind.spec.scope, self.parent_id(parent)) {
             match &scope.filter {
@@ -175,7 +175,7 @@ impl Shared<'_> {
         parent: &str,
     ) -> Result<Option<Vec<Value>>, HttpError> {
         let Some(inside) = child.inside() else { return Ok(None) };
-        if can_list(child) {
+        if lists_below(child) {
             let path = inside.parents.get(parent_kind).cloned().unwrap_or_default();
             let asked = ListQuery {
                 vars: vec![("parent".into(), parent.to_owned()), ("parentPath".into(), path)],

@@ -51,11 +51,13 @@ impl Shared<'_> {
     pub(super) fn is_as_declared(&self, step: &Step, fields: &Fields) -> bool {
         let desired = self.made.resolve(&step.desired);
         let sent: Fields = desired.into_iter().filter(|(name, _)| step.send.contains(name)).collect();
+        let mut there = fields.clone();
+        dialect::fill_omitted(&step.kind, true, &mut there);
         let sides = Sides {
             specs: step.specs(),
             desired: &sent,
             applied: step.record.as_ref().map(|(_, record)| &record.applied),
-            live: Some(fields),
+            live: Some(&there),
             ignore_drift: &[],
             prune: step.prune,
         };

@@ -1,5 +1,5 @@
 //! What verbs that explain speak of: the built-in APIs and those that manifests describe, and kinds by the names that
-//! people give them (`[API.]KIND[.FIELD]`).
+//! people give them (`[API.]KIND[.FIELD]`, or `API/KIND` as in addresses).
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ pub(super) struct Subject<'a> {
 
 /// Finds what `[API.]KIND[.FIELD]...` names. Case counts for nothing in a kind's name.
 pub(super) fn find<'a>(catalog: &'a Catalog, text: &'a str) -> Result<Subject<'a>, Failure> {
-    let parts: Vec<&str> = text.split('.').collect();
+    let parts: Vec<&str> = text.split(['.', '/']).collect();
     let (first, rest) = parts.split_first().ok_or_else(|| unknown(catalog, None, text))?;
     if let Some(api) = catalog.api(first) {
         let Some((name, path)) = rest.split_first() else {
@@ -124,6 +124,8 @@ mod tests {
     #[test]
     fn kinds_are_found_by_the_names_that_people_give() {
         assert_eq!(named("itglue.Password").unwrap(), "itglue/Password:");
+        assert_eq!(named("itglue/Password").unwrap(), "itglue/Password:");
+        assert_eq!(named("cycloid/Team.owner").unwrap(), "cycloid/Team:owner");
         assert_eq!(named("password.organization").unwrap(), "itglue/Password:organization");
         assert_eq!(named("itglue.FlexibleAssetType.fields.kind").unwrap(), "itglue/FlexibleAssetType:fields/kind");
     }

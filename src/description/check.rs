@@ -366,7 +366,9 @@ fn check_condition(faults: &mut Vec<Fault>, at: &str, condition: &Condition, kin
         (None, Some(_)) => {}
         _ => fault(faults, at, "a condition looks at either a `field` or a `wire` path"),
     }
-    if condition.one_of.is_empty() && condition.not_in.is_empty() && !condition.present {
+    if let Some(other) = &condition.other_than {
+        need_field(faults, &format!("{at}/otherThan"), kind, other);
+    } else if condition.one_of.is_empty() && condition.not_in.is_empty() && !condition.present {
         fault(faults, at, "a condition needs `in`, `notIn` or `present: true`");
     }
 }

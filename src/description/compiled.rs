@@ -116,6 +116,8 @@ impl Api {
             fill_kind(kind, naming, dialect);
             kind.scope.iter_mut().for_each(|scope| fill_scope(scope, &kind.fields, dialect));
             kind.fields.values_mut().for_each(|field| fill_refs(field, &ids));
+            let omitted = |field: &&mut FieldSpec| spec.omits_empty && (field.nullable || field.default.is_some());
+            kind.fields.values_mut().filter(omitted).for_each(|field| field.omitted = true);
             if let Some(through) = kind.inside.as_mut().and_then(|inside| inside.through.as_mut()) {
                 through.path = paths.get(&through.kind).cloned().unwrap_or_default();
             }

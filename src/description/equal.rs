@@ -16,6 +16,10 @@ pub fn equal(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
     if is_empty(a) && is_empty(b) {
         return true;
     }
+    // Where nothing and zero look the same in answers, they are the same.
+    if spec.omitted && is_zero(a) && is_zero(b) {
+        return true;
+    }
     match spec.ty {
         FieldType::Boolean => flag(a) == flag(b) && flag(a).is_some(),
         FieldType::Integer | FieldType::Number => same_number(a, b),
@@ -38,6 +42,10 @@ pub fn equal(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
         FieldType::Ref => same_target(spec, a, b),
         FieldType::String | FieldType::Date => same_text(spec, a, b),
     }
+}
+
+fn is_zero(value: &Value) -> bool {
+    is_empty(value) || *value == Value::Bool(false) || value.as_f64() == Some(0.0)
 }
 
 fn or_default<'a>(spec: &'a FieldSpec, value: &'a Value) -> &'a Value {

@@ -52,6 +52,9 @@ pub struct ApiSpec {
     pub errors: Errors,
     /// Documented limits.
     pub limits: Limits,
+    /// Answers leave out what is null, empty, false or zero: a field that can be cleared or has a default, and is not in
+    /// a whole object, has no value.
+    pub omits_empty: bool,
     /// The call that makes and changes objects of all kinds, of APIs whose `dialect` is `apply`.
     pub apply: ApplySpec,
     /// An update by key may have a `$filter` as well (`dialect: odata`): it names the values that it replaces, and changes
@@ -584,6 +587,9 @@ pub struct KindSpec {
     pub deferred_delete: bool,
     /// What a deletion destroys besides the object, in words; such an object is retained unless its deletion policy says delete.
     pub delete_loses: Option<String>,
+    /// The API refuses to delete an object that others use: one that is used by what stays is kept, whatever field the
+    /// use is of. Without it, only uses by `required` fields count.
+    pub kept_while_used: bool,
     /// Field and value that archive an object instead of deleting it.
     pub archive: Option<Archive>,
     /// Objects without which plumb could not go on: deleting or demoting one is refused.
@@ -592,6 +598,8 @@ pub struct KindSpec {
     pub pending: Option<Pending>,
     /// The API makes objects of this kind by itself, through another one.
     pub appears: Option<Appears>,
+    /// Objects that are a part of one of another kind: an export or a survey does not show them besides.
+    pub part_of: Option<PartOf>,
     /// Name of the hook that does what data cannot say.
     pub hook: Option<String>,
     /// What objects need of the server.
@@ -680,6 +688,8 @@ pub struct Inside {
     pub include: Option<String>,
     /// The include works on the read of one parent only.
     pub include_on_get_only: bool,
+    /// Not every server has them: a survey whose list fails with them reads the parents without them, and says so.
+    pub on_demand: bool,
     /// Path of a parent's create body that entries can be sent along in.
     pub embed: Option<String>,
     /// JSON:API type of entries that are sent along, where it differs from the kind's.
@@ -744,6 +754,9 @@ pub struct Scope {
     pub path: Option<String>,
     /// Query parameters of a list that is not limited to parents.
     pub unlimited: IndexMap<String, String>,
+    /// A list that is not limited to parents shows what others made public, too: a survey limits it to the parents that
+    /// are the account's own.
+    pub public: bool,
 }
 
 /// Only the caller's own objects count: those that name the caller.
@@ -776,9 +789,23 @@ pub struct ListSpec {
     pub items: Option<String>,
     /// Paging, where it differs from the API's.
     pub paging: Option<Paging>,
+    /// A list over the parents below one that is further up; it is read in place of those of several parents. Where the
+    /// kind `lacks` its own list, it is the only one.
+    pub across: Option<Across>,
     /// Attributes that the answer has as lists beside one another in place of rows, each with the paths whose values
     /// follow one another: `{key: [default, others], name: [names]}`.
     pub columns: IndexMap<String, Vec<String>>,
+}
+
+/// A list of objects below many parents, whose rows say which parent is theirs.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Across {
+    /// Path of the list, with the template of the parent further up.
+    pub path: String,
+    /// Where a row has what names the parents between, from the outermost to its own: the paths of each, of which the
+    /// first that is there counts.
+    pub parents: Vec<Vec<String>>,
 }
 
 /// One call.
@@ -1022,6 +1049,9 @@ pub struct FieldSpec {
     pub list_cuts_at: Option<u32>,
     /// Only the read of one object has it.
     pub on_get_only: bool,
+    /// Answers leave it out where it has no value; so it is with all fields that can be cleared or have a default where
+    /// the API's `omitsEmpty` says so.
+    pub omitted: bool,
     /// Order does not matter (of a list).
     pub set: bool,
     /// Field of the items that tells them apart: entries are then managed one by one.
@@ -1061,7 +1091,8 @@ pub struct FieldSpec {
     pub variants: Option<Variants>,
     /// A change of it moves more than the field: a manifest must allow it by `plumb.dev/allow: WORD`.
     pub consent: Option<Consent>,
-    /// Asked for only where a manifest declares it, because not every server has it (OData's `$select`).
+    /// Asked for only where a manifest declares it, because not every server has it (OData's `$select`). A survey asks for
+    /// it, and asks again without it where the list fails.
     pub on_demand: bool,
     /// In keys, the case of letters does not count: two objects cannot differ in that only.
     pub key_ignores_case: bool,
@@ -1076,8 +1107,12 @@ pub struct FieldSpec {
     pub prefix: Option<String>,
     /// The server fills it in where it is left out: in lists it is then not compared, and sent as it is live.
     pub filled: bool,
-    /// Members of the live object that are not described are sent back with it, although manifests cannot have them.
+    /// Members of the live object that are not described are sent back with it, although manifests cannot have them; so is
+    /// a `readOnly` member of an object that has this itself.
     pub carries: bool,
+    /// Attribute of answers that lists the keys of this map where its values are not shown: an export writes a stub for
+    /// each.
+    pub keys_at: Option<String>,
     /// Members of a list's items that tell which of them is meant, in turn: such as `[[id], [type, displayName]]`. Items
     /// that are in the same order as the live ones are compared member by member, and keep what they do not declare.
     pub match_by: Vec<Vec<String>>,
@@ -1317,10 +1352,36 @@ pub struct RefSpec {
     pub as_written: bool,
     /// A text that names nothing, declared or live, goes over the wire as it is, for the API to judge.
     pub or_as_written: bool,
+    /// Field of the target of which a change of the reference has to keep the value: the API refuses every other target.
+    pub keeps: Option<String>,
+    /// Who is named may have no such name yet, because a person has to act first: the field then waits, and nothing is sent
+    /// for it.
+    pub waits: Option<RefWaits>,
     /// Mark at which a version begins that is no part of the name, such as `:` in `host:3`.
     pub version_mark: Option<String>,
     /// The name is taken as it is where the API lists no object of the kind at all.
     pub lenient: bool,
+}
+
+/// Where objects of another kind name the objects that are a part of them.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PartOf {
+    /// The other kind.
+    pub kind: String,
+    /// Path in its answers of the part's id.
+    pub at: String,
+}
+
+/// Why a reference may have to wait for a person.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RefWaits {
+    /// Kind whose objects bring about what is referred to: while one is to be made, a name that nobody has yet may be its.
+    #[serde(rename = "for")]
+    pub kind: String,
+    /// Who has to do what, in words.
+    pub message: String,
 }
 
 /// A condition on an object: `wire` looks into the answer, `field` at the declared or decoded value.
@@ -1338,6 +1399,8 @@ pub struct Condition {
     pub not_in: Vec<Value>,
     /// It is there and neither null nor empty.
     pub present: bool,
+    /// It is there and is not what this reference field of the object names; in `synced.detect` only.
+    pub other_than: Option<String>,
 }
 
 /// A value that the server forces.

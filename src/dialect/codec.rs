@@ -236,7 +236,7 @@ pub fn encode_value(field: &FieldSpec, value: &Value, encoder: &Encoder<'_>) -> 
             let mut out = Map::new();
             for (name, value) in map {
                 match field.fields.get(name) {
-                    Some(member) if member.read_only || member.not_sent => {}
+                    Some(member) if (member.read_only && !member.carries) || member.not_sent => {}
                     Some(member) => {
                         out.insert(member.wire_name().to_owned(), encode_value(member, value, encoder)?);
                     }

@@ -13,7 +13,7 @@ pub use body::{BulkRow, Embedded, bulk_body, bulk_delete_body, create_body, upda
 pub use codec::{EncodeError, Encoder, ReadFile, decode, encode_fields, encode_value};
 pub use rollout::{Phase, Rollout};
 pub use row::{
-    Decoded, Mismatch, Page, attribute, decode_row, entries, error_text, errors_in_success, has_no_rows, id_of,
-    is_absence, is_conflict, located, made_at, one, page, read_from, revision_of, row_id, slim, stamp_of,
+    Decoded, Mismatch, Page, attribute, decode_row, entries, error_text, errors_in_success, fill_omitted, has_no_rows,
+    id_of, is_absence, is_conflict, located, made_at, one, page, read_from, revision_of, row_id, slim, stamp_of,
     wire_condition,
 };

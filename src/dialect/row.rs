@@ -201,6 +201,7 @@ pub fn read_from<S: std::hash::BuildHasher>(kind: &Kind, fields: &HashSet<String
         paths.extend(field.reference.iter().filter_map(|target| target.type_wire.as_deref()));
         paths.extend(field.when.iter().filter_map(|condition| condition.wire.as_deref()));
     }
+    paths.extend(spec.list.across.iter().flat_map(|across| across.parents.iter().flatten()).map(String::as_str));
     let synced = spec.synced.iter().flat_map(|synced| &synced.detect);
     let judged = spec.not_ours.iter().chain(&spec.never_delete).chain(synced);
     paths.extend(judged.filter_map(|condition| condition.wire.as_deref()));
@@ -403,6 +404,23 @@ pub fn decode_row(kind: &Kind, row: &Value, seal: &dyn Fn(&str) -> Value) -> Opt
     Some(Decoded { id, fields, stamp: stamp_of(kind, row) })
 }
 
+/// Puts in what a whole object leaves out because it has no value. `by_get` is for the read of one object, which has
+/// what lists do not.
+pub fn fill_omitted(kind: &Kind, by_get: bool, fields: &mut Fields) {
+    for (name, field) in &kind.spec.fields {
+        let elsewhere = field.write_only
+            || field.path_only
+            || field.not_sent
+            || field.read_by.is_some()
+            || matches!(field.ty, FieldType::File | FieldType::Sink)
+            || (!by_get && (field.on_get_only || kind.spec.list.partial));
+        if !field.omitted || elsewhere || fields.contains_key(name) {
+            continue;
+        }
+        fields.insert(name.clone(), field.default.clone().unwrap_or_default());
+    }
+}
+
 /// What a row tells about an uploaded file, as far as it does.
 fn decode_file(kind: &Kind, row: &Value, told: &FileSpec) -> Option<Value> {
     let mut parts = Fields::new();
@@ -437,7 +455,7 @@ fn field_condition_on_row(kind: &Kind, row: &Value, condition: &Condition) -> bo
         (condition.one_of.clone(), condition.not_in.clone())
     };
     let wire = Some(field.wire_name().to_owned());
-    let on_wire = Condition { wire, field: None, one_of, not_in, present: condition.present };
+    let on_wire = Condition { wire, one_of, not_in, present: condition.present, ..Condition::default() };
     wire_condition(kind, row, &on_wire)
 }
 
@@ -585,7 +603,9 @@ pub fn is_absence(api: &Api, status: u16, body: &[u8]) -> bool {
 /// Whether a refusal has one of some words in its message.
 fn says(api: &Api, words: Option<&Words>, status: u16, body: &[u8]) -> bool {
     let Some(words) = words.filter(|words| words.statuses.contains(&status)) else { return false };
-    let said = error_text(api, body).unwrap_or_default().to_lowercase();
+    // Some servers say it in a text that is no JSON.
+    let plain = || String::from_utf8_lossy(body).into_owned();
+    let said = error_text(api, body).unwrap_or_else(plain).to_lowercase();
     words.words.iter().any(|word| said.contains(&word.to_lowercase()))
 }
 

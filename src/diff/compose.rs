@@ -47,7 +47,13 @@ pub fn compose(
         (FieldType::Object, Value::Object(_)) if merge && spec.fields.is_empty() => Ok(patch(desired, live)),
         (FieldType::Object, Value::Object(members)) => {
             let mut out = Map::new();
-            if !merge {
+            // What belongs to another variant goes with it.
+            let decides = spec.variants.as_ref().and_then(|variants| variants.member.as_deref());
+            let same = |name: &str| match (members.get(name), live.and_then(|live| live.get(name))) {
+                (Some(now), Some(then)) => text(now) == text(then),
+                _ => true,
+            };
+            if !merge && decides.is_none_or(same) {
                 keep_live(spec, members, applied, live, raw, &mut out)?;
             }
             for (name, value) in members {
@@ -126,7 +132,7 @@ fn keep_live(
 ) -> Result<(), ComposeError> {
     if let Some(Value::Object(there)) = live {
         for (name, value) in there {
-            let read_only = spec.fields.get(name).is_some_and(|member| member.read_only);
+            let read_only = spec.fields.get(name).is_some_and(|member| member.read_only && !member.carries);
             if !(read_only || spec.whole && is_empty(value)) {
                 out.insert(name.clone(), value.clone());
             }

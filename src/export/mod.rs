@@ -144,6 +144,7 @@ pub fn export(surveyed: &Surveyed, apis: &Apis, places: &BTreeSet<Place>, option
         .filter(|(index, live)| {
             live.kind.is_declarable()
                 && !options.declared.contains_key(index)
+                && !surveyed.parts.contains(index)
                 && places.contains(&(live.connection.to_string(), live.kind.name.clone()))
                 && is_wanted(&world, *index, options.wanted)
         })

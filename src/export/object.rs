@@ -94,7 +94,10 @@ impl Writer<'_> {
         let kind = &live.kind;
         let defaults = self.options.defaults.get(&*live.connection).filter(|_| kind.inside().is_none());
         for (name, field) in specs {
-            if field.read_only || field.not_sent || !field.moved_by.is_empty() || self.options.omits(kind, name) {
+            // What the server moves with other fields is its own; what it clears with them is the user's.
+            let cleared = specs.values().flat_map(|other| &other.effect).any(|effect| effect.clears.contains(name));
+            let moved = !field.moved_by.is_empty() && !cleared;
+            if field.read_only || field.not_sent || moved || self.options.omits(kind, name) {
                 continue;
             }
             // Two fields may be two ways to say one thing: the first says it.
@@ -113,6 +116,12 @@ impl Writer<'_> {
             }
             let value = live.fields.get(name).unwrap_or(&Value::Null);
             let given = defaults.and_then(|defaults| defaults.get(name));
+            // The API asks for it, and takes an empty one.
+            if field.required && given.is_none() && *value == "" && self.fitting.misfit(name, value, field).is_none() {
+                out.declared.insert(name.clone(), value.clone());
+                out.members.push(Member::of(name, Node::text("")));
+                continue;
+            }
             if given.is_none() && is_default(field, value) && !is_needed(kind, name, value) {
                 continue;
             }
@@ -183,8 +192,16 @@ impl Writer<'_> {
             }
             None => field.fields.iter().filter(|(_, member)| member.required).map(|(name, _)| name).collect(),
         };
+        let keys = |name: &String| -> Option<Vec<String>> {
+            let at = field.fields.get(name)?.keys_at.as_deref()?;
+            let keys = attribute(&live.kind, live.raw.as_ref()?, at)?;
+            let keys: Vec<String> = keys.as_array()?.iter().filter_map(text).collect();
+            // The names of the members of the whole say nothing of this one's.
+            (!keys.is_empty() && keys != [name.as_str()]).then_some(keys)
+        };
         let known = |name: &&String| {
             field.fields.get(*name).is_some_and(|member| !matches!(member.ty, FieldType::Map | FieldType::Object))
+                || keys(name).is_some()
         };
         if wanted.is_empty() || !wanted.iter().all(known) {
             out.members.push(left_out(
@@ -193,9 +210,20 @@ impl Writer<'_> {
             ));
             return;
         }
-        let members = wanted
-            .into_iter()
-            .map(|member| Member::of(member, self.stubs.add(&[path, &[member.as_str()]].concat(), false)));
+        let members = wanted.into_iter().map(|member| {
+            let below = [path, &[member.as_str()]].concat();
+            let node = match keys(member) {
+                Some(keys) => Node::Map(
+                    keys.iter()
+                        .map(|key| {
+                            Member::of(key, self.stubs.add(&[below.as_slice(), &[key.as_str()]].concat(), false))
+                        })
+                        .collect(),
+                ),
+                None => self.stubs.add(&below, false),
+            };
+            Member::of(member, node)
+        });
         let members = members.collect();
         out.members.push(Member::of(name, Node::Map(members)));
     }
@@ -403,7 +431,7 @@ pub(super) fn references_of(world: &World<'_>, options: &Options<'_>, index: usi
         }
         if let Some(value) = live.fields.get(name) {
             crate::live::each_reference(value, &mut |kind, target| {
-                out.extend(world.target(&live.connection, kind, &target));
+                out.extend(world.target(index, kind, &target));
             });
         }
     }

@@ -29,7 +29,7 @@ pub(super) struct World<'a> {
     by_name: HashMap<Named, Vec<usize>>,
     /// Fields that references name objects by on the wire, by API and kind.
     named_by: HashMap<(String, String), HashSet<String>>,
-    by_field: HashMap<(Arc<str>, String, String, String), usize>,
+    by_field: HashMap<(Arc<str>, String, String, String), Vec<usize>>,
     children: HashMap<(Arc<str>, String, String, String), Vec<usize>>,
     keys: KeyIndex,
     hook_keys: HashMap<Named, Vec<usize>>,
@@ -67,7 +67,7 @@ impl<'a> World<'a> {
             let Some(hook) = live.kind.spec.hook.as_deref().and_then(hook::find) else { continue };
             if let Some(value) = live.fields.get(hook.field()) {
                 each_reference(value, &mut |kind, target| {
-                    world.tags.extend(world.target(&live.connection, kind, &target).map(|target| (index, target)));
+                    world.tags.extend(world.target(index, kind, &target).map(|target| (index, target)));
                 });
             }
         }
@@ -100,7 +100,7 @@ impl<'a> World<'a> {
         for name in &named_by {
             if let Some(words) = live.fields.get(name).and_then(text) {
                 let slot = (live.connection.clone(), kind.name.clone(), name.clone(), words);
-                self.by_field.entry(slot).or_insert(index);
+                self.by_field.entry(slot).or_default().push(index);
             }
         }
         if kind.spec.hook.is_none() {
@@ -135,16 +135,26 @@ impl<'a> World<'a> {
         self.surveyed.refined.get(&index).map_or(&self.object(index).kind.spec.fields, |specs| specs)
     }
 
-    /// The live object that a reference names.
-    pub(super) fn target(&self, connection: &Arc<str>, kind: &str, target: &Target) -> Option<usize> {
+    /// The live object that a reference of another one names. What names it on the wire may name others below other
+    /// parents: it is then the one below a parent that the other is below, too.
+    pub(super) fn target(&self, from: usize, kind: &str, target: &Target) -> Option<usize> {
+        let own = self.object(from);
         match target {
             Target::Id(id) => {
-                let slot = (connection.clone(), kind.to_owned(), id.clone());
+                let slot = (own.connection.clone(), kind.to_owned(), id.clone());
                 self.surveyed.observed.by_id.get(&slot).copied()
             }
             Target::Field(field, words) => {
-                let slot = (connection.clone(), kind.to_owned(), field.clone(), words.clone());
-                self.by_field.get(&slot).copied()
+                let slot = (own.connection.clone(), kind.to_owned(), field.clone(), words.clone());
+                let known = self.by_field.get(&slot)?;
+                let beside = |index: &&usize| {
+                    let other = self.object(**index);
+                    let (Some(above), true) = (&other.parent, other.kind.spec.id.local) else { return true };
+                    own.parent.as_ref().is_some_and(|parent| {
+                        parent.strip_prefix(above.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                    })
+                };
+                known.iter().find(beside).copied()
             }
             Target::New(_) => None,
         }
@@ -184,7 +194,7 @@ impl<'a> World<'a> {
     pub(super) fn referred(&self, index: usize, field: &str) -> Option<usize> {
         let live = self.object(index);
         let (kind, target) = live.fields.get(field).and_then(as_reference)?;
-        self.target(&live.connection, kind, &target)
+        self.target(index, kind, &target)
     }
 
     /// Whether the API makes a link between two objects by itself, because a field with a hook refers to one of them.

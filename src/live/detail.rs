@@ -21,7 +21,7 @@ use crate::{
         hook::{self},
     },
     diagnostic::Diagnostic,
-    dialect::decode_row,
+    dialect::{decode_row, fill_omitted},
     http::HttpError,
     manifest::{Manifest, Reconcile},
     value::{Fields, has_secret},
@@ -70,6 +70,7 @@ impl Observer<'_> {
                         {
                             qualify(&object.kind, object.parent.as_deref(), &mut decoded.fields);
                             object.fields.extend(decoded.fields);
+                            fill_omitted(&object.kind, true, &mut object.fields);
                             object.detailed = true;
                             if object.raw.is_some() {
                                 object.raw = Some(row);
@@ -126,10 +127,10 @@ impl Observer<'_> {
         let (object, there) = (&self.manifests.objects[index], &self.out.objects[live]);
         let open: Fields = self.out.canonical[index]
             .iter()
-            .filter(|(name, _)| !object.kind.field(name).is_some_and(FieldSpec::always_sensitive))
+            .filter(|(name, _)| !object.kind.field(name).is_some_and(is_secret))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        !needs_detail(object, &open, there)
+        !needs_detail(object, &open, there) && !needs_more(object, &open)
     }
 
     /// Tells of sensitive fields that the API did not show although it can: their hash stands in.
@@ -139,12 +140,8 @@ impl Observer<'_> {
             let Some(live) = self.out.live(index) else { continue };
             for (name, value) in &self.out.canonical[index] {
                 let Some(spec) = object.kind.field(name) else { continue };
-                if has_secret(value)
-                    && spec.on_get_only
-                    && !spec.write_only
-                    && live.detailed
-                    && !live.fields.contains_key(name)
-                {
+                let hidden = (has_secret(value) && spec.on_get_only && !spec.write_only) || spec.read_by.is_some();
+                if hidden && live.detailed && !live.fields.contains_key(name) {
                     told.insert((live.connection.clone(), object.kind.name.clone(), name.clone()));
                 }
             }
@@ -158,6 +155,14 @@ impl Observer<'_> {
             );
         }
     }
+}
+
+/// Whether a field is secret, or what a read of its own shows may have secrets in it.
+fn is_secret(field: &FieldSpec) -> bool {
+    fn may_be(field: &FieldSpec) -> bool {
+        field.sensitive.is_some() || field.items.as_deref().is_some_and(may_be) || field.fields.values().any(may_be)
+    }
+    field.always_sensitive() || (field.read_by.is_some() && may_be(field))
 }
 
 /// Whether a declared field has a read of its own.

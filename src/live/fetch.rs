@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use super::{
     Standing,
+    across::{Placed, across_of, grouped},
     observe::{Collection, Need, Observer, item_vars},
     query::chunks,
-    reads::{children_of, key_of, one_of},
+    reads::{children_of, key_of, kind_of, one_of},
     remote::{ListQuery, Listing, Remote, can_list},
     rows::index_included,
 };
@@ -22,6 +23,7 @@ use crate::{
         format::{DialectName, FieldSpec},
     },
     diagnostic::{Diagnostic, Severity},
+    dialect::fill_omitted,
     http::HttpError,
     value::{Target, as_reference},
 };
@@ -72,6 +74,17 @@ impl Observer<'_> {
                             parents: Vec::new(),
                             together: false,
                         });
+                    }
+                }
+                Some(Choice::Across { groups, single }) => {
+                    for (above, parents) in groups {
+                        let (connection, kind) = (connection.clone(), kind.clone());
+                        jobs.push(Job::Across { connection, kind, above, parents });
+                    }
+                    for scope in single {
+                        let (connection, kind) = (connection.clone(), kind.clone());
+                        let scope = Some(scope);
+                        jobs.push(Job::Kind { connection, kind, scope, parents: Vec::new(), together: false });
                     }
                 }
                 Some(Choice::Apart { whole, scopes }) => {
@@ -125,7 +138,8 @@ impl Observer<'_> {
         let Some(remote) = self.remotes.get(&**connection) else { return Vec::new() };
         let list = |kind: &Kind| {
             let spec = &kind.spec.list;
-            let plain = spec.paging.is_none() && spec.include.is_empty() && spec.items.is_none();
+            let plain =
+                spec.paging.is_none() && spec.include.is_empty() && spec.items.is_none() && spec.across.is_none();
             let filter = kind.spec.scope.as_ref().map(|scope| (scope.field.clone(), scope.filter.clone()));
             let path = spec.path.clone().unwrap_or_else(|| kind.spec.path.clone());
             (plain && can_list(kind) && kind.inside().is_none()).then(|| (path, spec.query.clone(), filter))
@@ -165,9 +179,20 @@ impl Observer<'_> {
         }
         let together = kind.dialect == DialectName::Odata && scope.filter.is_some();
         if scope.required && !together {
-            return Some(Choice::Each(asked.into_iter().flatten().collect()));
+            let asked: BTreeSet<String> = asked.into_iter().flatten().collect();
+            if kind.spec.list.across.is_none() {
+                return Some(Choice::Each(asked.into_iter().collect()));
+            }
+            let unread = asked.into_iter().filter(|parent| {
+                let whole = across_of(connection, kind, parent);
+                !self.read.contains_key(&kind_of(connection, kind, parent))
+                    && !whole.is_some_and(|whole| self.read.contains_key(&whole))
+            });
+            let (groups, single) = grouped(kind, unread.collect());
+            return Some(Choice::Across { groups, single });
         }
-        if scope.filter.is_none() || (asked.contains(&None) && !scope.required) {
+        if scope.filter.is_none() || (asked.contains(&None) && !(scope.required || self.options.survey && scope.public))
+        {
             return Some(Choice::All { parents: Vec::new() });
         }
         let mut parents: BTreeSet<String> = asked.into_iter().flatten().collect();
@@ -214,8 +239,14 @@ impl Observer<'_> {
                     include: self.includes(connection, &kind.name, false),
                     ..ListQuery::default()
                 };
-                let listing = remote.list(kind, &asked).await?;
-                Ok(Answers { listing, scopes: parents.clone(), ..Answers::default() })
+                let (listing, unoffered) = self.list_offered(remote, kind, asked).await?;
+                Ok(Answers { listing, scopes: parents.clone(), unoffered, ..Answers::default() })
+            }
+            Job::Kind { connection, kind, scope: None, parents, .. } if self.asks_leniently(kind, parents) => {
+                let include = self.includes(connection, &kind.name, false);
+                let asked = ListQuery { include, ..ListQuery::default() };
+                let (listing, unoffered) = self.list_offered(remote, kind, asked).await?;
+                Ok(Answers { listing, unoffered, ..Answers::default() })
             }
             Job::Kind { connection, kind, scope, parents, .. } => {
                 let include = self.includes(connection, &kind.name, false);
@@ -259,6 +290,10 @@ impl Observer<'_> {
                 }
                 Ok(answers)
             }
+            Job::Across { connection, kind, above, parents } => {
+                let (placed, apart) = self.list_placed(remote, connection, kind, above, parents).await?;
+                Ok(Answers { placed: Some(placed), scopes: parents.clone(), apart, ..Answers::default() })
+            }
             Job::Keys { connection, kind, field, keys } => {
                 let wire = kind.field(field).map(|field| field.wire_name().to_owned()).unwrap_or_default();
                 let asked = ListQuery {
@@ -294,8 +329,73 @@ impl Observer<'_> {
         }
     }
 
+    /// Whether a list may do without what not every server has.
+    fn asks_leniently(&self, kind: &Kind, parents: &[String]) -> bool {
+        self.options.survey && kind.dialect == DialectName::Odata && parents.is_empty()
+    }
+
+    /// Lists a kind. A survey asks for what not every server has, and does without where the server has no such thing:
+    /// gives the kinds of entries that are then missing.
+    async fn list_offered(
+        &self,
+        remote: &Remote,
+        kind: &Kind,
+        asked: ListQuery,
+    ) -> Result<(Listing, Vec<String>), HttpError> {
+        if !self.options.survey {
+            return remote.list(kind, &asked).await.map(|listing| (listing, Vec::new()));
+        }
+        let optional = |child: &&Arc<Kind>| {
+            let inside = child.inside().filter(|inside| inside.on_demand);
+            inside.and_then(|inside| inside.include.as_ref()).is_some_and(|name| asked.include.contains(name))
+        };
+        let optional: Vec<&Arc<Kind>> = remote.api.children(&kind.name).filter(optional).collect();
+        let name = |child: &&Arc<Kind>| child.inside().and_then(|inside| inside.include.clone());
+        let names: Vec<String> = optional.iter().filter_map(name).collect();
+        let plain: Vec<String> = asked.include.iter().filter(|name| !names.contains(name)).cloned().collect();
+        let slot = (remote.client.connection().to_owned(), kind.name.clone());
+        let whole = self.options.whole.contains(&slot) && kind.spec.fields.values().any(|field| field.on_demand);
+        let mut tries = Vec::new();
+        if whole {
+            tries.push(ListQuery { on_demand: true, ..asked.clone() });
+        }
+        tries.push(asked.clone());
+        if !optional.is_empty() {
+            tries.push(ListQuery { include: plain, ..asked });
+        }
+        let last = tries.len() - 1;
+        for (turn, query) in tries.into_iter().enumerate() {
+            match remote.list(kind, &query).await {
+                Ok(listing) => {
+                    let missing = if turn == last { optional.as_slice() } else { &[] };
+                    return Ok((listing, missing.iter().map(|child| child.name.clone()).collect()));
+                }
+                // Servers that lack something of what is asked for say so in many ways.
+                Err(error) if turn < last && matches!(error.status(), Some(400 | 401 | 403 | 404 | 500)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((Listing::default(), Vec::new()))
+    }
+
+    /// Notes kinds of entries that the server does not have, and says so once.
+    fn note_unoffered(&mut self, connection: &Arc<str>, parent: &Kind, children: &[String]) {
+        for name in children {
+            if !self.unlisted.insert((connection.clone(), name.clone())) {
+                continue;
+            }
+            let child = self.remotes.get(&**connection).and_then(|remote| remote.api.kind(name));
+            let field = child.and_then(|child| child.inside()).map(|inside| inside.field.clone()).unwrap_or_default();
+            let message = format!(
+                "The server of connection `{connection}` does not offer {name} objects: `{field}` of {} objects is left out.",
+                parent.name
+            );
+            self.out.diagnostics.push(Diagnostic::note("PL0710", message));
+        }
+    }
+
     /// Whether the parent that a list is limited to is there as far as anybody knows.
-    fn has_parent(&self, kind: &Kind, connection: &Arc<str>, scope: Option<&String>) -> bool {
+    pub(super) fn has_parent(&self, kind: &Kind, connection: &Arc<str>, scope: Option<&String>) -> bool {
         let target = kind.spec.scope.as_ref().and_then(|scope| kind.field(&scope.field)?.reference.as_ref());
         let (Some(target), Some(id)) = (target, scope) else { return false };
         let parent = target.kind.clone().unwrap_or_default();
@@ -328,6 +428,7 @@ impl Observer<'_> {
         let remote = self.remotes.get(&**connection);
         let absent = remote
             .is_some_and(|remote| error.status().is_some_and(|status| remote.api.spec.errors.absent.contains(&status)));
+        let denied = matches!(error, HttpError::Auth { .. });
         let mut diagnostic: Diagnostic = error.into();
         let mut lenient = false;
         if let (Job::Kind { kind, .. }, true) = (job, absent) {
@@ -353,8 +454,30 @@ impl Observer<'_> {
             )
         });
         if !self.out.diagnostics.contains(&diagnostic) {
+            if denied {
+                self.noted.denied.entry(connection.clone()).or_default().push(self.out.diagnostics.len());
+            }
             self.out.diagnostics.push(diagnostic);
         }
+    }
+
+    /// Where a connection's credential was refused whatever was read by it, it is told once.
+    pub(super) fn fold_denied(&mut self) {
+        let denied = std::mem::take(&mut self.noted.denied);
+        let mut dropped: HashSet<usize> = HashSet::new();
+        for (_, places) in denied.into_iter().filter(|(name, _)| !self.noted.answered.contains(name)) {
+            let Some((first, rest)) = places.split_first().filter(|(_, rest)| !rest.is_empty()) else { continue };
+            if let Some(told) = self.out.diagnostics.get_mut(*first) {
+                let reads = if rest.len() == 1 { "read was" } else { "reads were" };
+                told.hints.push(format!("{} more {reads} refused in the same way.", rest.len()));
+            }
+            dropped.extend(rest);
+        }
+        let mut place = 0;
+        self.out.diagnostics.retain(|_| {
+            place += 1;
+            !dropped.contains(&(place - 1))
+        });
     }
 
     /// Whether objects of a kind are declared or owned.
@@ -376,11 +499,22 @@ impl Observer<'_> {
             Ok(answers) => answers,
             Err(error) => return self.take_failure(job, error),
         };
+        self.noted.answered.insert(connection.clone());
         if let Job::Keys { kind, keys, .. } = job {
             for key in keys {
                 self.read.insert(key_of(&connection, &kind.name, key), Ok(()));
             }
             self.add_rows(&connection, kind, None, answers.listing);
+            return;
+        }
+        if let (Job::Across { kind, .. }, Some(placed)) = (job, answers.placed) {
+            if !answers.apart {
+                self.read.insert(collection, Ok(()));
+            }
+            for parent in &answers.scopes {
+                self.read.insert(kind_of(&connection, kind, parent), Ok(()));
+            }
+            self.add_placed(&connection, kind, placed);
             return;
         }
         for scope in &answers.scopes {
@@ -390,8 +524,9 @@ impl Observer<'_> {
             self.read.insert(collection, Ok(()));
         }
         match job {
-            Job::Keys { .. } => {}
+            Job::Keys { .. } | Job::Across { .. } => {}
             Job::Kind { kind, scope, .. } => {
+                self.note_unoffered(&connection, kind, &answers.unoffered);
                 if scope.is_none() && answers.scopes.is_empty() {
                     self.out.complete.insert((connection.clone(), kind.name.clone()));
                 }
@@ -436,6 +571,7 @@ impl Observer<'_> {
                         if let Some(index) = self.add_row(&connection, &kind, &row, above, "")
                             && let Some(object) = self.out.objects.get_mut(index)
                         {
+                            fill_omitted(&kind, true, &mut object.fields);
                             object.detailed = true;
                         }
                     }
@@ -471,6 +607,8 @@ pub(super) enum Choice {
     Each(Vec<String>),
     /// By lists that are limited to many parents each.
     Some(Vec<Vec<String>>),
+    /// By lists over the parents below others, and parent by parent.
+    Across { groups: BTreeMap<String, Vec<String>>, single: Vec<String> },
     /// The collection of those without a parent, and that below each of these.
     Apart { whole: bool, scopes: BTreeSet<String> },
 }
@@ -483,6 +621,13 @@ pub(super) enum Job {
         scope: Option<String>,
         parents: Vec<String>,
         together: bool,
+    },
+    /// Objects of a kind below many parents, which are below this one.
+    Across {
+        connection: Arc<str>,
+        kind: Arc<Kind>,
+        above: String,
+        parents: Vec<String>,
     },
     /// Objects of a kind by their natural keys, wherever they are.
     Keys {
@@ -510,13 +655,19 @@ pub(super) struct Answers {
     listing: Listing,
     /// The parents that the listing is limited to, where it is not what was asked for.
     scopes: Vec<String>,
+    /// Kinds of entries that the server does not have.
+    unoffered: Vec<String>,
     one: Option<(Value, Vec<Value>)>,
+    /// Rows of objects below several parents.
+    placed: Option<Placed>,
+    /// They were read below each of these parents.
+    apart: bool,
 }
 
 impl Answers {
     /// How many objects there are in them.
     fn objects(&self) -> usize {
-        self.listing.rows.len() + usize::from(self.one.is_some())
+        self.listing.rows.len() + self.placed.as_ref().map_or(0, Vec::len) + usize::from(self.one.is_some())
     }
 }
 
@@ -524,6 +675,7 @@ impl Job {
     pub(super) fn connection(&self) -> &Arc<str> {
         match self {
             Self::Kind { connection, .. }
+            | Self::Across { connection, .. }
             | Self::Keys { connection, .. }
             | Self::Children { connection, .. }
             | Self::One { connection, .. } => connection,
@@ -532,7 +684,7 @@ impl Job {
 
     pub(super) fn kind(&self) -> &str {
         match self {
-            Self::Kind { kind, .. } | Self::Keys { kind, .. } => &kind.name,
+            Self::Kind { kind, .. } | Self::Across { kind, .. } | Self::Keys { kind, .. } => &kind.name,
             Self::Children { kind, .. } | Self::One { kind, .. } => kind,
         }
     }
@@ -544,6 +696,12 @@ impl Job {
                 kind: kind.name.clone(),
                 parent_kind: String::new(),
                 scope: scope.clone(),
+            },
+            Self::Across { connection, kind, above, .. } => Collection {
+                connection: connection.clone(),
+                kind: kind.name.clone(),
+                parent_kind: "^".into(),
+                scope: Some(above.clone()),
             },
             Self::Keys { connection, kind, keys, .. } => {
                 key_of(connection, &kind.name, keys.first().map_or("", String::as_str))

@@ -3,6 +3,7 @@
 //! Declared objects are matched with live ones in rounds: what can be resolved is, what is missing is listed (each
 //! collection once), until nothing waits. A read that failed blocks what depends on it; it never means absence.
 
+mod across;
 mod along;
 mod defined;
 mod detail;
@@ -19,6 +20,7 @@ mod resolve;
 mod rows;
 mod shape;
 mod survey;
+mod waits;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -30,7 +32,7 @@ pub use self::{
     observe::{Container, ObserveOptions, Observer, is_another, item_vars},
     query::Wanted,
     records::{record_of, record_sources},
-    remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path, own_headers},
+    remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path, lists_below, own_headers},
     rows::qualify,
     rows::wanted,
     survey::{Depth, Place, Surveyed, each_reference},

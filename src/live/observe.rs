@@ -1,7 +1,7 @@
 //! The rounds of observing: resolve what can be resolved, list what is missing, until nothing waits.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -40,6 +40,8 @@ pub struct ObserveOptions {
     pub only: Option<HashSet<usize>>,
     /// Whole kinds are looked at, whatever is declared.
     pub survey: bool,
+    /// Kinds of connections of which a survey reads every field.
+    pub whole: HashSet<(String, String)>,
     /// Objects whose contents are looked at, because they are to be made anew.
     pub emptied: Vec<Container>,
 }
@@ -91,6 +93,8 @@ pub struct Observer<'a> {
     pub(super) noted: Noted,
     /// Types that a hook gave, shared by all objects that they are the same for.
     pub(super) typed: HashMap<TypedBy, Arc<Specs>>,
+    /// Fields that wait for a person, and why: by declared object and pointer.
+    pub(super) waits: BTreeMap<(usize, String), String>,
     /// Kinds that the API does not list at all, by connection.
     pub(super) unlisted: HashSet<(Arc<str>, String)>,
 }
@@ -176,6 +180,7 @@ impl<'a> Observer<'a> {
             entries,
             noted: Noted::default(),
             typed: HashMap::new(),
+            waits: BTreeMap::new(),
             unlisted: HashSet::new(),
         };
         observer.find_along();
@@ -190,6 +195,7 @@ impl<'a> Observer<'a> {
     pub async fn run(mut self) -> Observed {
         self.rounds().await;
         self.read_details().await;
+        self.fold_denied();
         self.out
     }
 
@@ -448,6 +454,7 @@ impl<'a> Observer<'a> {
         if let Some(specs) = specs {
             self.out.refined.insert(index, specs);
         }
+        self.put_off(index, &kind, known, &mut canonical)?;
         self.out.parents[index] = paths_parent;
         self.out.canonical[index] = canonical;
         self.set(index, Standing::Known(known));
@@ -513,7 +520,8 @@ impl<'a> Observer<'a> {
                 self.out.found[index] = Some(if again { Found::Key } else { Found::Owned });
                 return Ok(Some(live));
             }
-            // A list below one parent does not show an object that was moved to another: ask for it by its id.
+            // A list below one parent does not show an object that was moved to another, and one without a total may be cut
+            // short: ask for it by its id.
             let limited = object.parent.is_none() && kind.spec.scope.is_some();
             if limited && kind.can(Verb::Get) && can_list(kind) {
                 self.one_read(connection, kind, &record.id, record.parent.as_deref())?;

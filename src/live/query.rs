@@ -54,7 +54,9 @@ pub(super) fn list_query(api: &Api, kind: &Kind, asked: &ListQuery, wanted: &Wan
     {
         filters.push(Filter::eq(&mine.wire, Literal::of(&id)));
     }
-    Query { filter: Filter::all(filters), ..item_query(api, kind, &asked.include, wanted) }
+    let query = item_query(api, kind, &asked.include, wanted);
+    let select = if asked.on_demand { select(kind, None, true) } else { query.select };
+    Query { filter: Filter::all(filters), select, ..query }
 }
 
 /// The query of the read of one object: what is wanted of it, and the entries that come along.
@@ -68,7 +70,7 @@ pub(super) fn item_query(api: &Api, kind: &Kind, include: &[String], wanted: &Wa
         })
         .collect();
     Query {
-        select: select(kind, fields),
+        select: select(kind, fields, false),
         expand: children.into_iter().map(|child| expand(api, child)).collect(),
         ..Query::default()
     }
@@ -79,7 +81,7 @@ fn expand(api: &Api, child: &Kind) -> Expand {
     let nav = inside.and_then(|inside| inside.include.clone()).unwrap_or_default();
     let through = inside.and_then(|inside| inside.through.as_ref());
     let other = through.and_then(|through| Some(api.kind(&through.kind)?.field(&through.field)?.wire_name()));
-    let mut own = select(child, None);
+    let mut own = select(child, None, false);
     own.retain(|name| Some(name.as_str()) != other);
     let entries = Expand { nav, query: Query { select: own, ..Query::default() } };
     match through {
@@ -95,8 +97,8 @@ fn expand(api: &Api, child: &Kind) -> Expand {
     }
 }
 
-/// The properties to ask for: the id, and those of the wanted fields.
-fn select(kind: &Kind, wanted: Option<&HashSet<String>>) -> Vec<String> {
+/// The properties to ask for: the id, and those of the wanted fields; `whole` are those too that not every server has.
+fn select(kind: &Kind, wanted: Option<&HashSet<String>>, whole: bool) -> Vec<String> {
     let spec = &kind.spec;
     let mut out: Vec<String> = Vec::new();
     let mut add = |path: &str| {
@@ -110,7 +112,7 @@ fn select(kind: &Kind, wanted: Option<&HashSet<String>>) -> Vec<String> {
     for (name, field) in &spec.fields {
         let asked = match wanted {
             Some(wanted) => wanted.contains(name),
-            None => !field.on_demand,
+            None => whole || !field.on_demand,
         };
         if asked && !field.write_only {
             add(field.wire_name());

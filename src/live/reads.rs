@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    across::across_of,
     observe::{Collection, Need, Observer, Stop},
     remote::can_list,
 };
@@ -80,9 +81,10 @@ impl Observer<'_> {
             parent_kind: String::new(),
             scope: scope.map(str::to_owned),
         };
+        let across = || scope.and_then(|scope| self.read.get(&across_of(connection, kind, scope)?));
         let apart = kind.spec.scope.as_ref().is_some_and(|scope| scope.path.is_some());
         let whole = self.read.get(&of(None)).filter(|_| !apart || scope.is_none());
-        let found = whole.or_else(|| scope.and_then(|scope| self.read.get(&of(Some(scope)))));
+        let found = whole.or_else(|| scope.and_then(|scope| self.read.get(&of(Some(scope))))).or_else(across);
         match found {
             Some(Ok(())) => Ok(()),
             Some(Err(())) => Err(Stop::Fail(Vec::new())),
@@ -132,6 +134,15 @@ impl Observer<'_> {
                 parent.map(str::to_owned),
             )])),
         }
+    }
+}
+
+pub(super) fn kind_of(connection: &Arc<str>, kind: &Kind, parent: &str) -> Collection {
+    Collection {
+        connection: connection.clone(),
+        kind: kind.name.clone(),
+        parent_kind: String::new(),
+        scope: Some(parent.to_owned()),
     }
 }
 

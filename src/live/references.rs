@@ -255,6 +255,7 @@ impl Observer<'_> {
         let object = &self.manifests.objects[index];
         let connection = self.connection(&object.connection);
         let by = field_at(specs, &found.pointer).and_then(|field| field.reference.as_ref()?.by.clone());
+        let waits = field_at(specs, &found.pointer).and_then(|field| field.reference.as_ref()?.waits.clone());
         match &found.target {
             Meaning::Declared(target) => {
                 let other = &self.manifests.objects[*target];
@@ -318,8 +319,25 @@ impl Observer<'_> {
                         let words = parts.last().cloned().unwrap_or_default();
                         return Ok(reference(&found.kind, &Target::Field(field.clone(), words)));
                     }
+                    (Err(Stop::Fail(why)), Some(field))
+                        if waits.is_some() && why.iter().all(|told| told.code == "PL0202") =>
+                    {
+                        let pends = waits.filter(|_| !why.is_empty());
+                        let Some(pends) = pends else { return Err(Stop::Fail(why)) };
+                        if !self.somebody_comes(index, found, field, &pends)? {
+                            return Err(Stop::Fail(why));
+                        }
+                        self.wait(index, found, &pends);
+                        let words = parts.last().cloned().unwrap_or_default();
+                        return Ok(reference(&found.kind, &Target::Field(field.clone(), words)));
+                    }
                     (live, _) => live?,
                 };
+                let nameless =
+                    by.as_ref().is_some_and(|field| self.out.objects[live].fields.get(field).and_then(text).is_none());
+                if let Some(waits) = waits.filter(|_| nameless) {
+                    self.wait(index, found, &waits);
+                }
                 let live = &self.out.objects[live];
                 match by {
                     Some(field) => {
@@ -457,7 +475,13 @@ impl Observer<'_> {
                 self.kind_read(connection, &target, None)?;
             }
         }
+        let declared = |target_kind: &str, id: &str, words: &str| {
+            let index = self.graph.names.handle(&kind.api, target_kind, words);
+            let live = index.and_then(|index| self.out.live(index));
+            live.is_some_and(|live| live.id == id)
+        };
         let named = |target_kind: &str, target: &Target, words: &str| match target {
+            Target::Id(id) if declared(target_kind, id, words) => true,
             Target::Id(id) => self
                 .out
                 .by_id
@@ -536,10 +560,14 @@ impl Observer<'_> {
     ) -> Result<Option<String>, Stop> {
         let Some(target) = kind.field(field).and_then(|field| field.ref_spec()?.kind.clone()) else { return Ok(None) };
         let Some(target) = remote_kind(self.remotes, object, &target) else { return Ok(None) };
-        if let Some(index) = self.graph.names.handle(&target.api, &target.name, words)
-            && let Some(Standing::Known(Some(live))) = self.out.standing.get(index)
-        {
-            return Ok(self.out.objects.get(*live).map(|live| live.id.clone()));
+        if let Some(index) = self.graph.names.handle(&target.api, &target.name, words) {
+            match self.out.standing.get(index) {
+                Some(Standing::Known(Some(live))) => {
+                    return Ok(self.out.objects.get(*live).map(|live| live.id.clone()));
+                }
+                Some(Standing::Waiting) => return Err(Stop::Wait),
+                _ => {}
+            }
         }
         let own = kind.field(field).and_then(|field| field.reference.as_ref());
         if own.is_some_and(|own| own.as_written) {

@@ -62,6 +62,10 @@ pub struct ListQuery {
     pub query: Vec<(String, String)>,
     /// Values of the include parameter.
     pub include: Vec<String>,
+    /// The list over many parents is asked.
+    pub across: bool,
+    /// What not every server has is asked for, too.
+    pub on_demand: bool,
     /// Attributes that are kept of each row (see [`dialect::slim`]); all of them unless given.
     pub keep: Option<Arc<HashSet<String>>>,
 }
@@ -122,7 +126,7 @@ impl Remote {
     async fn list_once(&self, kind: &Kind, asked: &ListQuery, limit: usize) -> Result<Option<Listing>, HttpError> {
         let paging = kind.spec.list.paging.as_ref().unwrap_or(&self.api.spec.paging);
         let start = self.list_call(kind, paging, asked);
-        let mut listing = Collected::default();
+        let mut listing = Collected { across: asked.across, ..Collected::default() };
         match paging.style {
             PagingStyle::None => {
                 let (answer, page) = self.page(kind, paging, asked, start).await?;
@@ -306,7 +310,8 @@ impl Remote {
     fn list_call(&self, kind: &Kind, paging: &Paging, asked: &ListQuery) -> Call {
         let below = kind.spec.scope.as_ref().filter(|scope| asked.vars.iter().any(|(known, _)| *known == scope.field));
         let own = below.and_then(|scope| scope.path.as_deref()).or(kind.spec.list.path.as_deref());
-        let template = own.unwrap_or(&kind.spec.path);
+        let across = kind.spec.list.across.as_ref().filter(|_| asked.across).map(|across| across.path.as_str());
+        let template = across.or(own).unwrap_or(&kind.spec.path);
         let known = |name: &str| asked.vars.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         let vars = |name: &str| kind.path_part(name, &known);
         let path = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());
@@ -412,7 +417,8 @@ impl Remote {
         Ok(Some((row, included, tag)))
     }
 
-    /// Reads the fields that have a read of their own, those that are wanted; what the API does not have reads as null.
+    /// Reads the fields that have a read of their own, those that are wanted. The object is there: that what is read of
+    /// it is not is an error, and never an empty value.
     pub async fn read_by(
         &self,
         kind: &Kind,
@@ -431,11 +437,7 @@ impl Remote {
         for (template, fields) in paths {
             let path = fill_path(template, &vars).unwrap_or_else(|_| template.to_owned());
             let answer = self.send(&Call::get(path)).await?;
-            let body = if dialect::is_absence(&self.api, answer.status, &answer.body) {
-                Value::Null
-            } else {
-                self.successful(answer)?.json_if_any()?.unwrap_or_default()
-            };
+            let body = self.successful(answer)?.json_if_any()?.unwrap_or_default();
             let inner = self.api.spec.envelope.one.as_deref().and_then(|path| get_path(&body, path)).unwrap_or(&body);
             for (name, field, read) in fields {
                 let value = read.value.as_deref().map_or(Some(inner), |path| get_path(inner, path));
@@ -556,6 +558,11 @@ pub fn item_path(kind: &Kind, own: Option<&str>) -> String {
 
 /// Whether the API can list this kind by itself.
 pub fn can_list(kind: &Kind) -> bool {
+    lists_below(kind) || kind.spec.list.across.is_some()
+}
+
+/// Whether the API can list this kind by itself, below one parent where it has parents.
+pub fn lists_below(kind: &Kind) -> bool {
     kind.can(Verb::List) && !kind.spec.singleton
 }
 
@@ -565,6 +572,8 @@ struct Collected {
     included: Vec<Value>,
     ids: HashSet<String>,
     included_ids: HashSet<(String, String)>,
+    /// Rows are below several parents, and their ids are their own below one only.
+    across: bool,
     /// The largest total that any page gave: rows that come or go while pages are read make them differ.
     total: Option<u64>,
 }
@@ -583,7 +592,8 @@ impl Collected {
         for row in page.rows {
             let id = dialect::row_id(kind, &row)
                 .ok_or_else(|| answer.unusable("an object without an id", "a list of objects with ids"))?;
-            if self.ids.insert(id) {
+            let place = if self.across { super::across::parent_of(kind, "", &row) } else { None };
+            if self.ids.insert(place.map_or(id.clone(), |place| format!("{place}/{id}"))) {
                 self.rows.push(row);
                 fresh += 1;
             }

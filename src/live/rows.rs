@@ -16,7 +16,7 @@ use super::{
 use crate::{
     description::{
         Kind,
-        format::{DialectName, FieldSpec, Inside, UpdateStyle},
+        format::{Condition, DialectName, FieldSpec, Inside, UpdateStyle},
     },
     dialect::{self, decode_row, odata},
     manifest::Manifests,
@@ -122,6 +122,7 @@ impl Observer<'_> {
         {
             decoded.fields.insert(scope.field.clone(), reference(&target, &Target::Id(parent.to_owned())));
         }
+        dialect::fill_omitted(kind, false, &mut decoded.fields);
         if let Some(wanted) = self.wanted.get(&(kind.api.clone(), kind.name.clone())) {
             decoded.fields.retain(|name, _| wanted.contains(name));
             // Whole resources show all that they have.
@@ -146,7 +147,10 @@ impl Observer<'_> {
             raw: keeps_raw(kind).then(|| row.clone()),
             parent: parent.map(str::to_owned).or_else(|| Self::scope_id(kind, &decoded.fields)),
             synced: kind.spec.synced.as_ref().is_some_and(|synced| {
-                synced.detect.iter().any(|condition| dialect::wire_condition(kind, row, condition))
+                let detects = |condition: &Condition| {
+                    dialect::wire_condition(kind, row, condition) && is_another(kind, row, condition, &decoded.fields)
+                };
+                synced.detect.iter().any(detects)
             }),
             never_delete: kind.spec.never_delete.iter().any(|condition| dialect::wire_condition(kind, row, condition)),
             detailed: false,
@@ -208,6 +212,16 @@ pub fn qualify(kind: &Kind, parent: Option<&str>, fields: &mut Fields) {
     }
 }
 
+/// Whether what a condition looks at is not what a reference of the object names.
+fn is_another(kind: &Kind, row: &Value, condition: &Condition, fields: &Fields) -> bool {
+    let (Some(field), Some(wire)) = (&condition.other_than, &condition.wire) else { return true };
+    let there = dialect::attribute(kind, row, wire).as_ref().and_then(text).filter(|words| !words.is_empty());
+    let named = fields.get(field).and_then(as_reference).map(|(_, target)| match target {
+        Target::Id(words) | Target::New(words) | Target::Field(_, words) => words,
+    });
+    matches!((there, named), (Some(there), Some(named)) if there != named)
+}
+
 /// Whether rows of a kind are kept as they came.
 fn keeps_raw(kind: &Kind) -> bool {
     let update = &kind.spec.update;
@@ -260,6 +274,11 @@ pub fn wanted(manifests: &Manifests) -> HashMap<(String, String), HashSet<String
                 fields.values().flat_map(|field| defined_by(field, Some(fields)))
             });
             names.extend(defined.filter(|(target, _)| target == &kind.name).map(|(_, field)| field));
+            let kept = api.kinds.values().flat_map(|other| other.spec.fields.values());
+            names.extend(kept.filter_map(|field| {
+                let target = field.ref_spec().filter(|target| target.kind.as_deref() == Some(&*kind.name))?;
+                target.keeps.clone()
+            }));
             // What another kind is referred to by may be any field.
             let referred = api.kinds.values().flat_map(|other| other.spec.fields.values());
             names.extend(referred.filter_map(|field| {

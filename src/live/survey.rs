@@ -23,9 +23,9 @@ use crate::{
         hook::{self, Definition},
     },
     diagnostic::Diagnostic,
-    dialect::{attribute, decode_row},
+    dialect::{attribute, decode_row, fill_omitted},
     http::HttpError,
-    value::{Fields, Target, as_reference, text},
+    value::{Fields, Target, as_reference, get_path, text},
 };
 
 /// What is live in whole kinds.
@@ -39,6 +39,8 @@ pub struct Surveyed {
     pub unlisted: Vec<(Arc<str>, String)>,
     /// Objects that have a value which only rows of another kind's list tell of: connection, id and name.
     pub hidden: HashSet<(Arc<str>, Option<String>, Option<String>)>,
+    /// Objects that are a part of one of another kind.
+    pub parts: HashSet<usize>,
     /// Rows that are no objects of their kind, by connection and kind.
     pub foreign: Vec<(Arc<str>, String, usize)>,
 }
@@ -46,9 +48,13 @@ pub struct Surveyed {
 /// What reading one live object gave: its row, where that was needed, and fields with a read of their own.
 type Read = (usize, Result<Option<(Option<Value>, Fields)>, HttpError>);
 
-/// What is noted of rows that are no objects.
+/// What is noted while reading: of the credential, and of rows that are no objects.
 #[derive(Debug, Default)]
 pub(super) struct Noted {
+    /// Diagnostics of reads that were refused because of the credential, by connection.
+    pub(super) denied: HashMap<Arc<str>, Vec<usize>>,
+    /// Connections of which a read went well.
+    pub(super) answered: HashSet<Arc<str>>,
     /// How many there are, by connection and kind.
     pub(super) foreign: HashMap<(Arc<str>, String), usize>,
     /// Objects that have a value which only such rows tell of: connection, id and name.
@@ -98,6 +104,8 @@ impl Observer<'_> {
         let whole = depth != Depth::Names;
         if whole {
             self.wanted.clear();
+            let whole = asked.iter().map(|(connection, kind)| (connection.to_string(), kind.name.clone()));
+            self.options.whole = whole.collect();
             self.bring_along(&asked, depth);
         }
         while self.fetch(self.survey_needs(&asked, depth), true).await {}
@@ -105,6 +113,8 @@ impl Observer<'_> {
             out.refined = self.read_all(&asked).await;
         }
         self.rounds().await;
+        self.fold_denied();
+        out.parts = self.parts(&asked);
         let foreign = self.noted.foreign.iter();
         out.foreign = foreign.map(|((connection, kind), count)| (connection.clone(), kind.clone(), *count)).collect();
         out.foreign.sort();
@@ -136,11 +146,18 @@ impl Observer<'_> {
         let mut needs = BTreeSet::new();
         for (connection, kind) in asked {
             self.list_needs(connection, kind, &mut needs, 0);
+            if let Some(whole) = kind.spec.part_of.as_ref()
+                && let Some(whole) = self.remotes.get(&**connection).and_then(|remote| remote.api.kind(&whole.kind))
+            {
+                self.list_needs(connection, whole, &mut needs, 0);
+            }
             if depth == Depth::Names {
                 continue;
             }
             let Some(remote) = self.remotes.get(&**connection) else { continue };
-            let children = remote.api.children(&kind.name).filter(|child| !depth.omits(&kind.name, child));
+            let offered = |child: &&Arc<Kind>| !self.unlisted.contains(&(connection.clone(), child.name.clone()));
+            let children =
+                remote.api.children(&kind.name).filter(|child| !depth.omits(&kind.name, child)).filter(offered);
             let mut parents: Vec<(String, Arc<Kind>)> =
                 children.map(|child| (kind.name.clone(), child.clone())).collect();
             if let Some((source, child)) = definitions_of(kind)
@@ -175,7 +192,7 @@ impl Observer<'_> {
         let whole = || Need::Kind(connection.clone(), kind.name.clone(), None);
         let one = |id: String, parent: Option<String>| Need::One(connection.clone(), kind.name.clone(), id, parent);
         let apart = kind.spec.scope.as_ref().is_some_and(|scope| scope.path.is_some());
-        let below = kind.spec.scope.as_ref().filter(|scope| scope.required || apart);
+        let below = kind.spec.scope.as_ref().filter(|scope| scope.required || scope.public || apart);
         if (!kind.spec.singleton && !can_list(kind)) || depth > 8 {
             return;
         }
@@ -200,6 +217,22 @@ impl Observer<'_> {
                 Need::Kind(connection.clone(), kind.name.clone(), Some(live.id.clone()))
             });
         }
+    }
+
+    /// The objects that are a part of one of another kind.
+    fn parts(&self, asked: &[(Arc<str>, Arc<Kind>)]) -> HashSet<usize> {
+        let mut out = HashSet::new();
+        for (connection, kind) in asked {
+            let Some(whole) = &kind.spec.part_of else { continue };
+            let named = |live: &LiveObject| {
+                let id = get_path(live.raw.as_ref()?, &whole.at).and_then(text)?;
+                Some((connection.clone(), kind.name.clone(), kind.full_id(live.parent.as_deref(), &id)))
+            };
+            let wholes =
+                self.out.objects.iter().filter(|live| live.connection == *connection && live.kind.name == whole.kind);
+            out.extend(wholes.filter_map(named).filter_map(|slot| self.out.by_id.get(&slot)));
+        }
+        out
     }
 
     /// Reads object by object what lists leave out or cut, but for secrets.
@@ -277,6 +310,7 @@ impl Observer<'_> {
         {
             qualify(kind, object.parent.as_deref(), &mut decoded.fields);
             object.fields.extend(decoded.fields);
+            fill_omitted(kind, true, &mut object.fields);
             object.detailed = true;
             if object.raw.is_some() {
                 object.raw = Some(row.clone());

@@ -19,6 +19,9 @@ pub(super) fn check(spec: &Fields, kind: &Kind, members: &[Member<'_>], convert:
     let fields = &kind.spec.fields;
     for (name, field) in fields {
         let Some((ways, leads)) = field.items.as_deref().and_then(ways_of) else { continue };
+        if kind.field(&leads.all).is_none() {
+            continue;
+        }
         let (Some(items), Some(member)) =
             (spec.get(name).and_then(Value::as_array), members.iter().find(|member| member.key == *name))
         else {
@@ -37,7 +40,7 @@ pub(super) fn check(spec: &Fields, kind: &Kind, members: &[Member<'_>], convert:
             if let Some(when) = leads.when.as_ref().filter(|when| holds(when, spec, fields) == Some(false)) {
                 let message =
                     format!("`{name}[{index}].{ways}` is only there where {}.", super::condition::describe(when));
-                convert.faults.error("PL0118", message, member.at);
+                convert.faults.error("PL0115", message, member.at);
                 continue;
             }
             let mut targets = Vec::new();

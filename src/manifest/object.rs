@@ -277,6 +277,7 @@ fn key_part(value: &Value, field: &FieldSpec) -> String {
     let text = value::text(value).unwrap_or_else(|| value.to_string());
     match text.strip_prefix("ref:") {
         Some(name) if field.reference.is_some() => name.to_owned(),
+        _ if field.key_ignores_case => text.to_lowercase(),
         _ => text,
     }
 }

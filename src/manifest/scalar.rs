@@ -31,6 +31,13 @@ impl Patterns {
 pub struct Fitting(Patterns);
 
 impl Fitting {
+    /// Whether a text from elsewhere has the length and the form that a field asks for.
+    pub fn takes(&mut self, text: &str, field: &FieldSpec) -> bool {
+        field.max_length.is_none_or(|most| text.chars().count() <= most as usize)
+            && field.pattern.as_ref().is_none_or(|pattern| self.0.matches(pattern, text))
+            && !field.not_pattern.as_ref().is_some_and(|pattern| self.0.matches(pattern, text))
+    }
+
     /// Why a manifest could not have this scalar in a field, in a sentence.
     pub fn misfit(&mut self, name: &str, value: &Value, field: &FieldSpec) -> Option<String> {
         let fits = match (field.ty, value) {

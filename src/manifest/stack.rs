@@ -169,7 +169,7 @@ pub(super) fn fields() -> IndexMap<String, FieldSpec> {
         "`enforce` applies, `plan` (the usual) shows what would be done, `observe` only tells of drift.",
     );
     let approve = text("Digest of the plan that may be carried out, as `status.planDigest` tells it; or `auto`.");
-    [
+    vec![
         ("inventory", text("Where the ownership record is: a path or a URL.")),
         ("prune", prune),
         ("limits", limits),

@@ -198,7 +198,8 @@ async fn by_get(
     let (row, _) = found.ok_or_else(nothing)?;
     drop(vars);
     let vault = planned.vault.clone();
-    let decoded = crate::dialect::decode_row(&object.kind, &row, &|text| vault.seal(text)).ok_or_else(nothing)?;
+    let mut decoded = crate::dialect::decode_row(&object.kind, &row, &|text| vault.seal(text)).ok_or_else(nothing)?;
+    crate::dialect::fill_omitted(&object.kind, true, &mut decoded.fields);
     Ok((object.kind.full_id(parent.as_deref(), &decoded.id), decoded.fields, parent))
 }
 

@@ -63,7 +63,18 @@ pub async fn connect(
         .chain(state.objects.values().map(|record| record.connection.as_str()))
         .filter(|name| !name.is_empty())
         .collect();
-    let mut connected = connect_to(used, loaded, vault, options, diagnostics).await?;
+    connect_to(used, loaded, vault, options, diagnostics).await
+}
+
+/// Makes a client for each of these connections, and asks whose their credentials are where the API has to be asked.
+pub(super) async fn connect_to(
+    names: BTreeSet<&str>,
+    loaded: &Loaded,
+    vault: &Arc<Vault>,
+    options: &Options,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<Connected, Failure> {
+    let mut connected = clients(names, loaded, vault, options, diagnostics).await?;
     identify(&mut connected, diagnostics).await;
     Ok(connected)
 }
@@ -117,8 +128,8 @@ async fn ask(remote: &Remote, check: &Check) -> Result<Value, HttpError> {
     Ok(row)
 }
 
-/// Makes a client for each of these connections.
-pub(super) async fn connect_to(
+/// Makes a client for each of these connections; nothing is sent yet.
+pub(super) async fn clients(
     names: BTreeSet<&str>,
     loaded: &Loaded,
     vault: &Arc<Vault>,

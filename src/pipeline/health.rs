@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use serde_json::Value;
 
-use super::{Options, connect::connect_to, load};
+use super::{Options, connect::clients, load};
 use crate::{
     description::{Kind, format::Verb},
     diagnostic::{Diagnostic, Sources},
@@ -78,7 +78,7 @@ pub async fn checkup(options: &Options) -> Result<Checkup, Failure> {
     // What is wrong with an object is no matter of its connection.
     diagnostics.retain(|diagnostic| diagnostic.address.is_none());
     let names = loaded.manifests.connections.keys().map(String::as_str).collect();
-    let connected = connect_to(names, &loaded, &vault, options, &mut diagnostics).await?;
+    let connected = clients(names, &loaded, &vault, options, &mut diagnostics).await?;
     let healths = loaded.manifests.connections.values().map(|connection| {
         let remote = connected.remotes.get(&connection.name);
         async move {

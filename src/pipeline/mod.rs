@@ -268,13 +268,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let undeclared = mode == Mode::Destroy
         || (prune && only.is_none())
         || cluster.is_some_and(|cluster| !cluster.going.is_empty() || cluster.prune_entries);
-    let looked_at = only.as_ref().and_then(|only| {
-        let looked_at = select::with_dependencies(only, &graph, &manifests);
-        // What a hook's fields refer to is known once they are looked at: anything.
-        let hooked =
-            looked_at.iter().any(|index| manifests.objects.get(*index).is_some_and(|it| it.kind.spec.hook.is_some()));
-        (!hooked).then_some(looked_at)
-    });
+    let looked_at = only.as_ref().map(|only| select::with_dependencies(only, &graph, &manifests));
     let observe = async |emptied: Vec<Container>| {
         let looks = ObserveOptions { undeclared, only: looked_at.clone(), emptied, ..ObserveOptions::default() };
         let (remotes, sources) = (&connected.remotes, &snapshot.sources);
@@ -299,6 +293,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         max_deletes: options.max_deletes.or(manifests.stack.max_deletes),
         only: only.as_ref(),
         roots: &snapshot.roots,
+        shared_inventory: options.inventory.is_some() || manifests.stack.inventory.is_some(),
         empty_source: manifests.objects.is_empty() && manifests.broken.is_empty(),
         hashes_kept,
         barred: &too_new,
@@ -517,10 +512,7 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
             Some(outcome) => progress.event(&ProgressEvent::ActionDone { address, action, outcome }),
         }
     };
-    let until: apply::Until = match &options.cluster {
-        Some(cluster) => cluster.until.clone(),
-        None => options.until.clone().unwrap_or_else(|| Arc::new(|| None)),
-    };
+    let until = until(options);
     let live = how_many(&planned.observed);
     let secrets = load::cluster_of(options);
     let report = {
@@ -589,6 +581,14 @@ pub async fn apply(mut planned: Planned, options: &Options) -> Result<Applied, F
         calls,
         quotas: planned.connected.quotas(),
     })
+}
+
+/// The end of the right to write, as it stands whenever somebody asks.
+fn until(options: &Options) -> apply::Until {
+    match &options.cluster {
+        Some(cluster) => cluster.until.clone(),
+        None => options.until.clone().unwrap_or_else(|| Arc::new(|| None)),
+    }
 }
 
 /// How many objects are live, by API and kind.

@@ -86,7 +86,7 @@ pub async fn unmanaged(options: &Options, wanted: &[Wanted]) -> Result<Unmanaged
         .objects
         .iter()
         .enumerate()
-        .filter(|(index, _)| !managed.live.contains(index))
+        .filter(|(index, _)| !managed.live.contains(index) && !surveyed.parts.contains(index))
         .filter_map(|(index, live)| {
             let inside = match live.kind.inside() {
                 // What is inside an object that no manifest declares goes with it.
@@ -180,17 +180,22 @@ impl Managed {
     }
 }
 
+/// The natural key of an object for people, with those of its parents in it.
+fn whole_key(observed: &Observed, live: &LiveObject, depth: usize) -> String {
+    let named = |kind: &str, target: &Target| {
+        let Target::Id(id) = target else { return None };
+        let other = observed.by_id(&live.connection, kind, id).filter(|_| depth < 8)?;
+        Some(whole_key(observed, other, depth + 1)).filter(|key| !key.is_empty())
+    };
+    shown_key(&live.kind, &live.fields, &named)
+}
+
 fn stray(
     observed: &Observed,
     live: &LiveObject,
     inside: Option<String>,
     owners: &HashMap<(String, String, String), String>,
 ) -> Stray {
-    let named = |kind: &str, target: &Target| {
-        let Target::Id(id) = target else { return None };
-        let live = observed.by_id(&live.connection, kind, id)?;
-        Some(shown_key(&live.kind, &live.fields, &|_, _| None)).filter(|key| !key.is_empty())
-    };
     let by = || live.kind.spec.synced.as_ref().and_then(|synced| synced.by.clone());
     let slot = (live.connection.to_string(), live.kind.name.clone(), live.id.clone());
     Stray {
@@ -198,7 +203,7 @@ fn stray(
         api: live.kind.api.clone(),
         kind: live.kind.name.clone(),
         id: live.id.clone(),
-        key: shown_key(&live.kind, &live.fields, &named),
+        key: whole_key(observed, live, 0),
         synced: live.synced.then(|| by().unwrap_or_else(|| "another system".into())),
         owned: owners.get(&slot).filter(|_| inside.is_none()).cloned(),
         inside,

@@ -69,6 +69,8 @@ pub struct Inputs<'a> {
     pub only: Option<&'a HashSet<usize>>,
     /// Roots of this run.
     pub roots: &'a [String],
+    /// The inventory was given a place of its own, where other stacks may keep theirs.
+    pub shared_inventory: bool,
     /// The source had no manifests at all.
     pub empty_source: bool,
     /// The key of secrets' hashes is kept, so that they mean something to a later run.
@@ -437,6 +439,7 @@ impl Builder<'_> {
         }
         let desired = self.without_undefined(object, specs, desired, live);
         let mut fields = aligned(specs, &desired, &live.fields, inputs.seal);
+        self.show_undefined(specs, &desired, live, &mut fields);
         // The read of one object shows all that it has, where lists are known to show less.
         if live.detailed && kind.spec.list.partial {
             for name in desired.keys() {

@@ -15,7 +15,7 @@ use crate::{
         format::{DefinedBy, FieldSpec, FieldType},
     },
     diagnostic::Diagnostic,
-    dialect::attribute,
+    dialect::{attribute, decode},
     live::LiveObject,
     manifest::Manifest,
     value::{Fields, Target, as_reference, get_path, gone, is_empty, is_gone, secret_hash, text, value_from},
@@ -50,6 +50,19 @@ impl Builder<'_> {
             }
         }
         desired
+    }
+
+    /// Adds the live lists that nothing declares and that entries go from all the same.
+    pub(super) fn show_undefined(&self, specs: &Specs, desired: &Fields, live: &LiveObject, fields: &mut Fields) {
+        let going = |value: &Value| value.as_array().is_some_and(|entries| entries.iter().any(is_gone));
+        for (name, spec) in specs.iter().filter(|(_, spec)| spec.defined_by.is_some()) {
+            if fields.contains_key(name) || !desired.get(name).is_some_and(going) {
+                continue;
+            }
+            if let Some(there) = live.raw.as_ref().and_then(|raw| attribute(&live.kind, raw, spec.wire_name())) {
+                fields.insert(name.clone(), decode(spec, &there, self.inputs.seal));
+            }
+        }
     }
 
     /// Keys of the entries that a type defines; nothing where its definition is not known.

@@ -1,5 +1,7 @@
 //! What speaks against a step, or holds it up: rules of the API that are known before anything is sent.
 
+use serde_json::Value;
+
 use super::build::{Builder, Mode};
 use crate::{
     description::{
@@ -11,7 +13,7 @@ use crate::{
     graph::Meaning,
     live::{Found, LiveObject},
     manifest::Manifest,
-    value::Fields,
+    value::{Fields, Target, as_reference},
 };
 
 impl Builder<'_> {
@@ -104,7 +106,33 @@ impl Builder<'_> {
             self.tell(object, &change.path, told);
             refused = true;
         }
+        for change in changes {
+            let Some((keeps, target)) = self.unkept(object, live, change) else { continue };
+            let told = Diagnostic::error(
+                "PL0529",
+                format!(
+                    "`{}` of the live {} `{}` can be changed only to a {target} with the same `{keeps}`.",
+                    change.path, kind.name, live.id
+                ),
+            )
+            .hint("Name another one, or give the object another name to make a new one.");
+            self.tell(object, &change.path, told);
+            refused = true;
+        }
         refused
+    }
+
+    /// What a changed reference has to keep and does not: the field, and the kind of the target.
+    fn unkept(&self, object: &Manifest, live: &LiveObject, change: &Difference) -> Option<(String, String)> {
+        let reference = object.kind.field(&change.field)?.reference.as_ref()?;
+        let keeps = reference.keeps.as_ref()?;
+        let value = |side: &Value| {
+            let (kind, Target::Id(id)) = as_reference(side)? else { return None };
+            let target = self.inputs.observed.by_id(&live.connection, kind, &id)?;
+            target.fields.get(keeps).filter(|value| !value.is_null()).cloned()
+        };
+        let (now, then) = (value(live.fields.get(&change.field)?)?, value(change.after.as_ref()?)?);
+        (now != then).then(|| (keeps.clone(), reference.kind.clone().unwrap_or_default()))
     }
 
     /// Changes that do more than they say, and that the manifest does not allow.

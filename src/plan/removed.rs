@@ -16,9 +16,9 @@ use crate::{
     description::{Catalog, Kind, contained_by, format::Verb},
     diagnostic::Diagnostic,
     inventory::Record,
-    live::{Container, LiveObject, is_another, record_sources},
+    live::{Container, LiveObject, each_reference, is_another, record_sources},
     manifest::{DeletionPolicy, Manifests, MaxDeletes, Reconcile},
-    value::{Fields, Target, as_reference},
+    value::{Fields, Target, as_reference, text},
 };
 
 /// Deletions at most without `--max-deletes`.
@@ -135,6 +135,7 @@ fn undeclared_steps(
         }
         fates.push((address, record, kind, fate, live));
     }
+    keep_used(&mut fates);
     for (address, _, _, fate, _) in &fates {
         if matches!(fate, Fate::Retain(_) | Fate::Forget(_) | Fate::Archive | Fate::Refuse(_)) {
             kept.insert(address.to_string());
@@ -260,6 +261,60 @@ fn undeclared_steps(
     kept
 }
 
+/// Keeps what objects use that live on although their manifests are gone: without it they would be broken, or the API
+/// would refuse. What is used by an object that stays owned stays owned, too.
+fn keep_used(fates: &mut [Fated]) {
+    let place: HashMap<String, usize> =
+        fates.iter().enumerate().map(|(place, (address, ..))| (address.to_string(), place)).collect();
+    let stays = |(_, _, _, fate, live): &Fated| match fate {
+        Fate::Forget(_) => live.is_some(),
+        Fate::Retain(_) | Fate::Archive | Fate::Refuse(_) => true,
+        Fate::Delete => false,
+    };
+    let mut open: Vec<usize> = (0..fates.len()).filter(|place| stays(&fates[*place])).collect();
+    while let Some(user) = open.pop() {
+        let (address, record, kind, fate, _) = &fates[user];
+        let (record, kind) = (record.clone(), kind.clone());
+        let (name, forgotten) = (address.to_string(), matches!(fate, Fate::Forget(_)));
+        let manifest = address.manifest().to_string();
+        let used: Vec<usize> = record.depends_on.iter().filter_map(|target| place.get(target)).copied().collect();
+        for target in used {
+            let needs = is_needed(&kind, &record, &fates[target]);
+            let (other, _, _, fate, live) = &mut fates[target];
+            // Entries that are a part of what uses them are no uses of others.
+            let apart = other.manifest().to_string() != manifest;
+            if !(matches!(fate, Fate::Delete) && live.is_some() && apart && needs) {
+                continue;
+            }
+            let why = format!("`{name}`, which stays, uses it");
+            *fate = if forgotten { Fate::Forget(why) } else { Fate::Retain(why) };
+            open.push(target);
+        }
+    }
+}
+
+/// Whether an object cannot be without one that it uses, or the API does not let that go.
+fn is_needed(user: &Kind, record: &Record, (_, used, kind, ..): &Fated) -> bool {
+    if kind.spec.kept_while_used {
+        return true;
+    }
+    let names = |target: Target| match target {
+        Target::Id(id) => id == used.id,
+        Target::Field(field, words) => match used.applied.get(&field).and_then(text) {
+            Some(known) => known == words,
+            None => used.id.rsplit('/').next() == Some(&*words),
+        },
+        Target::New(_) => false,
+    };
+    record.applied.iter().any(|(name, value)| {
+        let mut found = false;
+        if user.field(name).is_some_and(|field| field.required) {
+            each_reference(value, &mut |other, target| found |= other == kind.name && names(target));
+        }
+        found
+    })
+}
+
 /// The field that lists an entry.
 fn entry_field(address: &Address) -> String {
     address.entry.as_ref().map(|(field, _)| field.to_string()).unwrap_or_default()
@@ -383,7 +438,7 @@ fn blocked(inputs: &Inputs<'_>) -> Option<Diagnostic> {
 /// Whether a run declares objects, and none of several that the stack owns: another folder of the same name does.
 fn is_another_stack(inputs: &Inputs<'_>) -> bool {
     let owned: Vec<&String> = inputs.state.objects.keys().filter(|address| !address.contains('#')).collect();
-    if owned.len() < 2 || inputs.manifests.objects.is_empty() {
+    if !inputs.shared_inventory || owned.len() < 2 || inputs.manifests.objects.is_empty() {
         return false;
     }
     let declared: HashSet<String> = inputs

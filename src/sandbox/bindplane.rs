@@ -130,6 +130,49 @@ fn mask(parameters: Option<&mut Value>, names: &[String]) {
     }
 }
 
+/// Makes the routes that components of the second form have none of, to all destinations; those that lead nowhere are
+/// refused.
+fn route(spec: &mut Map<String, Value>) -> Result<(), Refusal> {
+    let id_of = |item: &Value| item.get("id").and_then(text).unwrap_or_default();
+    let items =
+        |spec: &Map<String, Value>, list: &str| spec.get(list).and_then(Value::as_array).cloned().unwrap_or_default();
+    let known: Vec<String> = LISTS
+        .iter()
+        .flat_map(|(list, _)| {
+            items(spec, list).iter().map(|item| format!("{list}/{}", id_of(item))).collect::<Vec<_>>()
+        })
+        .collect();
+    let all: Vec<&String> = known.iter().filter(|id| id.starts_with("destinations/")).collect();
+    for list in ["sources", "processors", "connectors"] {
+        for item in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            let id = id_of(item);
+            let own = item.get("routes").and_then(Value::as_object).filter(|routes| !routes.is_empty());
+            if own.is_none() && !all.is_empty() {
+                item["routes"] = json!({ "logs+metrics+traces": [{ "id": format!("r-{id}"), "components": all }] });
+            }
+            let routes = item.get("routes").and_then(Value::as_object).into_iter().flat_map(Map::values);
+            let targets =
+                routes.filter_map(Value::as_array).flatten().filter_map(|route| route.get("components")?.as_array());
+            if let Some(astray) = targets.flatten().filter_map(text).find(|target| !known.contains(target)) {
+                return Err(Refusal::new(400, format!("route to unknown component `{astray}`")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A hash of what is in a resource.
+fn digest(row: &Row) -> String {
+    let mut content = row.attributes.clone();
+    content.shift_remove("status");
+    for name in ["id", "version", "hash", "dateModified"] {
+        super::desk::remove_path(&mut content, &format!("metadata.{name}"));
+    }
+    let mut hasher = std::hash::DefaultHasher::new();
+    std::hash::Hash::hash(&Value::Object(content).to_string(), &mut hasher);
+    format!("{:016x}", std::hash::Hasher::finish(&hasher))
+}
+
 /// Gives a configuration a new version, or edits its draft: one that was never rolled out.
 fn new_version(row: &mut Row) {
     let current = row.get("status.currentVersion").and_then(Value::as_u64).unwrap_or(0);
@@ -201,6 +244,14 @@ impl Behaviour for Bindplane {
                 unmask(component.get_mut("parameters"), kept);
             });
         }
+        let form = change.row.get("apiVersion").and_then(text).unwrap_or_default();
+        if kind == CONFIGURATION
+            && !form.ends_with("/v1")
+            && !form.is_empty()
+            && let Some(Value::Object(spec)) = change.row.attributes.get_mut("spec")
+        {
+            route(spec)?;
+        }
         Ok(())
     }
 
@@ -215,6 +266,8 @@ impl Behaviour for Bindplane {
             return Ok(());
         }
         set_path(&mut row.attributes, "metadata.dateModified", time_of(row.updated).to_string().into());
+        let digest = digest(&row);
+        set_path(&mut row.attributes, "metadata.hash", digest.into());
         match &change.old {
             None => {
                 set_path(&mut row.attributes, "metadata.version", 1.into());
@@ -266,6 +319,10 @@ impl Behaviour for Bindplane {
                     continue;
                 }
                 let Some(mut used) = desk.store.get(&user.0, &user.1).cloned() else { continue };
+                // What it is made of moved, although it says the same.
+                let moved = desk.store.get(&kind, &name).map(version).unwrap_or_default();
+                let hash = format!("{}{moved:04x}", digest(&used));
+                set_path(&mut used.attributes, "metadata.hash", hash.into());
                 if user.0 == CONFIGURATION {
                     new_version(&mut used);
                 } else {

@@ -169,9 +169,19 @@ impl Behaviour for Cycloid {
                     attributes.shift_remove(name);
                 }
             }
-            "Organization" if glance.view == View::Created => {}
+            "Component" | "Pipeline" => show_parents(glance.row, kind, attributes),
             _ => {}
         }
+        // Members without a value are left out, as servers written in Go do.
+        attributes.retain(|_, value| !value.is_null());
+    }
+}
+
+/// What an object is below, which the path of its own reads says and lists over many parents do not.
+fn show_parents(row: &Row, kind: &str, attributes: &mut Fields) {
+    let levels = ["project", "environment", "component"].into_iter().take(if kind == "Pipeline" { 3 } else { 2 });
+    for (level, canonical) in levels.zip(row.key.split('/').skip(1)) {
+        attributes.insert(level.into(), json!({ "canonical": canonical.replace("%2F", "/").replace("%25", "%") }));
     }
 }
 

@@ -41,6 +41,8 @@ struct Filter {
 struct Wish {
     filters: Vec<Filter>,
     search: Option<String>,
+    /// Id of an object that the rows' parents are below.
+    below: Option<String>,
     sort: Vec<(String, bool)>,
     number: Option<u64>,
     offset: Option<u64>,
@@ -59,6 +61,11 @@ pub(super) fn page<'a>(
     let mut wish = wish(sim, shape, paging, query)?;
     let parent = parent(store, shape, call)?;
     for (name, id) in &call.ids {
+        let above = shape.kind.chain.split_last().is_some_and(|(_, above)| above.contains(name));
+        if above && shape.kind.spec.list.across.is_some() {
+            wish.below = Some(id.clone());
+            continue;
+        }
         let Some(field) = shape.kind.field(name) else { continue };
         if let Some(kind) = field.reference.as_ref().and_then(|reference| reference.kind.as_deref())
             && store.get(kind, id).is_none()
@@ -80,7 +87,8 @@ pub(super) fn page<'a>(
     let natural = wish.sort.is_empty()
         || (table.ascending()
             && wish.sort.iter().all(|(wire, down)| !down && matches!(wire.as_str(), "id" | "created_at")));
-    if natural && parent.is_none() && wish.filters.is_empty() && wish.search.is_none() {
+    let all = wish.filters.is_empty() && wish.search.is_none() && wish.below.is_none();
+    if natural && parent.is_none() && all {
         let rows = table.rows().skip(to_usize(offset)).take(to_usize(size)).collect();
         return Ok(Page { rows, total: table.len() as u64, offset, size });
     }
@@ -250,7 +258,8 @@ fn wanted(row: &Row, wish: &Wish) -> bool {
     let searched = wish.search.as_ref().is_none_or(|search| {
         row.attributes.values().filter_map(Value::as_str).any(|text| text.to_lowercase().contains(search))
     });
-    searched && wish.filters.iter().all(|filter| fits(row, filter))
+    let below = |above: &String| row.key.strip_prefix(above.as_str()).is_some_and(|rest| rest.starts_with('/'));
+    searched && wish.below.as_ref().is_none_or(below) && wish.filters.iter().all(|filter| fits(row, filter))
 }
 
 fn fits(row: &Row, filter: &Filter) -> bool {

@@ -90,6 +90,9 @@ fn kind_routes(out: &mut Vec<Route>, shape: &Arc<Shape>) {
             add(Action::List, "GET".into(), below);
         }
     }
+    if let Some(across) = &spec.list.across {
+        add(Action::List, "GET".into(), across.path.clone());
+    }
     for read in spec.fields.values().filter_map(|field| field.read_by.as_ref()) {
         add(Action::GetPart, "GET".into(), read.path.clone());
     }

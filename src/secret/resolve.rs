@@ -25,7 +25,7 @@ use crate::{
     address::escape,
     description::format::FieldSpec,
     diagnostic::{Diagnostic, Sources},
-    manifest::{self, Auth, DocumentRef, Manifests, Plaintexts, Transport},
+    manifest::{self, Auth, DocumentRef, Fitting, Manifests, Plaintexts, Transport},
     value,
 };
 
@@ -84,7 +84,37 @@ fn resolve_on(
             }
         }
     }
-    resolver.findings.into_values().map(Finding::tell).collect()
+    let mut found: Vec<Diagnostic> = resolver.findings.into_values().map(Finding::tell).collect();
+    if !policy.stand_in {
+        found.extend(misfits(manifests, vault, sources));
+    }
+    found
+}
+
+/// Secrets that the API would refuse: they have not the form or the length that their field asks for. They are not shown.
+fn misfits(manifests: &Manifests, vault: &Vault, sources: &Sources) -> Vec<Diagnostic> {
+    let mut fitting = Fitting::default();
+    let mut out = Vec::new();
+    for object in &manifests.objects {
+        for (name, value) in &object.spec {
+            let Some(spec) = object.kind.field(name) else { continue };
+            let Some(text) = value::secret_hash(value).and_then(|hash| vault.open(hash)) else { continue };
+            if fitting.takes(&text, spec) {
+                continue;
+            }
+            let breaks = text.contains(['\r', '\n']) && spec.pattern.is_some();
+            let why =
+                if breaks { "has a line break, and may have none" } else { "has not the form that the API asks for" };
+            let pointer = format!("{}/{}", object.pointer, escape(name));
+            out.push(
+                Diagnostic::error("PL0107", format!("The value of `{name}` of `{}` {why}.", object.address))
+                    .at(manifest::locate(sources, object.document, &pointer))
+                    .about(&object.address)
+                    .hint(format!("`plumb explain {}.{name}` says what it may be.", object.kind.name)),
+            );
+        }
+    }
+    out
 }
 
 /// Visits every value that may be sensitive, or hold one that is.

@@ -19,7 +19,7 @@ pub struct Sink(Place);
 #[derive(Debug)]
 enum Place {
     File(Own),
-    Secret(SecretKey),
+    Secret(Box<SecretKey>),
     /// A simulated API's value is worth nothing.
     Nowhere,
 }
@@ -32,7 +32,7 @@ impl Sink {
             if secret.get("standIn").is_some() {
                 return Ok(Self(Place::Nowhere));
             }
-            return Ok(Self(Place::Secret(SecretKey::open(secret, cluster).await?)));
+            return Ok(Self(Place::Secret(Box::new(SecretKey::open(secret, cluster).await?))));
         }
         let path = place.get("file").and_then(Value::as_str).unwrap_or_default();
         Own::open(PathBuf::from(path)).map(|file| Self(Place::File(file)))

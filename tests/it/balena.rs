@@ -3,6 +3,7 @@
 
 mod fleets;
 mod server;
+mod survey;
 
 use plumb::{
     diagnostic::Severity,

@@ -1,8 +1,10 @@
 //! Cycloid's traps, each against a console that answers as its reference and its public clients tell, written by hand:
 //! what the simulated API agrees to by construction proves nothing.
 
+mod absent;
 mod console;
 mod degraded;
+mod people;
 mod sinks;
 mod whole;
 

@@ -81,12 +81,11 @@ pub fn core_crd(kind: &str, words: &str, fields: &IndexMap<String, FieldSpec>, s
     if !required.is_empty() {
         spec["required"] = json!(required);
     }
-    let (short, columns) = match kind {
-        "Connection" => ("plumbconn", connection_columns()),
-        _ => {
-            rules::stack(&mut spec);
-            ("plumbstack", stack_columns())
-        }
+    let (short, columns) = if kind == "Connection" {
+        ("plumbconn", connection_columns())
+    } else {
+        rules::stack(&mut spec);
+        ("plumbstack", stack_columns())
     };
     assemble(Parts {
         group: CORE_GROUP.to_owned(),

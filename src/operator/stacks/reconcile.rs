@@ -67,7 +67,7 @@ impl Stacks {
         self.board.change(&shown(&stack.key), |board| {
             board.source = view;
             board.suspended = false;
-            board.mode = word(feed.mode).to_owned();
+            word(feed.mode).clone_into(&mut board.mode);
         });
         let (newest, snapshot) = match fetch(reader, memory.beside.clone()).await {
             Ok(read) => read,

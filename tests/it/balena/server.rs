@@ -26,6 +26,10 @@ pub(super) struct Shelf {
     pub(super) has_v7: bool,
     pub(super) has_whoami: bool,
     pub(super) repeats_bodies: bool,
+    /// What it says of a refusal is a bare text, and no JSON.
+    pub(super) plain_errors: bool,
+    /// It has variables of builds.
+    pub(super) builds: bool,
 }
 
 /// Attributes that are references.
@@ -59,7 +63,8 @@ const ELSEWHERE: [&str; 2] = ["custom_latitude", "custom_longitude"];
 
 impl Shelf {
     fn new() -> Self {
-        let mut shelf = Self { token_is_good: true, has_v7: true, has_whoami: true, next: 100, ..Self::default() };
+        let mut shelf =
+            Self { builds: true, token_is_good: true, has_v7: true, has_whoami: true, next: 100, ..Self::default() };
         shelf.put("organization", 1, &json!({"name": "Acme", "handle": "acme"}));
         shelf.put("organization", 9, &json!({"name": "Others", "handle": "others"}));
         shelf.put("device_type", 10, &json!({"slug": "nuc", "name": "NUC"}));
@@ -132,7 +137,9 @@ impl Shelf {
                 }
                 let twin = |other: &Map<String, Value>| unique.iter().all(|name| other.get(*name) == row.get(*name));
                 if self.sets.get(&set).is_some_and(|rows| rows.iter().any(twin)) {
-                    return text(409, "\"application\" and \"name\" must be unique.");
+                    let words = "\"application\" and \"name\" must be unique.";
+                    let json = [("content-type", "application/json".into())].to_vec();
+                    return if self.plain_errors { Reply::Answer(409, json, words.into()) } else { text(409, words) };
                 }
                 let id = self.add(&set, &row.into());
                 let row = self.sets[&set].last().unwrap().clone();
@@ -162,6 +169,9 @@ impl Shelf {
     fn list(&self, set: &str, key: Option<u64>, asked: &Asked) -> Reply {
         let select = asked.query("$select").unwrap_or_default();
         if select.split(',').any(|name| ELSEWHERE.contains(&name)) {
+            return Reply::empty(500);
+        }
+        if !self.builds && asked.query("$expand").is_some_and(|expand| expand.contains("build_environment_variable")) {
             return Reply::empty(500);
         }
         let filter = asked.query("$filter").unwrap_or_default();

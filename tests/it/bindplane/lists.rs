@@ -181,7 +181,7 @@ async fn what_cannot_be_right_is_refused_before_anything_is_asked() {
         (
             "Processor",
             "{type: processor_bundle, parameters: [{name: a, value: 1}]}".to_owned(),
-            "PL0118 `parameters` and this",
+            "PL0115 `parameters` is only there where `type`",
         ),
         (
             "Configuration",
@@ -198,7 +198,7 @@ async fn what_cannot_be_right_is_refused_before_anything_is_asked() {
         (
             "Configuration",
             source("destinations/d").replace("version: v2, ", ""),
-            "PL0118 `sources[0].routes` is only there where `version`",
+            "PL0115 `sources[0].routes` is only there where `version`",
         ),
     ] {
         bed.declare(kind, "x", &spec);
@@ -234,6 +234,15 @@ async fn what_does_not_fit_its_type_is_told_in_the_plan() {
     let wrong = "parameters: [{name: interval, value: abc}, {name: path, value: [/a]}, {name: tls, value: 3}]";
     bed.declare("Source", "t", &format!("{{type: host, {wrong}, processors: [{{type: filter, {wrong}}}]}}"));
     let planned = bed.plan().await;
-    insta::assert_snapshot!(problems(&planned.diagnostics), @"");
+    insta::assert_snapshot!(problems(&planned.diagnostics), @r"
+    PL0528 `parameters/interval` of `bindplane/Source/t` has to be a whole number by its type.
+    PL0528 `parameters/path` of `bindplane/Source/t` is not among what its type defines; there is `paths`.
+    PL0528 `parameters/tls` of `bindplane/Source/t` has to be `true` or `false` by its type.
+    PL0528 `parameters` of `bindplane/Source/t` lacks `paths`, which its type requires.
+    PL0528 `processors/0/parameters/interval` of `bindplane/Source/t` has to be a whole number by its type.
+    PL0528 `processors/0/parameters/path` of `bindplane/Source/t` is not among what its type defines; there is `paths`.
+    PL0528 `processors/0/parameters/tls` of `bindplane/Source/t` has to be `true` or `false` by its type.
+    PL0528 `processors/0/parameters` of `bindplane/Source/t` lacks `paths`, which its type requires.
+    ");
     assert_eq!(planned.document.actions.len(), 1);
 }

@@ -62,7 +62,9 @@ impl World<'_> {
         // Of members of which one is declared, this one.
         let chosen = spec.one_of.get(number % spec.one_of.len().max(1));
         let left = |name: &String| spec.one_of.contains(name) && chosen != Some(name);
-        for (name, member) in spec.fields.iter().filter(|(name, member)| !member.read_only && !left(name)) {
+        // What leads to other parts of an object has to suit them.
+        let is_free = |member: &FieldSpec| !member.read_only && member.leads.is_none();
+        for (name, member) in spec.fields.iter().filter(|(name, member)| is_free(member) && !left(name)) {
             out.extend(self.sample_up_to(member, name, tag, number).map(|value| (name.clone(), value)));
         }
         if spec.open || spec.fields.is_empty() {

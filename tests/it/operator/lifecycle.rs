@@ -131,8 +131,8 @@ async fn what_an_api_shows_once_goes_to_a_secret_of_plumbs_own_and_nowhere_else(
              secretSink: {{secretRef: {{name: {secret}, key: token}}}}\n"
         )
     };
-    operated.apply(&key("ci", "ci-token"));
-    let ready = operated.wait("cykey/ci", "Ready", "True");
+    operated.apply(&key("ci-key", "ci-token"));
+    let ready = operated.wait("cykey/ci-key", "Ready", "True");
     let secret = operated.get("secret/ci-token").unwrap();
     let token =
         base64::Engine::decode(&base64::engine::general_purpose::STANDARD, secret["data"]["token"].as_str().unwrap());
@@ -152,7 +152,7 @@ async fn what_an_api_shows_once_goes_to_a_secret_of_plumbs_own_and_nowhere_else(
     assert!(!operated.sandbox.log().iter().any(|call| call.method == "POST" && call.path.contains("other")));
     assert_eq!(operated.get("secret/own").unwrap()["data"]["token"], "bWluZQ==");
     // The Secret goes with its resource.
-    operated.kubectl(&["delete", "cykey/ci", "--timeout=240s"]);
+    operated.kubectl(&["delete", "cykey/ci-key", "--timeout=240s"]);
     operated.cluster.until("its Secret goes", PATIENCE, || operated.get("secret/ci-token").is_none().then_some(()));
 }
 

@@ -51,6 +51,7 @@ async fn a_thousand_resources_cost_the_list_calls_of_one() {
         OBJECTS
     );
     assert!(creates <= OBJECTS, "{creates} creates");
+    assert!(calls["GET /organizations"] <= OBJECTS / 1000 + 1, "{calls:?}");
 
     let versions = |items: &[Value]| -> Vec<String> {
         items.iter().map(|item| item["metadata"]["resourceVersion"].to_string()).collect()
@@ -63,6 +64,7 @@ async fn a_thousand_resources_cost_the_list_calls_of_one() {
     assert_eq!(versions(&list()), before, "a status was written although nothing changed");
     assert_eq!(operated.writes().len(), 0);
     let lists = operated.sandbox.log();
+    assert!(lists.len() <= (SWEEPS + 1) * pages, "{} list calls in {SWEEPS} sweeps", lists.len());
     assert!(lists.iter().all(|entry| entry.path.ends_with("/organizations")), "{lists:#?}");
     let peak = operated.peak(0);
     eprintln!("steady: {} list calls; at most {peak} MiB", lists.len());
