@@ -96,7 +96,9 @@ pub(super) async fn ended(worker: &mut Worker, revision: &RevisionView, found: &
         Verdict::Success if found.applied => counts,
         _ => found.message.clone(),
     };
-    status(worker, &revision.commit, verdict, &description).await;
+    // A later commit that changed nothing of the stack is none of its business.
+    let commit = worker.memory.concerned.clone().unwrap_or_else(|| revision.commit.clone());
+    status(worker, &commit, verdict, &description).await;
     // As long as the source is lost, that is what people know; what is kept true meanwhile is no recovery.
     if !worker.is_without_source() {
         notices(worker, found.state, &found.message, &revision.commit);
@@ -185,6 +187,13 @@ pub(super) async fn pulls(worker: &mut Worker, target: &Newest, since: Instant) 
     }
 }
 
+/// The addresses of connections where others speak for some of them: a credential goes where its own connection leads.
+fn addresses(own: &[(String, String)], stand_ins: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let url = |name: &str| own.iter().find(|(known, _)| known == name).map(|(_, url)| url.clone());
+    let others = stand_ins.iter().filter_map(|(name, other)| Some((name.clone(), url(other)?)));
+    own.iter().filter(|(name, _)| !stand_ins.contains_key(name)).cloned().chain(others).collect()
+}
+
 /// Plans one pull request, and tells whether that is done.
 async fn one(worker: &mut Worker, desk: &Desk, pull: &Pull, target: &Newest, planned_before: bool) -> bool {
     let (feed, commit, reference) = (worker.feed.clone(), pull.head.clone(), pull.reference.clone());
@@ -224,12 +233,10 @@ async fn one(worker: &mut Worker, desk: &Desk, pull: &Pull, target: &Newest, pla
     };
     let begun = status(Verdict::Pending, "Planning.".to_owned());
     trouble(worker, "a commit status", desk.forge.set_status(&desk.repository, &pull.head, &begun).await);
-    let options = Options {
-        settings: Some(settings),
-        stand_ins: stand_ins(&worker.config),
-        keep_key: false,
-        ..worker.options(head)
-    };
+    let stand_ins = stand_ins(&worker.config);
+    let own = worker.options(head);
+    let connections = addresses(&own.connections, &stand_ins);
+    let options = Options { settings: Some(settings), stand_ins, connections, keep_key: false, ..own };
     let found = {
         let Ok(_turn) = worker.shared.runs.acquire().await else { return false };
         reconcile::step(&options, &Gate::Show, &BTreeMap::new()).await

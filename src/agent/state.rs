@@ -34,6 +34,8 @@ pub struct StackMemory {
     pub drift: BTreeMap<String, i64>,
     /// The state that was last told.
     pub notified: Option<StackState>,
+    /// The commit that concerned the stack last: what becomes of the stack is told of it.
+    pub concerned: Option<String>,
     /// The statuses that were last set, by commit.
     pub status: Option<(String, String)>,
     /// The pull requests that were planned: head and target as they were.

@@ -141,7 +141,8 @@ impl Worker {
                 let ago = Duration::from_secs(u64::try_from(now() - last).unwrap_or(0));
                 self.next_drift =
                     Instant::now() + self.config.drift_interval.saturating_sub(ago) + some_of(Duration::from_secs(1));
-                if self.memory.view.state == StackState::Failed {
+                // What waited for its window waits anew, for another one may have opened meanwhile.
+                if self.memory.view.state == StackState::Failed || self.memory.view.closed.is_some() {
                     self.asked = Some(Cause::Start);
                 }
             }
@@ -460,6 +461,7 @@ impl Worker {
             };
         });
         if news || matches!(cause, Cause::Request | Cause::Start) {
+            self.memory.concerned = Some(revision.commit.clone());
             feedback::begun(self, &revision);
         }
         tracing::info!(stack = name, cause = cause.word(), commit = revision.commit, "reconciling");
@@ -522,7 +524,8 @@ impl Worker {
         if matches!(found.state, StackState::Synced) {
             self.opens = None;
         }
-        self.memory.config.clone_from(&self.config.text);
+        // What was interrupted goes on at the next start, which takes it for a stack that is new to it.
+        self.memory.config = if found.interrupted { String::new() } else { self.config.text.clone() };
         if instead {
             found.state = StackState::Failed;
             found.class = found.class.or(Some(crate::failure::Class::User));

@@ -207,6 +207,12 @@ async fn a_source_that_goes_away_leaves_everything_as_it_was() {
     // That what is kept true is as it was good is no recovery.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(recorder.events("one"), ["failed"]);
+    // It is in force after a restart too.
+    assert_eq!(host.stop().await, Some(0));
+    host.start().await;
+    host.meddle("one", "someone else");
+    host.eventually("drift is never mended", || host.owner("one").as_deref() == Some("web")).await;
+    assert_eq!(recorder.events("one"), ["failed"]);
     fs::rename(git.path("gone.git"), git.path("infra.git")).unwrap();
     host.until("one", "well again", |stack| stack["sourceTrouble"].is_null()).await;
     host.eventually("nobody is told of the recovery", || recorder.events("one") == ["failed", "recovered"]).await;
@@ -218,7 +224,7 @@ async fn a_pull_request_is_planned_by_the_connection_that_may_only_read() {
     let more = "    pullRequests: {planDetail: values}\n";
     let Some(World { mut host, git, recorder }) = world(&["one"], more).await else { return };
     let mirror = Mirror::start(&host.sandbox.url("rest")).await;
-    host.variables.push(("READ_KEY", "a-credential-that-may-only-read".to_owned()));
+    host.variables.push(("READ_KEY".to_owned(), "a-credential-that-may-only-read".to_owned()));
     host.edit("[AGENT_KEY]", "[AGENT_KEY, READ_KEY]");
     host.edit("driftInterval: 1s", "driftInterval: 10h");
     let own = format!("rest: {{url: '{}'}}", host.sandbox.url("rest"));

@@ -106,14 +106,14 @@ async fn world(face: Face, ssh: bool) -> World {
         let (server, _, certificate) = git.https();
         fs::write(git.path("ca.pem"), certificate).unwrap();
         let url = format!("https://127.0.0.1:{}/infra.git", server.port);
-        host.variables.push(("GIT_PASSWORD", "hunter2-hunter2".to_owned()));
+        host.variables.push(("GIT_PASSWORD".to_owned(), "hunter2-hunter2".to_owned()));
         let credential = format!(
             "username: jane, password: {{valueFrom: {{env: GIT_PASSWORD}}}}, caFile: '{}'",
             git.path("ca.pem").display()
         );
         (server, url, credential)
     };
-    host.variables.push(("HOOK_SECRET", SECRET.to_owned()));
+    host.variables.push(("HOOK_SECRET".to_owned(), SECRET.to_owned()));
     let kind = format!("{face:?}").to_lowercase();
     let mut text = format!(
         "    forge: forge\n    repository: acme/infra\n  credentials:\n    - {{name: deploy, {credential}}}\n  forges:\n    - {{name: \

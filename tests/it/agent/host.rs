@@ -23,7 +23,7 @@ pub(crate) struct Host {
     pub(crate) sandbox: Sandbox,
     pub(crate) port: u16,
     /// Further variables of its environment.
-    pub(crate) variables: Vec<(&'static str, String)>,
+    pub(crate) variables: Vec<(String, String)>,
     child: Option<Child>,
     client: reqwest::Client,
 }
