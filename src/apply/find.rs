@@ -12,7 +12,7 @@ use crate::{
     description::{Kind, format::Verb, hook},
     dialect::{Decoded, decode, decode_row, entries},
     http::HttpError,
-    live::{ListQuery, Remote, lists_below, item_vars, natural_key, natural_keys, qualify},
+    live::{ListQuery, Remote, item_vars, lists_below, natural_key, natural_keys, qualify},
     plan::Step,
     value::{Target, as_reference, get_path, text},
 };

@@ -210,22 +210,20 @@ impl Writer<'_> {
             ));
             return;
         }
-        let members = wanted
-            .into_iter()
-            .map(|member| {
-                let below = [path, &[member.as_str()]].concat();
-                let node = match keys(member) {
-                    Some(keys) => Node::Map(
-                        keys.iter()
-                            .map(|key| {
-                                Member::of(key, self.stubs.add(&[below.as_slice(), &[key.as_str()]].concat(), false))
-                            })
-                            .collect(),
-                    ),
-                    None => self.stubs.add(&below, false),
-                };
-                Member::of(member, node)
-            });
+        let members = wanted.into_iter().map(|member| {
+            let below = [path, &[member.as_str()]].concat();
+            let node = match keys(member) {
+                Some(keys) => Node::Map(
+                    keys.iter()
+                        .map(|key| {
+                            Member::of(key, self.stubs.add(&[below.as_slice(), &[key.as_str()]].concat(), false))
+                        })
+                        .collect(),
+                ),
+                None => self.stubs.add(&below, false),
+            };
+            Member::of(member, node)
+        });
         let members = members.collect();
         out.members.push(Member::of(name, Node::Map(members)));
     }

@@ -101,10 +101,8 @@ impl World<'_> {
             return None;
         }
         let heads = kind.spec.key.split_last().map_or(&[][..], |(_, heads)| heads);
-        let own_object = crate::value::reference(
-            &self.object(site.from).kind.name,
-            &Target::Id(self.object(site.from).id.clone()),
-        );
+        let own_object =
+            crate::value::reference(&self.object(site.from).kind.name, &Target::Id(self.object(site.from).id.clone()));
         let known = |head: &String| {
             let own = reference.complete.get(head).unwrap_or(head);
             let beside = if own == "self" { Some(&own_object) } else { site.beside.get(own) };

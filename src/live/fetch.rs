@@ -191,7 +191,8 @@ impl Observer<'_> {
             let (groups, single) = grouped(kind, unread.collect());
             return Some(Choice::Across { groups, single });
         }
-        if scope.filter.is_none() || (asked.contains(&None) && !(scope.required || self.options.survey && scope.public)) {
+        if scope.filter.is_none() || (asked.contains(&None) && !(scope.required || self.options.survey && scope.public))
+        {
             return Some(Choice::All { parents: Vec::new() });
         }
         let mut parents: BTreeSet<String> = asked.into_iter().flatten().collect();
@@ -310,8 +311,7 @@ impl Observer<'_> {
                 while let Some((parent, part)) = parts.next().await {
                     match part {
                         Ok(part) => placed.extend(part.rows.into_iter().map(|row| (parent.clone(), row))),
-                        Err(error)
-                            if remote.is_absent(&error) && !self.has_parent(kind, connection, Some(parent)) => {}
+                        Err(error) if remote.is_absent(&error) && !self.has_parent(kind, connection, Some(parent)) => {}
                         Err(error) => return Err(error),
                     }
                 }

@@ -319,7 +319,9 @@ impl Observer<'_> {
                         let words = parts.last().cloned().unwrap_or_default();
                         return Ok(reference(&found.kind, &Target::Field(field.clone(), words)));
                     }
-                    (Err(Stop::Fail(why)), Some(field)) if waits.is_some() && why.iter().all(|told| told.code == "PL0202") => {
+                    (Err(Stop::Fail(why)), Some(field))
+                        if waits.is_some() && why.iter().all(|told| told.code == "PL0202") =>
+                    {
                         let pends = waits.filter(|_| !why.is_empty());
                         let Some(pends) = pends else { return Err(Stop::Fail(why)) };
                         if !self.somebody_comes(index, found, field, &pends)? {
@@ -331,9 +333,8 @@ impl Observer<'_> {
                     }
                     (live, _) => live?,
                 };
-                let nameless = by.as_ref().is_some_and(|field| {
-                    self.out.objects[live].fields.get(field).and_then(text).is_none()
-                });
+                let nameless =
+                    by.as_ref().is_some_and(|field| self.out.objects[live].fields.get(field).and_then(text).is_none());
                 if let Some(waits) = waits.filter(|_| nameless) {
                     self.wait(index, found, &waits);
                 }

@@ -155,8 +155,7 @@ impl Observer<'_> {
                 continue;
             }
             let Some(remote) = self.remotes.get(&**connection) else { continue };
-            let offered =
-                |child: &&Arc<Kind>| !self.unlisted.contains(&(connection.clone(), child.name.clone()));
+            let offered = |child: &&Arc<Kind>| !self.unlisted.contains(&(connection.clone(), child.name.clone()));
             let children =
                 remote.api.children(&kind.name).filter(|child| !depth.omits(&kind.name, child)).filter(offered);
             let mut parents: Vec<(String, Arc<Kind>)> =

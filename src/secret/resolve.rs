@@ -103,7 +103,8 @@ fn misfits(manifests: &Manifests, vault: &Vault, sources: &Sources) -> Vec<Diagn
                 continue;
             }
             let breaks = text.contains(['\r', '\n']) && spec.pattern.is_some();
-            let why = if breaks { "has a line break, and may have none" } else { "has not the form that the API asks for" };
+            let why =
+                if breaks { "has a line break, and may have none" } else { "has not the form that the API asks for" };
             let pointer = format!("{}/{}", object.pointer, escape(name));
             out.push(
                 Diagnostic::error("PL0107", format!("The value of `{name}` of `{}` {why}.", object.address))
@@ -193,7 +194,9 @@ fn as_taken(spec: &FieldSpec, value: &mut Value, vault: &Vault) {
         }
         Value::Array(entries) => {
             if let Some(items) = &spec.items {
-                entries.iter_mut().for_each(|entry| as_taken(items, entry, vault));
+                for entry in entries {
+                    as_taken(items, entry, vault);
+                }
             }
         }
         _ => {}

@@ -63,7 +63,8 @@ const ELSEWHERE: [&str; 2] = ["custom_latitude", "custom_longitude"];
 
 impl Shelf {
     fn new() -> Self {
-        let mut shelf = Self { builds: true, token_is_good: true, has_v7: true, has_whoami: true, next: 100, ..Self::default() };
+        let mut shelf =
+            Self { builds: true, token_is_good: true, has_v7: true, has_whoami: true, next: 100, ..Self::default() };
         shelf.put("organization", 1, &json!({"name": "Acme", "handle": "acme"}));
         shelf.put("organization", 9, &json!({"name": "Others", "handle": "others"}));
         shelf.put("device_type", 10, &json!({"slug": "nuc", "name": "NUC"}));

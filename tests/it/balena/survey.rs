@@ -149,7 +149,10 @@ async fn what_cannot_succeed_is_refused_before_any_call() {
     // A fleet keeps the architecture of its type.
     balena.shelf(|shelf| {
         for (slug, architecture) in [("arm", 2), ("arm-2", 2)] {
-            shelf.add("device_type", &json!({"slug": slug, "name": slug, "is_of__cpu_architecture": {"__id": architecture}}));
+            shelf.add(
+                "device_type",
+                &json!({"slug": slug, "name": slug, "is_of__cpu_architecture": {"__id": architecture}}),
+            );
         }
         shelf.sets.get_mut("device_type").unwrap()[0].insert("is_of__cpu_architecture".into(), json!({"__id": 1}));
     });
@@ -190,5 +193,9 @@ async fn a_conflict_that_is_said_in_plain_text_is_followed_by_an_update() {
     });
     let applied = pipeline::apply(planned, &options).await.unwrap();
     assert_eq!(applied.document.actions[0].error, None);
-    assert!(balena.writes().iter().any(|call| call.starts_with("PATCH /v7/application_environment_variable(")), "{:?}", balena.writes());
+    assert!(
+        balena.writes().iter().any(|call| call.starts_with("PATCH /v7/application_environment_variable(")),
+        "{:?}",
+        balena.writes()
+    );
 }

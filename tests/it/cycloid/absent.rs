@@ -245,7 +245,10 @@ async fn pipelines_are_one_list_and_those_of_others_keep_their_component() {
 
     // One that is gone is made anew, and not looked for again.
     desk.console.lock().unwrap().objects.retain(|path, _| !path.ends_with("/components/api/pipelines"));
-    assert_eq!(lines(&desk.plan().await.document), ["create cycloid/Pipeline/api-nightly (drift) /component /name /passedConfig"]);
+    assert_eq!(
+        lines(&desk.plan().await.document),
+        ["create cycloid/Pipeline/api-nightly (drift) /component /name /passedConfig"]
+    );
     desk.converge().await;
 
     let below = "/organizations/acme/projects/shop/environments/prod/components/web/pipelines";
@@ -320,7 +323,8 @@ async fn what_a_project_that_lives_on_uses_is_kept_with_it() {
     let repository = planned.document.actions.iter().find(|action| action.name == "configs").unwrap();
     assert_eq!(repository.notes, ["The live object stays: `cycloid/Project/shop`, which stays, uses it."]);
     // With the project itself, all of it goes.
-    let all = USED.replace("metadata: {name: shop}", "metadata: {name: shop, annotations: {plumb.dev/deletion-policy: delete}}");
+    let all = USED
+        .replace("metadata: {name: shop}", "metadata: {name: shop, annotations: {plumb.dev/deletion-policy: delete}}");
     desk.write(&all);
     desk.converge().await;
     desk.write(ROLE);

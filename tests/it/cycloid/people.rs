@@ -54,7 +54,10 @@ async fn an_owner_who_has_not_accepted_yet_is_waited_for_and_the_rest_goes_on() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_accepted_with_another_address_is_found_by_the_one_that_was_invited() {
-    let members = format!("{}  members: [{{email: alice@example.com}}]\n", TEAM.replace("{name: Platform, owner: OWNER, roles: [deployer]}", "\n  name: Platform\n  roles: [deployer]"));
+    let members = format!(
+        "{}  members: [{{email: alice@example.com}}]\n",
+        TEAM.replace("{name: Platform, owner: OWNER, roles: [deployer]}", "\n  name: Platform\n  roles: [deployer]")
+    );
     let desk = Desk::start(&members).await;
     member(
         &desk,
@@ -124,7 +127,9 @@ async fn a_wrong_token_is_told_once() {
     desk.whim(|_, _| Some(errors(401, "The token is not valid.")));
     let planned = desk.plan().await;
     assert_eq!(codes(&planned.diagnostics), ["PL0422"]);
-    assert!(planned.diagnostics.iter().any(|told| told.hints.iter().any(|hint| hint.contains("refused in the same way"))));
+    assert!(
+        planned.diagnostics.iter().any(|told| told.hints.iter().any(|hint| hint.contains("refused in the same way")))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,7 +143,9 @@ async fn secrets_of_ones_own_are_stubs_by_their_names_and_parts_of_accounts_are_
     let backend = json!({"purpose": "cost_explorer", "default": false, "credential_canonical": "chat", "configuration": {"engine": "AWSStorage", "bucket": "b", "region": "eu"}});
     desk.put("/organizations/acme/external_backends", backend.clone());
     let mut named = backend;
-    named["id"] = desk.console.lock().unwrap().objects["/organizations/acme/external_backends"].values().next().unwrap()["id"].clone();
+    named["id"] =
+        desk.console.lock().unwrap().objects["/organizations/acme/external_backends"].values().next().unwrap()["id"]
+            .clone();
     let account = json!({"canonical": "awscosts", "name": "AWS", "enabled": true, "external_backend": named});
     desk.whim(move |asked, _| {
         let empty = asked.path.ends_with("/children");
