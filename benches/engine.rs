@@ -122,6 +122,7 @@ fn make_plan(world: &World) -> plan::Plan {
         max_deletes: None,
         only: None,
         roots: &[],
+        shared_inventory: false,
         empty_source: false,
         going: None,
         prune_entries: false,

@@ -81,7 +81,10 @@ impl Shared<'_> {
         if self.is_as_declared(&step, &found.fields) {
             return Ok(Done::Present(found));
         }
-        self.update_one(remote, &step, None).await
+        // It was read just now: no other look is announced.
+        let attributes =
+            if step.kind.guarded { Some(self.known_attributes(&step).map_err(Trouble::known)?) } else { None };
+        self.update_one(remote, &step, attributes).await
     }
 
     pub(super) async fn update_bulk(
@@ -242,17 +245,7 @@ impl Shared<'_> {
         if let (Some(member), Some(id)) = (&spec.id_in_body, &step.action.id) {
             attributes.insert(member.clone(), id.clone().into());
         }
-        let body = match spec.style {
-            UpdateStyle::JsonPatch => {
-                headers.push(("content-type".to_owned(), "application/json-patch+json".to_owned()));
-                json_patch(step, &attributes)
-            }
-            UpdateStyle::MergePatch => {
-                headers.push(("content-type".to_owned(), "application/merge-patch+json".to_owned()));
-                update_body(&remote.api, &step.kind, attributes)
-            }
-            _ => update_body(&remote.api, &step.kind, attributes),
-        };
+        let body = styled(remote, step, attributes, &mut headers);
         let mut call = Call::new(method(&route.method), route.path.clone()).repeat(Repeat::Always).body(body);
         call.query = spec.query.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         call.headers = headers;
@@ -364,6 +357,20 @@ impl Shared<'_> {
         };
         diff(sides).changes.is_empty().then(|| Done::Present(Box::new(decoded)))
     }
+}
+
+/// The body of an update, and the header that tells what it is.
+fn styled(remote: &Remote, step: &Step, attributes: Fields, headers: &mut Vec<(String, String)>) -> Value {
+    let mut told = |kind: &str| headers.push(("content-type".to_owned(), kind.to_owned()));
+    match step.kind.spec.update.style {
+        UpdateStyle::JsonPatch => {
+            told("application/json-patch+json");
+            return json_patch(step, &attributes);
+        }
+        UpdateStyle::MergePatch => told("application/merge-patch+json"),
+        UpdateStyle::Fields | UpdateStyle::Replace | UpdateStyle::ReplaceFields => {}
+    }
+    update_body(&remote.api, &step.kind, attributes)
 }
 
 /// A JSON patch that sets attributes: those that stand below another one by themselves, so that what is beside them

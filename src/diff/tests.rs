@@ -22,18 +22,16 @@ fn specs() -> Specs {
         })),
         ..of(FieldType::List)
     };
-    [
-        ("name".to_owned(), string()),
-        ("count".to_owned(), of(FieldType::Integer)),
-        ("enabled".to_owned(), of(FieldType::Boolean)),
-        ("metadata".to_owned(), of(FieldType::Map)),
-        ("events".to_owned(), FieldSpec { set: true, items: Some(Box::new(string())), ..of(FieldType::List) }),
-        ("emails".to_owned(), emails),
-        ("secret".to_owned(), FieldSpec { write_only: true, ..string() }),
-        ("renamedFrom".to_owned(), FieldSpec { not_sent: true, ..string() }),
-    ]
-    .into_iter()
-    .collect()
+    let mut specs = Specs::new();
+    specs.insert("name".to_owned(), string());
+    specs.insert("count".to_owned(), of(FieldType::Integer));
+    specs.insert("enabled".to_owned(), of(FieldType::Boolean));
+    specs.insert("metadata".to_owned(), of(FieldType::Map));
+    specs.insert("events".to_owned(), FieldSpec { set: true, items: Some(Box::new(string())), ..of(FieldType::List) });
+    specs.insert("emails".to_owned(), emails);
+    specs.insert("secret".to_owned(), FieldSpec { write_only: true, ..string() });
+    specs.insert("renamedFrom".to_owned(), FieldSpec { not_sent: true, ..string() });
+    specs
 }
 
 fn fields(value: &Value) -> Fields {

@@ -1,6 +1,9 @@
 //! Group commit: edits of concurrent callers become one durable write.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -19,10 +22,11 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Starts to write to `writer` and to show in `state` what is durable.
-    pub(super) fn start(writer: Box<dyn Writer>, state: Arc<RwLock<State>>) -> Self {
+    /// Starts to write to `writer` and to show in `state` what is durable. Each write waits for `patience`, so that
+    /// others come along.
+    pub(super) fn start(writer: Box<dyn Writer>, state: Arc<RwLock<State>>, patience: Duration) -> Self {
         let (commits, taken) = mpsc::unbounded_channel();
-        Self { commits, task: tokio::spawn(run(writer, state, taken)) }
+        Self { commits, task: tokio::spawn(run(writer, state, taken, patience)) }
     }
 
     /// Returns once the edits are durable; `None` if the writer is gone.
@@ -45,12 +49,17 @@ async fn run(
     mut writer: Box<dyn Writer>,
     state: Arc<RwLock<State>>,
     mut taken: mpsc::UnboundedReceiver<(Vec<Edit>, Reply)>,
+    patience: Duration,
 ) {
     let before = || state.read().unwrap_or_else(PoisonError::into_inner).clone();
     while let Some((edits, reply)) = taken.recv().await {
         let (mut commits, mut replies) = (vec![edits], vec![reply]);
         // Callers that were woken by the same answer get the chance to come along.
-        tokio::task::yield_now().await;
+        if patience.is_zero() {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(patience).await;
+        }
         while let Ok((edits, reply)) = taken.try_recv() {
             commits.push(edits);
             replies.push(reply);

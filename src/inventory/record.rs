@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::inventory::{
@@ -12,6 +12,10 @@ use crate::inventory::{
     committer::Committer,
     standing::LeaseView,
 };
+
+/// How long a write to a remote inventory waits for those of other calls under way: little beside any of these calls, and
+/// one write for many of them.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// An opened stack record.
 #[derive(Debug)]
@@ -75,7 +79,8 @@ impl Inventory {
         let opened = self.backend.open(&self.stack, Holder::here(who), self.times).await?;
         let Opened { writer, state, lease } = opened;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
-        self.writer = Some((Committer::start(writer, Arc::clone(&self.state)), lease));
+        let patience = if self.location.is_remote() { PATIENCE } else { Duration::ZERO };
+        self.writer = Some((Committer::start(writer, Arc::clone(&self.state), patience), lease));
         Ok(())
     }
 

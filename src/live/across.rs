@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use futures::{FutureExt as _, StreamExt as _, stream};
 use serde_json::Value;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     remote::{ListQuery, Listing, Remote, lists_below},
 };
 use crate::{
-    description::{Kind, format::Verb},
+    description::Kind,
     dialect::attribute,
     http::{Call, HttpError, Site},
     value::text,
@@ -126,16 +127,47 @@ impl Observer<'_> {
         Ok(Some(out))
     }
 
+    /// Reads the objects below many parents: by one list, or by one for each of them, which is told besides.
+    pub(super) async fn list_placed(
+        &self,
+        remote: &Remote,
+        connection: &Arc<str>,
+        kind: &Arc<Kind>,
+        above: &str,
+        parents: &[String],
+    ) -> Result<(Placed, bool), HttpError> {
+        if let Some(placed) = self.list_across(remote, connection, kind, above, parents.len()).await? {
+            return Ok((placed, false));
+        }
+        let scoped = kind.spec.scope.as_ref().map(|scope| scope.field.clone()).unwrap_or_default();
+        let lists: Vec<_> = parents
+            .iter()
+            .map(|parent| {
+                let asked = ListQuery {
+                    vars: vec![(scoped.clone(), parent.clone())],
+                    include: self.includes(connection, &kind.name, false),
+                    ..ListQuery::default()
+                };
+                async move { (parent, remote.list(kind, &asked).await) }.boxed()
+            })
+            .collect();
+        let mut placed = Placed::new();
+        let mut parts = stream::iter(lists).buffered(8);
+        while let Some((parent, part)) = parts.next().await {
+            match part {
+                Ok(part) => placed.extend(part.rows.into_iter().map(|row| (parent.clone(), row))),
+                // Below a parent that is gone, there is nothing.
+                Err(error) if remote.is_absent(&error) && !self.has_parent(kind, connection, Some(parent)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((placed, true))
+    }
+
     /// Adds the rows of a list over many parents.
     pub(super) fn add_placed(&mut self, connection: &Arc<str>, kind: &Arc<Kind>, rows: Placed) {
         for (parent, row) in rows {
             self.add_row(connection, kind, &row, Some(&parent), "");
         }
     }
-}
-
-/// Whether an object that a whole list below its parent lacks is gone: it cannot be anywhere else.
-pub(super) fn is_fixed(kind: &Kind) -> bool {
-    let scope = kind.spec.scope.as_ref().and_then(|scope| kind.field(&scope.field));
-    kind.spec.id.local && scope.is_some_and(|field| field.path_only) && kind.can(Verb::Get)
 }

@@ -291,31 +291,8 @@ impl Observer<'_> {
                 Ok(answers)
             }
             Job::Across { connection, kind, above, parents } => {
-                if let Some(placed) = self.list_across(remote, connection, kind, above, parents.len()).await? {
-                    return Ok(Answers { placed: Some(placed), scopes: parents.clone(), ..Answers::default() });
-                }
-                let scoped = kind.spec.scope.as_ref().map(|scope| scope.field.clone()).unwrap_or_default();
-                let lists: Vec<_> = parents
-                    .iter()
-                    .map(|parent| {
-                        let asked = ListQuery {
-                            vars: vec![(scoped.clone(), parent.clone())],
-                            include: self.includes(connection, &kind.name, false),
-                            ..ListQuery::default()
-                        };
-                        async move { (parent, remote.list(kind, &asked).await) }.boxed()
-                    })
-                    .collect();
-                let mut placed = Vec::new();
-                let mut parts = stream::iter(lists).buffered(8);
-                while let Some((parent, part)) = parts.next().await {
-                    match part {
-                        Ok(part) => placed.extend(part.rows.into_iter().map(|row| (parent.clone(), row))),
-                        Err(error) if remote.is_absent(&error) && !self.has_parent(kind, connection, Some(parent)) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-                Ok(Answers { placed: Some(placed), scopes: parents.clone(), apart: true, ..Answers::default() })
+                let (placed, apart) = self.list_placed(remote, connection, kind, above, parents).await?;
+                Ok(Answers { placed: Some(placed), scopes: parents.clone(), apart, ..Answers::default() })
             }
             Job::Keys { connection, kind, field, keys } => {
                 let wire = kind.field(field).map(|field| field.wire_name().to_owned()).unwrap_or_default();
@@ -418,7 +395,7 @@ impl Observer<'_> {
     }
 
     /// Whether the parent that a list is limited to is there as far as anybody knows.
-    fn has_parent(&self, kind: &Kind, connection: &Arc<str>, scope: Option<&String>) -> bool {
+    pub(super) fn has_parent(&self, kind: &Kind, connection: &Arc<str>, scope: Option<&String>) -> bool {
         let target = kind.spec.scope.as_ref().and_then(|scope| kind.field(&scope.field)?.reference.as_ref());
         let (Some(target), Some(id)) = (target, scope) else { return false };
         let parent = target.kind.clone().unwrap_or_default();

@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use super::{
     Found, LiveObject, Observed, Standing,
-    across::is_fixed,
     intended::{is_as_sent, may_be_of},
     keys::{KeyIndex, hook_key, own_key},
     reads::roams,
@@ -521,9 +520,9 @@ impl<'a> Observer<'a> {
                 self.out.found[index] = Some(if again { Found::Key } else { Found::Owned });
                 return Ok(Some(live));
             }
-            // A list below one parent does not show an object that was moved to another: ask for it by its id.
-            let whole = is_fixed(kind) && scope.is_some() && record.parent.as_deref() == scope;
-            let limited = object.parent.is_none() && kind.spec.scope.is_some() && !whole;
+            // A list below one parent does not show an object that was moved to another, and one without a total may be cut
+            // short: ask for it by its id.
+            let limited = object.parent.is_none() && kind.spec.scope.is_some();
             if limited && kind.can(Verb::Get) && can_list(kind) {
                 self.one_read(connection, kind, &record.id, record.parent.as_deref())?;
                 if let Some(live) = self.out.by_id.get(&id_of(&record.id)) {

@@ -293,6 +293,7 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
         max_deletes: options.max_deletes.or(manifests.stack.max_deletes),
         only: only.as_ref(),
         roots: &snapshot.roots,
+        shared_inventory: options.inventory.is_some() || manifests.stack.inventory.is_some(),
         empty_source: manifests.objects.is_empty() && manifests.broken.is_empty(),
         hashes_kept,
         barred: &too_new,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::{
-    RequestInfo,
+    ActionKind, RequestInfo,
     rollout::start_path,
     step::{Batch, Operation, Step},
 };
@@ -385,7 +385,9 @@ const GUARDED: usize = 200;
 /// Fields of an update whose call names the values that it replaces: plain texts, numbers and flags, as they were read.
 /// What is or may be a secret is in no URL.
 pub fn guarded(step: &Step) -> Vec<&str> {
-    let Some(live) = step.live.as_ref().filter(|_| step.kind.guarded && step.kind.can(Verb::Get)) else {
+    // What was just made is nobody else's yet.
+    let is_new = matches!(step.action.action, ActionKind::Create | ActionKind::Replace);
+    let Some(live) = step.live.as_ref().filter(|_| step.kind.guarded && step.kind.can(Verb::Get) && !is_new) else {
         return Vec::new();
     };
     let plain = |name: &&String| {

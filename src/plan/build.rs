@@ -69,6 +69,8 @@ pub struct Inputs<'a> {
     pub only: Option<&'a HashSet<usize>>,
     /// Roots of this run.
     pub roots: &'a [String],
+    /// The inventory was given a place of its own, where other stacks may keep theirs.
+    pub shared_inventory: bool,
     /// The source had no manifests at all.
     pub empty_source: bool,
     /// The key of secrets' hashes is kept, so that they mean something to a later run.

@@ -438,7 +438,7 @@ fn blocked(inputs: &Inputs<'_>) -> Option<Diagnostic> {
 /// Whether a run declares objects, and none of several that the stack owns: another folder of the same name does.
 fn is_another_stack(inputs: &Inputs<'_>) -> bool {
     let owned: Vec<&String> = inputs.state.objects.keys().filter(|address| !address.contains('#')).collect();
-    if owned.len() < 2 || inputs.manifests.objects.is_empty() {
+    if !inputs.shared_inventory || owned.len() < 2 || inputs.manifests.objects.is_empty() {
         return false;
     }
     let declared: HashSet<String> = inputs

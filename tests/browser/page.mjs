@@ -1,10 +1,10 @@
 // Walks through the status page in a real browser, and prints what it found as JSON.
-// Usage: node page.mjs URL SCREENSHOTS FIFTY, where FIFTY is a page of fifty stacks; BROWSER_TOOLS is the folder with
-// puppeteer-core and axe-core.
+// Usage: node page.mjs URL SCREENSHOTS FIFTY LOCKED, where FIFTY is a page of fifty stacks, and LOCKED one that asks for
+// the token `the-right-token`; BROWSER_TOOLS is the folder with puppeteer-core and axe-core.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 
-const [url, pictures, fifty] = process.argv.slice(2);
+const [url, pictures, fifty, locked] = process.argv.slice(2);
 const require = createRequire(`${process.env.BROWSER_TOOLS}/`);
 const puppeteer = require("puppeteer-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
@@ -19,8 +19,8 @@ async function open(path, width, height, scheme) {
   const page = await browser.newPage();
   await page.setViewport({ width, height, deviceScaleFactor: 1, isMobile: width < 600, hasTouch: width < 600 });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }, { name: "prefers-reduced-motion", value: "reduce" }]);
-  page.on("request", (request) => { if (!request.url().startsWith(url) && !request.url().startsWith(fifty) && !request.url().startsWith("data:")) found.foreign.push(request.url()); });
-  page.on("console", (message) => { if (message.type() === "error") found.errors.push(message.text()); });
+  page.on("request", (request) => { if (![url, fifty, locked, "data:"].some((own) => request.url().startsWith(own))) found.foreign.push(request.url()); });
+  page.on("console", (message) => { if (message.type() === "error" && !message.text().includes("status of 401")) found.errors.push(message.text()); });
   page.on("pageerror", (error) => found.errors.push(String(error)));
   await page.goto(new URL(path, url).href, { waitUntil: "domcontentloaded" });
   await page.waitForSelector("h1");
@@ -126,6 +126,21 @@ try {
     found.fifty[`${name} filter`] = (await many.metrics()).ScriptDuration * 1000 - began;
     await many.close();
   }
+
+  // Where a token is asked for, a wrong one is told, and the right one lets in.
+  const door = await open(locked, 390, 844, "dark");
+  await check(door, "door");
+  for (const token of ["a-wrong-token", "the-right-token"]) {
+    await door.focus("#token");
+    await Promise.all([door.waitForNavigation(), door.keyboard.type(token + "\n")]);
+    if (token === "a-wrong-token") {
+      found.walk.push(await door.$eval("[role=alert]", (alert) => alert.textContent));
+      await check(door, "door, wrong");
+    }
+  }
+  await door.waitForSelector(".stack");
+  found.walk.push(new URL(door.url()).pathname);
+  await door.close();
 
   // An event draws what changed without anybody asking.
   await page.bringToFront();

@@ -140,16 +140,16 @@ spec:
   flexibleAssetType: email
   traits: {domain: frog.example, notes: Green}
 ";
-    stack.write("stack.yaml", text);
-    stack.apply().await;
-    stack.options.prune = true;
-    stack.options.max_deletes = Some("100%".parse().unwrap());
     let kept = "
 apiVersion: itglue.plumb.dev/v1alpha1
 kind: Organization
 metadata: {name: other}
 spec: {name: Other}
 ";
+    stack.write("stack.yaml", &format!("{text}---{kept}"));
+    stack.apply().await;
+    stack.options.prune = true;
+    stack.options.max_deletes = Some("100%".parse().unwrap());
     stack.write("stack.yaml", kept);
     let deleted = stack.apply().await;
     assert_eq!(deleted.summary.delete, 2, "{:?} {:?}", lines(&deleted), deleted.diagnostics);

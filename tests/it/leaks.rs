@@ -266,6 +266,8 @@ async fn an_inventory_elsewhere_has_no_secret() {
             let old = fs::read_to_string(&entry).unwrap();
             fs::write(&entry, format!("{}-and-more", old.trim_end())).unwrap();
         }
+        // It would repeat the old ones, which nobody knows any more.
+        leaks.proxy.set(Manner::Honest);
         leaks.run(&["apply", "--yes"], "json");
         leaks.run(&["history", LAST_RUN, "-o", "json"], "text");
         leaks.run(&["undo", "--yes"], "text");
@@ -282,7 +284,9 @@ async fn an_inventory_elsewhere_has_no_secret() {
         } else {
             let contents = server.contents();
             assert!(contents.len() > 2);
-            contents.iter().for_each(|document| leaks::assert_none("a document of the inventory", document));
+            for document in &contents {
+                leaks::assert_none("a document of the inventory", document);
+            }
         }
     }
 }

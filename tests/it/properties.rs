@@ -145,6 +145,7 @@ fn plan_of(texts: &[String]) -> (Manifests, Plan, Vec<Vec<usize>>) {
         max_deletes: None,
         only: None,
         roots: &[],
+        shared_inventory: false,
         empty_source: false,
         hashes_kept: true,
         going: None,

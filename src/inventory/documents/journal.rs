@@ -115,10 +115,11 @@ impl Journal {
             match documents.put(&name, &seal, None).await {
                 Ok(_) => return Ok(true),
                 Err(Refusal::Other(error)) => last = error,
-                Err(Refusal::Condition) => match documents.get::<Entry>(&name).await? {
-                    Some((entry, _)) => return Ok(entry.sealed_by.is_some()),
-                    None => {}
-                },
+                Err(Refusal::Condition) => {
+                    if let Some((entry, _)) = documents.get::<Entry>(&name).await? {
+                        return Ok(entry.sealed_by.is_some());
+                    }
+                }
             }
         }
         Err(last)

@@ -225,7 +225,9 @@ async fn a_pull_request_is_planned_by_the_connection_that_may_only_read() {
     let both = own.replace("'}", &format!("', planConnection: rest-read}}, rest-read: {{url: '{}'}}", mirror.url));
     host.edit(&own, &both);
     let reads = CONNECTION.replace("name: rest}", "name: rest-read}").replace("AGENT_KEY", "READ_KEY");
-    let own = format!("{CONNECTION}---\n{reads}---\n{}", resource("one", "web"));
+    // Where an API has two connections, manifests name theirs.
+    let named = |name: &str| format!("{}  connection: rest\n", resource(name, "web"));
+    let own = format!("{CONNECTION}---\n{reads}---\n{}", named("one"));
     git.push("infra", &[("stacks/one/all.yaml", &own)]);
     host.start().await;
     host.until_state("one", "synced").await;
@@ -235,7 +237,7 @@ async fn a_pull_request_is_planned_by_the_connection_that_may_only_read() {
     git.git("infra", &["checkout", "--quiet", "-b", "change"]);
     fs::write(git.path("infra/stacks/one/all.yaml"), own.replace("owner: web", "owner: another-team")).unwrap();
     // A secret of the agent's that somebody copied into a manifest.
-    let copied = resource("beta", "web").replace("name: beta\n", &format!("name: {KEY}\n"));
+    let copied = named("beta").replace("name: beta\n", &format!("name: {KEY}\n"));
     fs::write(git.path("infra/stacks/one/b.yaml"), copied).unwrap();
     git.git("infra", &["add", "--all"]);
     git.git("infra", &["commit", "--quiet", "-m", "Change it"]);

@@ -18,6 +18,7 @@ use plumb::{
     diff::ChangeOp,
     plan::{Action, ActionKind, Change, PlanDocument, Reason, RequestInfo, Summary},
 };
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 fn action(kind: ActionKind, address: &str, reason: Reason, changes: Vec<Change>) -> Action {
@@ -246,13 +247,13 @@ pub(crate) fn ready() -> Option<PathBuf> {
     None
 }
 
-/// Serves a board, and gives where.
-async fn serve(board: Arc<Board>) -> String {
+/// Serves a board, to whoever has the token where there is one, and gives where.
+async fn serve(board: Arc<Board>, token: Option<&str>) -> String {
     let served = Served {
         board,
         metrics: Arc::new(Metrics::new()),
         ready: Arc::new(|| true),
-        guard: Arc::new(Guard::new(None, true, false)),
+        guard: Arc::new(Guard::new(token.map(SecretString::from).as_ref(), true, false)),
         more: None,
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -284,7 +285,8 @@ fn fifty() -> Arc<Board> {
 async fn the_page_holds_in_a_real_browser() {
     let Some(tools) = ready() else { return };
     let board = board();
-    let (url, fifty) = (serve(board.clone()).await, serve(fifty()).await);
+    let (url, fifty) = (serve(board.clone(), None).await, serve(fifty(), None).await);
+    let locked = serve(board.clone(), Some("the-right-token")).await;
     let moving = tokio::spawn(async move {
         for number in 1.. {
             tokio::time::sleep(Duration::from_secs(2)).await;
@@ -296,7 +298,7 @@ async fn the_page_holds_in_a_real_browser() {
     let output = tokio::task::spawn_blocking(move || {
         Command::new("node")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/page.mjs"))
-            .args([&url, &folder.display().to_string(), &fifty])
+            .args([&url, &folder.display().to_string(), &fifty, &locked])
             .env("BROWSER_TOOLS", tools)
             .output()
             .unwrap()
@@ -310,7 +312,10 @@ async fn the_page_holds_in_a_real_browser() {
     assert_eq!(found["errors"], json!([]));
     assert_eq!(found["foreign"], json!([]));
     assert_eq!(found["violations"], json!([]), "{:#}", found["violations"]);
-    assert_eq!(found["walk"], json!(["a skip", "main main", "button tab-graph", "graph zooms", "plumb"]));
+    assert_eq!(
+        found["walk"],
+        json!(["a skip", "main main", "button tab-graph", "graph zooms", "plumb", "That is not the token.", "/",])
+    );
     assert_eq!(found["events"], true);
     let script = &found["script"];
     println!("script time with 10,000 objects: {script}");

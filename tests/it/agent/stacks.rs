@@ -307,6 +307,7 @@ async fn a_git_server_that_says_nothing_keeps_nobody_from_ending() {
 async fn who_is_ended_in_the_middle_of_an_apply_goes_on_where_it_was() {
     let mut host = Host::with(SandboxOptions { latency: Duration::from_millis(60), ..SandboxOptions::default() }).await;
     host.configure(&Host::stacks(&["one"]));
+    host.edit("driftInterval: 1s", "driftInterval: 10h");
     let names: Vec<String> = (0..200).map(|number| format!("object-{number:03}")).collect();
     let resources: Vec<String> = names.iter().map(|name| resource(name, "web")).collect();
     host.write("stacks/one/all.yaml", &format!("{CONNECTION}---\n{}", resources.join("---\n")));

@@ -243,7 +243,7 @@ async fn pipelines_are_one_list_and_those_of_others_keep_their_component() {
     assert_eq!(lists.collect::<Vec<_>>(), ["/organizations/acme/pipelines"]);
     assert!(!reads.iter().any(|path| path.ends_with("/nightly")), "{reads:?}");
 
-    // One that is gone is made anew, and not looked for again.
+    // One that is gone is made anew.
     desk.console.lock().unwrap().objects.retain(|path, _| !path.ends_with("/components/api/pipelines"));
     assert_eq!(
         lines(&desk.plan().await.document),

@@ -68,7 +68,8 @@ async fn who_accepted_with_another_address_is_found_by_the_one_that_was_invited(
         let known = asked.body["username"] == "eve1";
         if post && known {
             console.put(&asked.path, json!({"username": "eve1", "email": "eve@example.com"}));
-            return Some(Reply::json(200, &json!({"data": {"id": 1, "username": "eve1", "email": "eve@example.com"}})));
+            let made = console.objects[&asked.path].values().next().unwrap().clone();
+            return Some(Reply::json(200, &json!({ "data": made })));
         }
         post.then(|| errors(422, "Nobody has that name."))
     });

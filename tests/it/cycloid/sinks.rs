@@ -70,7 +70,9 @@ async fn without_a_sink_that_can_be_written_no_key_is_made() {
     assert_eq!(desk.server.writes(), Vec::<String>::new());
     // Where there is no cluster, there is no Secret to put it into.
     desk.write(&KEY.replace("{file: keys/ci.token}", "{secretRef: {name: ci, key: token}}"));
-    assert_eq!(codes(&desk.plan().await.diagnostics), ["PL0140"]);
+    let applied = desk.apply().await;
+    assert_eq!(applied.document.actions[0].outcome, Some(Outcome::Failed));
+    assert_eq!(desk.server.writes(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

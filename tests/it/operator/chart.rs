@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::support::{
     cluster::Cluster,
     example::{output, repository, tool},
+    git::{self, Forge},
     operator::{Operated, PATIENCE},
 };
 
@@ -147,6 +148,18 @@ async fn the_operator_works_under_the_roles_of_the_chart_and_may_do_nothing_else
     operated.event("Created", "one");
     operated.kubectl(&["delete", "restres/one", "--timeout=240s"]);
     operated.event("Deleted", "one");
+    if git::ready() {
+        let forge = Forge::new();
+        let resource = "apiVersion: rest.plumb.dev/v1alpha1\nkind: Resource\nmetadata: {name: two}\nspec: {name: Two, type: standard}\n";
+        forge.repository("team", &[("two.yaml", resource)]);
+        let (_server, plain, _) = forge.https();
+        operated.apply(&format!(
+            "apiVersion: plumb.dev/v1alpha1\nkind: Stack\nmetadata: {{name: prod}}\nspec:\n  \
+             source: {{git: 'http://127.0.0.1:{plain}/team.git'}}\n  mode: enforce\n  prune: false\n"
+        ));
+        operated.wait("stack/prod", "Ready", "True");
+        assert!(operated.get("configmap/prod-plan").is_some());
+    }
     let log = operated.log(0);
     assert!(!log.contains("orbidden") && !log.contains("403"), "{log}");
 

@@ -49,6 +49,7 @@ fn patch(operated: &Operated, spec: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one stack from its first plan to its end")]
 async fn a_plan_waits_for_its_approval_and_git_is_kept_true() {
     if !git::ready() {
         return;
@@ -63,7 +64,7 @@ async fn a_plan_waits_for_its_approval_and_git_is_kept_true() {
     ];
     forge.repository("team", &files.each_ref().map(|(path, text)| (*path, text.as_str())));
     let (server, _, certificate) = forge.https();
-    secret(&operated, "main", &[("token", &plumb::sandbox::Sandbox::token())]);
+    secret(&operated, "main", &[("token", plumb::sandbox::Sandbox::token())]);
     secret(&operated, "admin", &[("password", TOKEN_OF_ADMIN)]);
     let certificate = String::from_utf8(certificate).unwrap();
     secret(&operated, "git", &[("password", "hunter2-hunter2"), ("ca", &certificate)]);
@@ -196,7 +197,7 @@ async fn over_ssh_the_server_has_to_be_known_and_stacks_wait_for_each_other() {
     forge.repository("team", &files.each_ref().map(|(path, text)| (*path, text.as_str())));
     let server = forge.ssh();
     let read = |name: &str| fs::read_to_string(forge.path("ssh").join(name)).unwrap();
-    secret(&operated, "main", &[("token", &plumb::sandbox::Sandbox::token())]);
+    secret(&operated, "main", &[("token", plumb::sandbox::Sandbox::token())]);
     secret(&operated, "git", &[("key", &read("client")), ("hosts", "[127.0.0.1]:1 ssh-ed25519 AAAA\n")]);
     operated.start();
     let from = |key: &str| json!({"valueFrom": {"secretKeyRef": {"name": "git", "key": key}}});
