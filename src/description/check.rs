@@ -311,10 +311,8 @@ fn check_field(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, kind: &Kind
     if let Some(variants) = &field.variants {
         check_variants(faults, &format!("{at}/variants"), variants, field, kind);
     }
-    if let Some(leads) = &field.leads {
-        if leads.by.is_empty() || leads.all.is_empty() {
-            fault(faults, format!("{at}/leads"), "it needs `by` and `all`");
-        }
+    if field.leads.as_ref().is_some_and(|leads| leads.by.is_empty() || leads.all.is_empty()) {
+        fault(faults, format!("{at}/leads"), "it needs `by` and `all`");
     }
     for (index, name) in field.one_of.iter().enumerate() {
         if !field.fields.contains_key(name) {

@@ -99,9 +99,11 @@ impl Builder<'_> {
         let creates = step.operation != Operation::Update;
         let mut found = Vec::new();
         self.misfits(object, step.specs(), &step.desired, "", creates, &mut found);
-        for (path, what) in found {
+        for Misfit { path, what, harmless } in found {
             let message = format!("`{}` of `{}` {what}.", path.trim_start_matches('/'), object.address);
-            self.tell(object, &path, Diagnostic::warning("PL0528", message));
+            let told =
+                if harmless { Diagnostic::note("PL0528", message) } else { Diagnostic::warning("PL0528", message) };
+            self.tell(object, &path, told);
         }
     }
 
@@ -112,7 +114,7 @@ impl Builder<'_> {
         fields: &Fields,
         above: &str,
         creates: bool,
-        out: &mut Vec<(String, String)>,
+        out: &mut Vec<Misfit>,
     ) {
         for (name, spec) in specs {
             let here = format!("{above}/{name}");
@@ -137,6 +139,14 @@ impl Builder<'_> {
     }
 }
 
+/// Something that is not as a type has it.
+struct Misfit {
+    path: String,
+    what: String,
+    /// Servers keep it and make no use of it.
+    harmless: bool,
+}
+
 /// Whether definitions say anything of a field.
 fn is_defined(spec: &FieldSpec) -> bool {
     spec.defined_by.is_some() || spec.items.as_deref().is_some_and(|items| items.fields.values().any(is_defined))
@@ -149,7 +159,7 @@ fn judge(
     entries: &[Value],
     here: &str,
     creates: bool,
-    out: &mut Vec<(String, String)>,
+    out: &mut Vec<Misfit>,
 ) {
     let key_of = |entry: &Value| entry.get(key).and_then(text);
     let name_of = |definition: &Value| definition.get(&by.key).and_then(text);
@@ -160,7 +170,7 @@ fn judge(
             let names: Vec<String> = definitions.iter().filter_map(name_of).collect();
             let near = crate::diagnostic::nearest(&name, names.iter().map(String::as_str));
             let near = near.map(|near| format!("; there is `{near}`")).unwrap_or_default();
-            out.push((path, format!("is not among what its type defines{near}")));
+            out.push(Misfit { path, what: format!("is not among what its type defines{near}"), harmless: true });
             continue;
         };
         let ty = by.ty.as_ref().and_then(|at| get_path(definition, at)).and_then(text);
@@ -168,7 +178,7 @@ fn judge(
             continue;
         };
         if !fits(*wanted, value) {
-            out.push((path, format!("has to be {} by its type", words(*wanted))));
+            out.push(Misfit { path, what: format!("has to be {} by its type", words(*wanted)), harmless: false });
         }
     }
     let Some(required) = by.required.as_ref().filter(|_| creates) else { return };
@@ -177,7 +187,8 @@ fn judge(
             && !by.unless.iter().any(|at| get_path(definition, at).is_some_and(|value| !is_empty(value)));
         let Some(name) = name_of(definition).filter(|_| needed) else { continue };
         if !entries.iter().any(|entry| key_of(entry).as_ref() == Some(&name)) {
-            out.push((here.to_owned(), format!("lacks `{name}`, which its type requires")));
+            let what = format!("lacks `{name}`, which its type requires");
+            out.push(Misfit { path: here.to_owned(), what, harmless: false });
         }
     }
 }

@@ -283,7 +283,7 @@ impl Builder<'_> {
         match now.phase {
             Phase::Open => {
                 let message = format!(
-                    "Version {version} of `{}` is not rolled out, and plumb did not make it: it is left alone.",
+                    "Version {version} of `{}` is not rolled out, and plumb did not make it, or others changed it since: it is left alone.",
                     object.address
                 );
                 self.tell(object, "", Diagnostic::note("PL0522", message));

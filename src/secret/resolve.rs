@@ -194,7 +194,9 @@ fn as_taken(spec: &FieldSpec, value: &mut Value, vault: &Vault) {
         }
         Value::Array(entries) => {
             if let Some(items) = &spec.items {
-                entries.iter_mut().for_each(|entry| as_taken(items, entry, vault));
+                for entry in entries {
+                    as_taken(items, entry, vault);
+                }
             }
         }
         _ => {}

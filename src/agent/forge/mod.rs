@@ -217,7 +217,7 @@ impl Forge {
                         delay = Duration::from_secs(wait.min(30));
                     }
                     let error =
-                        ForgeError::Refused { what: what.clone(), status: status.as_u16(), why: self.why(&text) };
+                        ForgeError::Refused { what: what.clone(), status: status.as_u16(), why: Self::why(&text) };
                     if !again {
                         return Err(error);
                     }
@@ -243,7 +243,7 @@ impl Forge {
     }
 
     /// What a refusal says, without the token.
-    fn why(&self, text: &str) -> String {
+    fn why(text: &str) -> String {
         let value: Value = serde_json::from_str(text).unwrap_or_default();
         let said = value
             .get("message")

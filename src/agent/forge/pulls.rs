@@ -49,10 +49,13 @@ impl Forge {
 /// What was asked last, and when.
 type Asked = Option<(Instant, Result<Arc<Vec<Pull>>, ForgeError>)>;
 
+/// The same, for one stack at a time to ask.
+type Cell = Arc<tokio::sync::Mutex<Asked>>;
+
 /// The open pull requests of repositories: what one stack asked, others of the repository need not ask again.
 #[derive(Debug, Default)]
 pub struct Pulls {
-    known: Mutex<HashMap<(String, String), Arc<tokio::sync::Mutex<Asked>>>>,
+    known: Mutex<HashMap<(String, String), Cell>>,
 }
 
 impl Pulls {

@@ -1,4 +1,4 @@
-//! The measures in the text form that was asked for: OpenMetrics, or the older one that every tool reads.
+//! The measures in the text form that was asked for: `OpenMetrics`, or the older one that every tool reads.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The content type and the text for whoever asked so; `open` is the text in the form of OpenMetrics.
+/// The content type and the text for whoever asked so; `open` is the text in the form of `OpenMetrics`.
 pub(super) fn answer(headers: &HeaderMap, open: String) -> (&'static str, String) {
     let asked = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     if asked.into_iter().any(|value| value.contains("application/openmetrics-text")) {
@@ -16,7 +16,7 @@ pub(super) fn answer(headers: &HeaderMap, open: String) -> (&'static str, String
     (PLAIN, plain(&open))
 }
 
-/// OpenMetrics → the older form: there, the line of a type names the samples, units and the end have none.
+/// `OpenMetrics` → the older form: there, the line of a type names the samples, units and the end have none.
 fn plain(open: &str) -> String {
     let mut out = String::with_capacity(open.len());
     let mut help: Option<(&str, &str)> = None;

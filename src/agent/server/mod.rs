@@ -150,12 +150,11 @@ pub async fn open(agent: &Arc<Agent>) -> Result<Option<Doors>, Failure> {
     // Whom it is shown to, the guard decides.
     let mut router = common(&served, endpoint.status_page).merge(commands::router(agent, &served.guard));
     let hooks = Router::new().nest("/webhooks", webhook::router(webhooks));
-    let hooks = match endpoint.webhooks {
-        Some(address) => Some((bind(address).await?, hooks)),
-        None => {
-            router = router.merge(hooks);
-            None
-        }
+    let hooks = if let Some(address) = endpoint.webhooks {
+        Some((bind(address).await?, hooks))
+    } else {
+        router = router.merge(hooks);
+        None
     };
     Ok(Some(Doors { address, main: (listener, router), hooks }))
 }

@@ -236,13 +236,16 @@ async fn what_does_not_fit_its_type_is_told_in_the_plan() {
     let planned = bed.plan().await;
     insta::assert_snapshot!(problems(&planned.diagnostics), @r"
     PL0528 `parameters/interval` of `bindplane/Source/t` has to be a whole number by its type.
-    PL0528 `parameters/path` of `bindplane/Source/t` is not among what its type defines; there is `paths`.
     PL0528 `parameters/tls` of `bindplane/Source/t` has to be `true` or `false` by its type.
     PL0528 `parameters` of `bindplane/Source/t` lacks `paths`, which its type requires.
     PL0528 `processors/0/parameters/interval` of `bindplane/Source/t` has to be a whole number by its type.
-    PL0528 `processors/0/parameters/path` of `bindplane/Source/t` is not among what its type defines; there is `paths`.
     PL0528 `processors/0/parameters/tls` of `bindplane/Source/t` has to be `true` or `false` by its type.
     PL0528 `processors/0/parameters` of `bindplane/Source/t` lacks `paths`, which its type requires.
     ");
+    let notes = planned
+        .diagnostics
+        .iter()
+        .filter(|told| told.code == "PL0528" && told.message.ends_with("; there is `paths`."));
+    assert_eq!(notes.count(), 2);
     assert_eq!(planned.document.actions.len(), 1);
 }

@@ -363,6 +363,7 @@ async fn what_the_server_cannot_is_told_and_nothing_is_made_or_deleted_for_it() 
         let mut bed = Bed::start().await;
         bed.declare("Source", "kept", "{type: host}");
         bed.declare("Fleet", "kept", "{}");
+        bed.declare("Source", "stays", "{type: host}");
         bed.converge().await;
         bed.declare("Source", "s", "{type: host}");
         bed.declare("Fleet", "f", "{}");
@@ -490,7 +491,7 @@ async fn another_type_takes_along_nothing_that_it_does_not_define() {
     assert_eq!(stored(), json!({"type": "logging", "parameters": [{"name": "own", "value": 1}]}));
     // So it is where no parameter is declared.
     bed.project(|project| {
-        project.get_mut("DestinationType", "logging")["spec"]["parameters"] = json!([{"name": "own"}])
+        project.get_mut("DestinationType", "logging")["spec"]["parameters"] = json!([{"name": "own"}]);
     });
     bed.declare("Destination", "d", "{type: splunkhec}");
     assert_eq!(bed.planned().await, ["update bindplane/Destination/d (changed) /type /parameters/own"]);

@@ -419,11 +419,11 @@ pub(super) fn set(target: &mut Value, pointer: &str, value: Value) {
     *place = value;
 }
 
-/// What is worse than a note.
+/// What is worse than a note; that a deletion may take away what plumb's own key belongs to is as it should be.
 pub(super) fn told(diagnostics: &[plumb::diagnostic::Diagnostic]) -> Vec<String> {
     diagnostics
         .iter()
-        .filter(|diagnostic| diagnostic.severity > Severity::Note)
+        .filter(|diagnostic| diagnostic.severity > Severity::Note && diagnostic.code != "PL0614")
         .map(|diagnostic| format!("{}: {}", diagnostic.code, diagnostic.message))
         .collect()
 }

@@ -291,11 +291,19 @@ async fn a_push_is_seen_at_once_and_the_page_and_the_measures_tell_of_stacks_and
     for path in ["/healthz", "/readyz", "/"] {
         assert!(get(path).await.unwrap().status().is_success(), "{path}");
     }
-    let metrics = get("/metrics").await.unwrap().text().await.unwrap();
-    assert!(metrics.contains("plumb_operator_leader 1") && metrics.trim_end().ends_with("# EOF"), "{metrics}");
-    let objects = |stack: &str| format!("plumb_stack_state{{stack=\"{stack}\",state=\"synced\"}} 1");
     let (namespace, prod) = (operated.namespace.clone(), format!("{}.prod", operated.namespace));
-    assert!(metrics.contains(&objects(&namespace)) && metrics.contains(&objects(&prod)), "{metrics}");
+    let synced = |stack: &str| format!("plumb_stack_state{{stack=\"{stack}\",state=\"synced\"}} 1");
+    let began = std::time::Instant::now();
+    loop {
+        // A status is written before the page and the measures tell of it.
+        let metrics = get("/metrics").await.unwrap().text().await.unwrap();
+        assert!(metrics.contains("plumb_operator_leader 1"), "{metrics}");
+        if metrics.contains(&synced(&namespace)) && metrics.contains(&synced(&prod)) {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{metrics}");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
     let overview: Value = serde_json::from_str(&get("/api/v1/stacks").await.unwrap().text().await.unwrap()).unwrap();
     let names: Vec<&str> =
         overview["stacks"].as_array().unwrap().iter().filter_map(|stack| stack["name"].as_str()).collect();
