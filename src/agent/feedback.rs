@@ -64,6 +64,17 @@ async fn status(worker: &mut Worker, commit: &str, verdict: Verdict, description
     let result = desk.forge.set_status(&desk.repository, commit, &status).await;
     if trouble(worker, "a commit status", result) {
         worker.memory.status = Some(mark);
+        worker.untold = None;
+    } else {
+        worker.untold = Some((commit.to_owned(), verdict, description.to_owned()));
+    }
+}
+
+/// Sets the status that could not be set before.
+pub(super) async fn tell_again(worker: &mut Worker) {
+    if let Some((commit, verdict, description)) = worker.untold.take() {
+        status(worker, &commit, verdict, &description).await;
+        worker.save();
     }
 }
 

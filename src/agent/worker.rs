@@ -13,6 +13,7 @@ use super::{
     changelog::Who,
     config::{Mode, Source, StackConfig, gate},
     feedback,
+    forge::Verdict,
     metrics::Listener,
     reconcile::{self, Found, Gate},
     source::{Feed, Newest, SourceError},
@@ -94,6 +95,8 @@ pub struct Worker {
     asked: Option<Cause>,
     /// The status that a commit is being worked at, on its way.
     pub(super) begun: Option<tokio::task::JoinHandle<()>>,
+    /// A status that could not be set: of which commit, and what it says.
+    pub(super) untold: Option<(String, Verdict, String)>,
     /// Since when the source may be another than the one that was found.
     fresh: Option<Instant>,
     /// Since when pull requests may be others than those that were listed.
@@ -124,6 +127,7 @@ impl Worker {
             unreadable: false,
             asked: None,
             begun: None,
+            untold: None,
             fresh: None,
             pulls: None,
             config,
@@ -275,6 +279,8 @@ impl Worker {
             (self.retry, self.opens) = (None, None);
             self.next_drift = Instant::now() + self.config.drift_interval + some_of(self.config.drift_interval / 20);
             self.reconcile(cause, newest.clone()).await;
+        } else if self.untold.is_some() {
+            feedback::tell_again(self).await;
         }
         if let Some(newest) = newest
             && self.config.plan_pulls

@@ -4,7 +4,10 @@
 mod comment;
 mod pulls;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use reqwest::{Method, RequestBuilder, StatusCode, redirect};
 use secrecy::ExposeSecret as _;
@@ -24,6 +27,8 @@ const ATTEMPTS: u32 = 3;
 const PAGES: u32 = 20;
 /// How long a request may still take once the agent ends.
 const GRACE: Duration = Duration::from_secs(5);
+/// For how long a forge that did not answer is not asked, so that stacks do not wait for it again and again.
+const REST: Duration = Duration::from_secs(50);
 
 /// What a status says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +81,8 @@ pub struct Forge {
     config: Arc<ForgeConfig>,
     client: reqwest::Client,
     ending: watch::Receiver<bool>,
+    /// Until when it is not asked.
+    rests: Arc<Mutex<Option<Instant>>>,
 }
 
 /// Whether a request may be sent again when nobody knows what became of it.
@@ -115,11 +122,11 @@ impl Forge {
         let client = reqwest::Client::builder()
             .user_agent(concat!("plumb/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(30))
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(15))
             .build()
             .map_err(|error| ForgeError::Unanswered(error.to_string()))?;
-        Ok(Self { config, client, ending })
+        Ok(Self { config, client, ending, rests: Arc::default() })
     }
 
     /// What it is.
@@ -151,6 +158,9 @@ impl Forge {
         body: Option<&Value>,
         repeats: Repeats,
     ) -> Result<Value, ForgeError> {
+        if self.rests().is_some_and(|until| until > Instant::now()) {
+            return Err(ForgeError::Unanswered("it did not answer a moment ago, and is asked again soon".to_owned()));
+        }
         let mut ending = self.ending.clone();
         let patience = async {
             // Where nobody can say that the agent ends, it does not.
@@ -161,9 +171,17 @@ impl Forge {
         };
         tokio::select! {
             biased;
-            answer = self.insist(method, path, body, repeats) => answer,
+            answer = self.insist(method, path, body, repeats) => {
+                let lost = matches!(answer, Err(ForgeError::Unanswered(_)));
+                *self.rests() = lost.then(|| Instant::now() + REST);
+                answer
+            }
             () = patience => Err(ForgeError::Unanswered("the agent ends".to_owned())),
         }
+    }
+
+    fn rests(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.rests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn insist(
@@ -206,9 +224,10 @@ impl Forge {
                     error
                 }
                 Err(error) => {
-                    let connect = error.is_connect();
+                    let (connect, slow) = (error.is_connect(), error.is_timeout());
                     let error = ForgeError::Unanswered(error.without_url().to_string());
-                    if !repeats && !connect {
+                    // One that hangs is not waited for again.
+                    if slow || (!repeats && !connect) {
                         return Err(error);
                     }
                     error

@@ -267,6 +267,7 @@ async fn a_pull_request_is_planned_by_the_connection_that_may_only_read() {
 async fn a_forge_that_refuses_keeps_nothing_from_being_reconciled() {
     let Some(World { mut host, git: _git, recorder }) = world(&["one"], "").await else { return };
     recorder.record.lock().unwrap().locked = true;
+    host.edit("driftInterval: 1s", "driftInterval: 10h");
     host.start().await;
     host.until_state("one", "synced").await;
     host.eventually("that is never told", || host.log().contains("a commit status could not be written")).await;
@@ -274,11 +275,31 @@ async fn a_forge_that_refuses_keeps_nothing_from_being_reconciled() {
     let metrics = host.get("/metrics").await.unwrap();
     let failures = metrics.lines().find(|line| line.starts_with("plumb_feedback_failures_total ")).unwrap();
     assert!(failures.rsplit(' ').next().unwrap().parse::<u64>().unwrap() >= 1, "{failures}");
-    // Once it takes them again, it is told.
+    // Once it takes them again, it is told, though nothing happened since.
     recorder.record.lock().unwrap().locked = false;
-    host.post("/api/v1/stacks/one/reconcile").await;
     host.eventually("it is never told again", || !recorder.record.lock().unwrap().statuses.is_empty()).await;
     assert_eq!(recorder.wrong(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_forge_that_says_nothing_holds_up_no_push_for_long() {
+    let Some(World { mut host, git, recorder }) = world(&["one"], "").await else { return };
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    host.edit(
+        &format!("url: '{}', token", recorder.url),
+        &format!("url: 'http://{}', token", silent.local_addr().unwrap()),
+    );
+    host.start().await;
+    host.eventually("nothing is made", || host.live() == ["one"]).await;
+    git.push("infra", &[("stacks/one/b.yaml", &resource("beta", "web"))]);
+    let began = Instant::now();
+    host.eventually("the push is never applied", || host.live() == ["beta", "one"]).await;
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    let began = Instant::now();
+    git.push("infra", &[("stacks/one/c.yaml", &resource("gamma", "web"))]);
+    host.eventually("the next push is never applied", || host.live() == ["beta", "gamma", "one"]).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "it is asked again too soon: {:?}", began.elapsed());
+    assert_eq!(host.stop().await, Some(0));
 }
 
 #[tokio::test]
