@@ -284,7 +284,9 @@ async fn an_inventory_elsewhere_has_no_secret() {
         } else {
             let contents = server.contents();
             assert!(contents.len() > 2);
-            contents.iter().for_each(|document| leaks::assert_none("a document of the inventory", document));
+            for document in &contents {
+                leaks::assert_none("a document of the inventory", document);
+            }
         }
     }
 }
