@@ -268,7 +268,13 @@ pub async fn plan(options: &Options, mode: Mode) -> Result<Planned, Failure> {
     let undeclared = mode == Mode::Destroy
         || (prune && only.is_none())
         || cluster.is_some_and(|cluster| !cluster.going.is_empty() || cluster.prune_entries);
-    let looked_at = only.as_ref().map(|only| select::with_dependencies(only, &graph, &manifests));
+    let looked_at = only.as_ref().and_then(|only| {
+        let looked_at = select::with_dependencies(only, &graph, &manifests);
+        // What a hook's fields refer to is known once they are looked at: anything.
+        let hooked =
+            looked_at.iter().any(|index| manifests.objects.get(*index).is_some_and(|it| it.kind.spec.hook.is_some()));
+        (!hooked).then_some(looked_at)
+    });
     let observe = async |emptied: Vec<Container>| {
         let looks = ObserveOptions { undeclared, only: looked_at.clone(), emptied, ..ObserveOptions::default() };
         let (remotes, sources) = (&connected.remotes, &snapshot.sources);
