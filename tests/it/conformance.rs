@@ -72,7 +72,6 @@ const EXEMPTIONS: &[Exemption] = &[
     exempt("bindplane/Extension", "name", Step::Drift, NAMED),
     exempt("bindplane/ExtensionType", "name", Step::Drift, NAMED),
     exempt("bindplane/Fleet", "name", Step::Drift, NAMED),
-    exempt("bindplane/Processor", "name", Step::Drift, NAMED),
     exempt("bindplane/ProcessorType", "name", Step::Drift, NAMED),
     exempt("bindplane/SecretKey", "name", Step::Drift, NAMED),
     exempt("bindplane/Source", "name", Step::Drift, NAMED),
