@@ -167,9 +167,10 @@ mod tests {
     use super::*;
 
     /// The flags that lift a safety.
-    const SAFETY: [&str; 14] = [
+    const SAFETY: [&str; 15] = [
         "prune-entries",
         "allow-secret",
+        "allow-age-key",
         "allow-env",
         "allow-folder",
         "yes",

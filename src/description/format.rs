@@ -1119,9 +1119,9 @@ pub struct FieldSpec {
     /// Members of an object of which exactly one is declared.
     pub one_of: Vec<String>,
     /// Where the entries of this keyed list are defined: entries whose definition says so are sensitive.
-    pub defined_by: Option<DefinedBy>,
+    pub defined_by: Option<Box<DefinedBy>>,
     /// It leads to items of the object's own lists, and the server makes it where it is left out.
-    pub leads: Option<Leads>,
+    pub leads: Option<Box<Leads>>,
 }
 
 /// What leads to items of an object's lists, as texts `LIST/ID`; the id is the member `id` of the item. What is not

@@ -130,7 +130,7 @@ pub fn relead(specs: &Specs, desired: &Fields, live: &Fields, whole: &mut Fields
 
 /// The member of items that leads to others.
 fn leads_in(items: &crate::description::format::FieldSpec) -> Option<(&str, &Leads)> {
-    items.fields.iter().find_map(|(name, member)| Some((name.as_str(), member.leads.as_ref()?)))
+    items.fields.iter().find_map(|(name, member)| Some((name.as_str(), member.leads.as_deref()?)))
 }
 
 fn drop_member(item: &mut Value, member: &str) {

@@ -58,7 +58,7 @@ pub(super) fn check(spec: &Fields, kind: &Kind, members: &[Member<'_>], convert:
 
 /// The member of items that leads to others.
 fn ways_of(items: &FieldSpec) -> Option<(&str, &Leads)> {
-    items.fields.iter().find_map(|(name, member)| Some((name.as_str(), member.leads.as_ref()?)))
+    items.fields.iter().find_map(|(name, member)| Some((name.as_str(), member.leads.as_deref()?)))
 }
 
 fn id_of(item: &Value) -> Option<String> {

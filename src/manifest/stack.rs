@@ -40,6 +40,9 @@ pub(super) fn read<'t>(name: &str, spec: Option<&Member<'t>>, at: Mark, convert:
     let written = |name: &str| members.iter().find(|member| member.key == name);
     let feed = values.get("source").filter(|source| source.is_object()).map(|source| feed(source, &values));
     if let Some(source) = written("source") {
+        if feed.as_ref().is_some_and(|feed| feed.git.is_empty()) {
+            convert.faults.error("PL0108", "`source.git` is required.".to_owned(), source.at);
+        }
         if written("prune").is_none() {
             let message = "`prune` has to be written beside `source`: whether what is taken out of Git is deleted.";
             convert.faults.error("PL0122", message.to_owned(), source.at);

@@ -6,7 +6,8 @@ out=${1:?give the folder that azurite goes to}
 version=3.37.0
 
 stamp=$out/azurite/.version
-[[ -e $stamp && $(<"$stamp") == "$version" ]] && exit 0
+server=$out/azurite/node_modules/azurite/dist/src/blob/main.js
+[[ -e $stamp && $(<"$stamp") == "$version" && -e $server ]] && exit 0
 
 rm -rf "$out/azurite"
 mkdir -p "$out/azurite"

@@ -384,8 +384,6 @@ async fn what_the_server_cannot_is_told_and_nothing_is_made_or_deleted_for_it() 
     insta::assert_snapshot!(told, @r#"
     wrong key: []
     PL0422 `GET /v1/fleets` of connection `bp` was refused: status 401: no; code `NO`.
-    PL0422 `GET /v1/sources` of connection `bp` was refused: status 401: no; code `NO`.
-    PL0422 `GET /v1/source-types` of connection `bp` was refused: status 401: no; code `NO`.
 
     read-only key, reads: ["create bindplane/Fleet/f (new) /name", "delete bindplane/Fleet/kept (removed)"]
     PL0423 `GET /v1/sources` of connection `bp` was refused (403): no; code `NO`.

@@ -437,7 +437,7 @@ fn mistakes() -> Vec<Mistake> {
         m(
             "names were changed without `moved-from`",
             |s| s.edit("hooks/hooks.yaml", "name: hook-", "name: webhook-"),
-            3,
+            1,
             &["plumb.dev/moved-from: hook-0"],
             0,
         ),
