@@ -164,7 +164,7 @@ fn notices(worker: &mut Worker, state: StackState, message: &str, commit: &str) 
 
 /// Plans the pull requests that are open and were not planned as they are now.
 pub(super) async fn pulls(worker: &mut Worker, target: &Newest, since: Instant) {
-    let Some(desk) = desk(worker) else { return };
+    let (Some(desk), Some(branch)) = (desk(worker), worker.branch(target)) else { return };
     let name = worker.config.forge.clone().unwrap_or_default();
     let open = match worker.shared.pulls.of(&name, &desk.forge, &desk.repository, since).await {
         Ok(open) => open,
@@ -173,7 +173,6 @@ pub(super) async fn pulls(worker: &mut Worker, target: &Newest, since: Instant) 
             return;
         }
     };
-    let Some(branch) = worker.branch(target) else { return };
     let numbers: Vec<u64> = open.iter().map(|pull| pull.number).collect();
     worker.memory.pulls.retain(|number, _| numbers.contains(number));
     worker.memory.commented.retain(|number| numbers.contains(number));
