@@ -72,7 +72,14 @@ pub struct OperatorArgs {
     pub git_cache: Option<PathBuf>,
 
     /// Forge whose webhooks are taken at `/webhooks/FORGE`, and the file with the secret that it signs with; may be repeated
-    #[arg(long, value_name = "FORGE=FILE", requires = "listen", value_parser = parse_webhook)]
+    #[arg(
+        long,
+        value_name = "FORGE=FILE",
+        requires = "listen",
+        value_parser = parse_webhook,
+        env = "PLUMB_WEBHOOK",
+        value_delimiter = ','
+    )]
     pub webhook: Vec<(String, PathBuf)>,
 
     /// Where probes, metrics and the status page are served; the page needs `PLUMB_STATUS_TOKEN` but on loopback
