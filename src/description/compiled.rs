@@ -4,11 +4,13 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use indexmap::IndexMap;
+use serde_json::Value;
 
 use super::format::{
-    ApiSpec, ApplySpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Naming, RefSpec, Scope,
-    Sensitivity, UpdateStyle, Verb,
+    ApiSpec, ApplySpec, DialectName, FieldSpec, FieldType, IdWire, Immutable, Inside, KindSpec, Leads, Naming, RefSpec,
+    Scope, Sensitivity, UpdateStyle, Verb,
 };
+use crate::value::text;
 
 /// The suffix that makes an API's name a group of manifests.
 pub const GROUP_SUFFIX: &str = ".plumb.dev";
@@ -295,7 +297,36 @@ pub fn contained_by<'k>(kind: &'k Kind, container: &str) -> Vec<&'k str> {
     fields
 }
 
+impl Leads {
+    /// What ways lead to, wherever they name it.
+    pub fn targets(&self, ways: &Value) -> Vec<String> {
+        let mut out = Vec::new();
+        self.gather(ways, &mut out);
+        out
+    }
+
+    fn gather(&self, value: &Value, out: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    match value {
+                        Value::Array(texts) if *name == self.by => out.extend(texts.iter().filter_map(text)),
+                        _ => self.gather(value, out),
+                    }
+                }
+            }
+            Value::Array(entries) => entries.iter().for_each(|entry| self.gather(entry, out)),
+            _ => {}
+        }
+    }
+}
+
 impl FieldSpec {
+    /// The member of this object that leads to items of other lists, and how.
+    pub fn ways(&self) -> Option<(&str, &Leads)> {
+        self.fields.iter().find_map(|(name, member)| Some((name.as_str(), member.leads.as_deref()?)))
+    }
+
     /// Attribute on the wire.
     pub fn wire_name(&self) -> &str {
         self.wire.as_deref().unwrap_or_default()

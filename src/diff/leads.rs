@@ -7,10 +7,7 @@ use serde_json::Value;
 
 use super::match_items;
 use crate::{
-    description::{
-        Specs,
-        format::{FieldType, Leads},
-    },
+    description::{Specs, format::FieldType},
     value::{Fields, is_empty, text},
 };
 
@@ -58,7 +55,7 @@ impl<'a> Items<'a> {
 /// where there are new ones.
 pub fn relead(specs: &Specs, desired: &Fields, live: &Fields, whole: &mut Fields) -> Vec<Lead> {
     let mut out = Vec::new();
-    let Some(leads) = specs.values().find_map(|spec| leads_in(spec.items.as_deref()?).map(|(_, leads)| leads)) else {
+    let Some(leads) = specs.values().find_map(|spec| spec.items.as_ref()?.ways().map(|(_, leads)| leads)) else {
         return out;
     };
     let (before, now) = (Items::of(specs, live), Items::of(specs, whole));
@@ -71,14 +68,13 @@ pub fn relead(specs: &Specs, desired: &Fields, live: &Fields, whole: &mut Fields
     let every: HashSet<String> =
         there.iter().filter_map(|item| Some(format!("{}/{}", leads.all, text(item.get("id")?)?))).collect();
     for (name, spec) in specs {
-        let Some((member, leads)) = spec.items.as_deref().and_then(leads_in) else { continue };
+        let Some((member, leads)) = spec.items.as_ref().and_then(|items| items.ways()) else { continue };
         let declared = list(desired, name);
         let Some(Value::Array(items)) = whole.get_mut(name) else { continue };
         for (index, item) in items.iter_mut().enumerate() {
             let own = declared.get(index).and_then(|entry| entry.get(member)).filter(|own| !is_empty(own));
             let Some(ways) = item.get_mut(member).filter(|ways| !is_empty(ways)) else { continue };
-            let mut targets = HashSet::new();
-            gather(ways, &leads.by, &mut targets);
+            let targets: HashSet<String> = leads.targets(ways).into_iter().collect();
             let path = format!("{name}/{index}/{member}");
             let dangling: Vec<String> = if before.all_known {
                 let mut gone: Vec<String> =
@@ -110,10 +106,10 @@ pub fn relead(specs: &Specs, desired: &Fields, live: &Fields, whole: &mut Fields
     if there.is_empty() || out.iter().any(|lead| matches!(lead, Lead::Anew(_))) {
         return out;
     }
-    let mut targets = HashSet::new();
-    for (name, _) in specs.iter().filter(|(_, spec)| spec.items.as_deref().and_then(leads_in).is_some()) {
+    let mut targets: HashSet<String> = HashSet::new();
+    for (name, _) in specs.iter().filter(|(_, spec)| spec.items.as_ref().and_then(|items| items.ways()).is_some()) {
         let items = whole.get(name).and_then(Value::as_array).into_iter().flatten();
-        items.for_each(|item| gather(item, &leads.by, &mut targets));
+        targets.extend(items.flat_map(|item| leads.targets(item)));
     }
     // Where nothing leads anywhere, the server makes it all.
     if targets.is_empty() {
@@ -128,30 +124,9 @@ pub fn relead(specs: &Specs, desired: &Fields, live: &Fields, whole: &mut Fields
     out
 }
 
-/// The member of items that leads to others.
-fn leads_in(items: &crate::description::format::FieldSpec) -> Option<(&str, &Leads)> {
-    items.fields.iter().find_map(|(name, member)| Some((name.as_str(), member.leads.as_deref()?)))
-}
-
 fn drop_member(item: &mut Value, member: &str) {
     if let Value::Object(members) = item {
         members.shift_remove(member);
-    }
-}
-
-/// Collects the texts of all members of a name.
-fn gather(value: &Value, by: &str, out: &mut HashSet<String>) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                match value {
-                    Value::Array(texts) if name == by => out.extend(texts.iter().filter_map(text)),
-                    _ => gather(value, by, out),
-                }
-            }
-        }
-        Value::Array(entries) => entries.iter().for_each(|entry| gather(entry, by, out)),
-        _ => {}
     }
 }
 

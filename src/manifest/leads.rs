@@ -6,10 +6,7 @@ use serde_json::Value;
 
 use super::{condition::holds, convert::Convert, node::Member};
 use crate::{
-    description::{
-        Kind,
-        format::{FieldSpec, FieldType, Leads},
-    },
+    description::{Kind, format::FieldType},
     diagnostic::Diagnostic,
     value::{Fields, text},
 };
@@ -18,7 +15,7 @@ use crate::{
 pub(super) fn check(spec: &Fields, kind: &Kind, members: &[Member<'_>], convert: &mut Convert<'_, '_>) {
     let fields = &kind.spec.fields;
     for (name, field) in fields {
-        let Some((ways, leads)) = field.items.as_deref().and_then(ways_of) else { continue };
+        let Some((ways, leads)) = field.items.as_ref().and_then(|items| items.ways()) else { continue };
         if kind.field(&leads.all).is_none() {
             continue;
         }
@@ -43,9 +40,7 @@ pub(super) fn check(spec: &Fields, kind: &Kind, members: &[Member<'_>], convert:
                 convert.faults.error("PL0115", message, member.at);
                 continue;
             }
-            let mut targets = Vec::new();
-            gather(own, &leads.by, &mut targets);
-            for target in targets {
+            for target in leads.targets(own) {
                 if let Some(why) = astray(&target, spec, kind) {
                     let message = format!("`{name}[{index}].{ways}` leads to `{target}`, and {why}.");
                     let told = Diagnostic::error("PL0118", message);
@@ -54,11 +49,6 @@ pub(super) fn check(spec: &Fields, kind: &Kind, members: &[Member<'_>], convert:
             }
         }
     }
-}
-
-/// The member of items that leads to others.
-fn ways_of(items: &FieldSpec) -> Option<(&str, &Leads)> {
-    items.fields.iter().find_map(|(name, member)| Some((name.as_str(), member.leads.as_deref()?)))
 }
 
 fn id_of(item: &Value) -> Option<String> {
@@ -75,19 +65,4 @@ fn astray(target: &str, spec: &Fields, kind: &Kind) -> Option<String> {
     let items = spec.get(list)?.as_array()?;
     let ids: Option<Vec<String>> = items.iter().map(id_of).collect();
     ids.filter(|ids| !ids.iter().any(|known| known == id)).map(|_| format!("no item of `{list}` has that id"))
-}
-
-fn gather(value: &Value, by: &str, out: &mut Vec<String>) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                match value {
-                    Value::Array(texts) if name == by => out.extend(texts.iter().filter_map(text)),
-                    _ => gather(value, by, out),
-                }
-            }
-        }
-        Value::Array(entries) => entries.iter().for_each(|entry| gather(entry, by, out)),
-        _ => {}
-    }
 }

@@ -1,9 +1,8 @@
 //! What goes wrong around the operator: watches that expire, a leader that was paused, definitions that are upgraded,
 //! stored objects that cannot be read; and values that `sops` encrypted.
 
-use std::{fmt::Write as _, fs};
+use std::fs;
 
-use plumb::sandbox::SandboxOptions;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -54,66 +53,6 @@ async fn a_watch_that_is_too_old_lists_anew_and_misses_nothing() {
         .until("the newt's resource goes", PATIENCE, || operated.get("itgorg/newt").is_none().then_some(()));
     let log = operated.log(0);
     assert!(log.contains("too old resource version") || log.contains("410") || log.contains("Expired"), "{log}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_leader_that_was_paused_past_its_lease_writes_nothing_more() {
-    const OBJECTS: usize = 200;
-    let slow = SandboxOptions { latency: std::time::Duration::from_millis(100), ..SandboxOptions::default() };
-    let Some(mut operated) = Operated::prepare_with("paused", plumb::apis::builtin(), slow).await else { return };
-    let lease = format!("--lease={}/plumb", operated.namespace);
-    operated.with(&[&lease]);
-    let system = operated.cluster.namespace("system");
-    operated.inventory_in(&system);
-    operated.connection("platform", "rest", "bearer");
-    let mut manifests = String::new();
-    for number in 0..OBJECTS {
-        let _ = write!(
-            manifests,
-            "apiVersion: rest.plumb.dev/v1alpha1\nkind: Resource\nmetadata: {{name: r-{number:03}}}\n\
-             spec: {{name: Resource {number:03}, type: standard}}\n---\n"
-        );
-    }
-    let (good, said) = operated.cluster.feed(&["create", "-n", &operated.namespace, "-f", "-"], &manifests);
-    assert!(good, "{said}");
-    let ours = |operated: &Operated| {
-        let rows = operated.sandbox.objects("rest", "Resource");
-        rows.iter().filter(|row| row.to_string().contains("\"Resource ")).count()
-    };
-    operated.start();
-    operated.cluster.until("it leads", PATIENCE, || operated.log(0).contains("holds the lease").then_some(()));
-    operated.start();
-    operated.cluster.until("the run is under way", PATIENCE, || (ours(&operated) > 20).then_some(()));
-    operated.signal(0, "-STOP");
-    let at_pause = ours(&operated);
-    assert!(at_pause < OBJECTS, "the run was over already");
-    let list = || {
-        let (_, text) = operated.cluster.kubectl(&["get", "restres", "-n", &operated.namespace, "-o", "json"]);
-        let list: Value = serde_json::from_str(&text).unwrap_or_default();
-        list["items"].as_array().cloned().unwrap_or_default()
-    };
-    operated.cluster.until("the other one finished", PATIENCE * 4, || {
-        let ready = |item: &&Value| condition(item, "Ready").is_some_and(|ready| ready["status"] == "True");
-        (list().iter().filter(ready).count() == OBJECTS).then_some(())
-    });
-    assert_eq!(ours(&operated), OBJECTS, "made twice or lost");
-    std::thread::sleep(std::time::Duration::from_secs(3));
-    operated.sandbox.clear_log();
-    let versions = || list().iter().map(|item| item["metadata"]["resourceVersion"].to_string()).collect::<Vec<_>>();
-    let before = versions();
-    operated.signal(0, "-CONT");
-    let code = operated.cluster.until("the paused one ends", PATIENCE, || operated.ended(0));
-    assert_ne!(code, 0, "{}", operated.log(0));
-    assert!(operated.log(0).contains("holds the lease now"), "{}", operated.log(0));
-    assert_eq!(operated.writes().len(), 0, "{:#?}", operated.writes());
-    let list = |operated: &Operated| {
-        let (_, text) = operated.cluster.kubectl(&["get", "restres", "-n", &operated.namespace, "-o", "json"]);
-        let list: Value = serde_json::from_str(&text).unwrap_or_default();
-        let items = list["items"].as_array().cloned().unwrap_or_default();
-        items.iter().map(|item| item["metadata"]["resourceVersion"].to_string()).collect::<Vec<_>>()
-    };
-    assert_eq!(list(&operated), before, "a status was written by the paused one");
-    assert_eq!(ours(&operated), OBJECTS, "made twice or lost");
 }
 
 #[tokio::test(flavor = "multi_thread")]
