@@ -98,7 +98,7 @@ impl Shared<'_> {
             id: id.clone(),
             parent: self.parent_id(step),
             inside: step.kind.inside().map(|_| step.address().split('#').next().unwrap_or_default().to_owned()),
-            applied: crate::plan::stored(&self.made.resolve(&step.desired)),
+            applied: crate::plan::stored(&self.made.resolve(&step.as_declared())),
             key: crate::live::shown_key(&step.kind, &fields, &|_, _| None),
             adopted: match step.action.action {
                 ActionKind::Adopt => !step.ours,

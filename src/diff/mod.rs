@@ -98,6 +98,8 @@ pub struct Differences {
     /// Paths of what the API neither shows nor changes in place, and was never applied: nobody can tell, and nothing
     /// can be done.
     pub unknown: Vec<String>,
+    /// Drift that is ignored: paths, with what is live there.
+    pub left: Vec<(String, Value)>,
 }
 
 /// Compares what is declared with what is live.
@@ -410,6 +412,7 @@ fn leaf(
     }
     let drift = live.is_some_and(|live| applied.is_some_and(|applied| drifted(spec, applied, live)));
     if drift && unchanged_manifest && sides.ignore_drift.iter().any(|path| covers(path, &at.dotted)) {
+        out.left.extend(live.map(|live| (at.path.clone(), live.clone())));
         return;
     }
     let sensitive = spec.sensitive == Some(crate::description::format::Sensitivity::Always)

@@ -75,7 +75,9 @@ fn drift_is_told_from_a_changed_manifest() {
 #[test]
 fn ignored_drift_is_no_change_but_an_edit_is() {
     let live = json!({"count": 9});
-    assert!(compare(&json!({"count": 3}), Some(&json!({"count": 3})), Some(&live)).changes.is_empty());
+    let ignored = compare(&json!({"count": 3}), Some(&json!({"count": 3})), Some(&live));
+    assert!(ignored.changes.is_empty());
+    assert_eq!(ignored.left, [("/count".to_owned(), json!(9))]);
     assert_eq!(paths(&compare(&json!({"count": 4}), Some(&json!({"count": 3})), Some(&live))), ["/count"]);
 }
 

@@ -16,7 +16,7 @@ use super::{
     rollout::unstored_in,
     sequence::pending,
     show::Shown,
-    step::{Operation, Step, operation},
+    step::{Operation, Step, lay, operation},
     whole::unshown_notes,
 };
 use crate::{
@@ -642,6 +642,11 @@ impl Builder<'_> {
             notes.push(format!("Deleting it destroys {loses}."));
         }
         let id = live.as_ref().map(|(live, _)| live.id.clone());
+        let operation = operation(action, !differences.changes.is_empty());
+        let mut desired = desired;
+        // What is sent along with a change goes back as it is where its drift is ignored.
+        let left = if operation == Operation::Update { &differences.left[..] } else { &[] };
+        let declared = lay(&mut desired, left);
         Step {
             action: Action {
                 action,
@@ -660,7 +665,7 @@ impl Builder<'_> {
                 outcome: None,
                 error: None,
             },
-            operation: operation(action, !differences.changes.is_empty()),
+            operation,
             object: Some(index),
             kind: object.kind.clone(),
             specs: inputs.observed.refined.get(&index).cloned(),
@@ -680,6 +685,7 @@ impl Builder<'_> {
             level: 0,
             ours: false,
             rollout: None,
+            declared,
         }
     }
 

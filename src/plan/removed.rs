@@ -253,6 +253,7 @@ fn undeclared_steps(
             level: 0,
             ours: false,
             rollout: None,
+            declared: Vec::new(),
         });
     }
     order(inputs, step_of, &made, to);

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{Action, ActionKind};
 use crate::{
+    address::unescape,
     description::{Kind, Specs},
     inventory::Record,
     live::LiveObject,
@@ -86,9 +89,18 @@ pub struct Step {
     pub ours: bool,
     /// The rollout that follows it.
     pub rollout: Option<Follow>,
+    /// What the manifest says where `desired` has what is live, because drift there is ignored: paths and values.
+    pub declared: Vec<(String, Value)>,
 }
 
 impl Step {
+    /// What the manifest says, to be recorded as applied.
+    pub fn as_declared(&self) -> Fields {
+        let mut out = self.desired.clone();
+        lay(&mut out, &self.declared);
+        out
+    }
+
     /// The types of the fields.
     pub fn specs(&self) -> &Specs {
         self.specs.as_deref().unwrap_or(&self.kind.spec.fields)
@@ -103,6 +115,17 @@ impl Step {
     pub fn calls(&self) -> bool {
         self.operation != Operation::Record
     }
+}
+
+/// Puts values at paths (JSON pointers below `spec`), and gives those that were there. What is not there is left out.
+pub(super) fn lay(fields: &mut Fields, values: &[(String, Value)]) -> Vec<(String, Value)> {
+    let lay = |(path, value): &(String, Value)| {
+        let inner = path.strip_prefix('/')?;
+        let (name, below) = inner.split_at(inner.find('/').unwrap_or(inner.len()));
+        let slot = fields.get_mut(&unescape(name))?.pointer_mut(below)?;
+        Some((path.clone(), std::mem::replace(slot, value.clone())))
+    };
+    values.iter().filter_map(lay).collect()
 }
 
 /// What an action does by calls, where it has changes or not.

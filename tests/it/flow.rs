@@ -638,3 +638,44 @@ async fn what_another_manifest_means_is_not_pruned_whatever_else_goes_on() {
     assert!(applied.document.actions.is_empty(), "{:?}", lines(&applied.document));
     assert_eq!(stack.sandbox.objects("rest", "Resource").len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_left_alone_goes_back_as_it_is_with_what_changes_beside_it() {
+    let stack = Stack::start(&["rest", "itglue"]).await;
+    let text = |size: u32, body: &str| {
+        format!(
+            "apiVersion: rest.plumb.dev/v1alpha1\nkind: Resource\nmetadata: {{name: r, annotations: {{plumb.dev/ignore-drift: metadata.team}}}}\n\
+             spec: {{name: R, metadata: {{team: web, size: {size}}}}}\n---\n{}",
+            ASSET
+                .replace("kind: Text, order: 1, showInList: true, useForTitle: true}]", "kind: Text, order: 1, showInList: true, useForTitle: true}, {name: Note, kind: Text, order: 2}, {name: Body, kind: Text, order: 3}]")
+                .replace("metadata: {name: a}", "metadata: {name: a, annotations: {plumb.dev/ignore-drift: traits.note}}")
+                .replace("traits: {title: A}", &format!("traits: {{title: A, note: ours, body: {body}}}"))
+        )
+    };
+    stack.write("stack.yaml", &text(1, "one"));
+    stack.apply().await;
+    let id = |api: &str, kind: &str| stack.sandbox.objects(api, kind)[0]["id"].as_str().unwrap().to_owned();
+    let metadata = json!({"metadata": {"team": "theirs", "size": 1}});
+    assert!(stack.sandbox.mutate("rest", "Resource", &id("rest", "Resource"), &metadata));
+    let traits = json!({"traits": {"title": "A", "note": "theirs", "body": "one"}});
+    assert!(stack.sandbox.mutate("itglue", "FlexibleAsset", &id("itglue", "FlexibleAsset"), &traits));
+    stack.assert_empty().await;
+    stack.write("stack.yaml", &text(2, "two"));
+    let planned = stack.plan().await;
+    assert_eq!(
+        lines(&planned.document),
+        ["update rest/Resource/r (changed) /metadata/size", "update itglue/FlexibleAsset/a (changed) /traits/body"]
+    );
+    stack.apply().await;
+    stack.assert_empty().await;
+    assert_eq!(
+        stack.sandbox.objects("rest", "Resource")[0]["attributes"]["metadata"],
+        json!({"team": "theirs", "size": 2})
+    );
+    let traits = &stack.sandbox.objects("itglue", "FlexibleAsset")[0]["attributes"]["traits"];
+    assert_eq!((&traits["note"], &traits["body"]), (&json!("theirs"), &json!("two")));
+    // An edit of the manifest is a change like any other.
+    stack.write("stack.yaml", &text(2, "two").replace("team: web", "team: ops"));
+    stack.apply().await;
+    assert_eq!(stack.sandbox.objects("rest", "Resource")[0]["attributes"]["metadata"]["team"], "ops");
+}
