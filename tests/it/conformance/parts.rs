@@ -82,8 +82,10 @@ async fn undeclared(stage: &mut Stage, field: &str) -> Check {
         .filter(|(name, _)| needed.contains_key(*name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    // What the server would move with the leaf stays declared with it.
-    let partners = stage.specs.iter().filter(|(_, spec)| spec.moved_by.iter().any(|by| by == field));
+    // What the server would move with the leaf stays declared with it, and so does what goes with a type.
+    let partners = stage.specs.iter().filter(|(_, spec)| {
+        spec.moved_by.iter().any(|by| by == field) || spec.defined_by.as_ref().is_some_and(|by| by.source == field)
+    });
     spec.extend(partners.filter_map(|(name, _)| Some((name.clone(), now.get(name)?.clone()))));
     let alone = part(&Value::Object(now.clone()), &leaf, other)?;
     spec.insert(field.to_owned(), alone);

@@ -196,10 +196,8 @@ async fn the_operator_works_under_the_roles_of_the_chart_and_may_do_nothing_else
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chart_installs_definitions_and_keeps_them() {
-    let Some(cluster) = tokio::task::spawn_blocking(Cluster::own).await.unwrap() else { return };
+    let Some(cluster) = tokio::task::spawn_blocking(Cluster::empty).await.unwrap() else { return };
     let Some(helm) = tool("helm") else { return };
-    // As in an empty cluster.
-    cluster.run(&["delete", "-f", "crds", "--wait=true", "--timeout=240s"]);
     let run = |args: &[&str]| {
         let out = Command::new(&helm)
             .args(args)

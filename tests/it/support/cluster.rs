@@ -70,12 +70,24 @@ fn params(usage: ExtendedKeyUsagePurpose) -> CertificateParams {
 impl Cluster {
     /// The control plane of this run, started when it is first asked for.
     pub(crate) fn shared() -> Option<&'static Self> {
-        SHARED.get_or_init(Self::start).as_ref()
+        SHARED.get_or_init(Self::defined).as_ref()
     }
 
     /// A control plane for a test that does to it what the others would not like.
     pub(crate) fn own() -> Option<&'static Self> {
+        Some(Box::leak(Box::new(Self::defined()?)))
+    }
+
+    /// A control plane that knows none of plumb's resources yet.
+    pub(crate) fn empty() -> Option<&'static Self> {
         Some(Box::leak(Box::new(Self::start()?)))
+    }
+
+    fn defined() -> Option<Self> {
+        let cluster = Self::start()?;
+        cluster.run(&["apply", "--server-side", "-f", "crds"]);
+        cluster.run(&["wait", "--for=condition=Established", "--timeout=240s", "crd", "--all"]);
+        Some(cluster)
     }
 
     fn start() -> Option<Self> {
@@ -128,8 +140,6 @@ impl Cluster {
             std::thread::sleep(Duration::from_millis(250));
         }
         cluster.control.lock().unwrap().write_all(b"manage\n").unwrap();
-        cluster.run(&["apply", "--server-side", "-f", "crds"]);
-        cluster.run(&["wait", "--for=condition=Established", "--timeout=240s", "crd", "--all"]);
         Some(cluster)
     }
 
