@@ -161,7 +161,7 @@ async fn the_operator_works_under_the_roles_of_the_chart_and_may_do_nothing_else
         assert!(operated.get("configmap/prod-plan").is_some());
     }
     let log = operated.log(0);
-    assert!(!log.contains("orbidden") && !log.contains("403"), "{log}");
+    assert!(!log.contains("orbidden") && !log.contains(" 403"), "{log}");
 
     let account = format!("system:serviceaccount:{system}:plumb");
     let other = operated.cluster.namespace("other");
