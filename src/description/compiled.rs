@@ -187,6 +187,21 @@ impl Kind {
         self.spec.fields.get(name)
     }
 
+    /// Why an object is not deleted where no deletion policy says so; nothing where it is.
+    pub fn spared(&self, adopted: bool) -> Option<String> {
+        if adopted {
+            return Some("it was there before plumb".to_owned());
+        }
+        if self.spec.contains {
+            return Some(format!(
+                "objects of kind `{}` contain others and are deleted only with `plumb.dev/deletion-policy: delete`",
+                self.name
+            ));
+        }
+        let loses = self.spec.delete_loses.as_ref()?;
+        Some(format!("deleting it would destroy {loses}, so it needs `plumb.dev/deletion-policy: delete`"))
+    }
+
     /// Whether the API can do this for the kind.
     pub fn can(&self, verb: Verb) -> bool {
         if self.spec.lookup && !matches!(verb, Verb::List | Verb::Get) {

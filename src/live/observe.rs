@@ -287,9 +287,8 @@ impl<'a> Observer<'a> {
             }
             let Some((kind, parent_kind)) = self.record_kind(address) else { continue };
             let connection = self.connection(&record.connection);
-            let by_default = !(record.adopted || kind.spec.contains || kind.spec.delete_loses.is_some());
             let deleted = record.deletion_policy == Some(DeletionPolicy::Delete)
-                || (record.deletion_policy.is_none() && by_default);
+                || (record.deletion_policy.is_none() && kind.spared(record.adopted).is_none());
             let there = self.out.by_id.contains_key(&slot_of(&connection, &kind, record.parent.as_deref(), &record.id));
             if deleted && there && kind.inside().is_none() && kind.can(Verb::Delete) {
                 self.contents(&connection, &kind, (&record.id, record.parent.as_ref()), &mut needs);

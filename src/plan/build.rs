@@ -568,6 +568,8 @@ impl Builder<'_> {
                 Diagnostic::refusal("PL0601", format!("`{}` would be replaced, and is protected.", object.address))
                     .hint("Undo the change, or take `plumb.dev/protect` away and apply that first.");
             self.tell(object, &first_path(&differences), told);
+        } else if replaced && !lost {
+            self.keep_from_replacing(object, record.as_ref().map(|(_, record)| record), &first_path(&differences));
         }
         let dependency = differences.changes.iter().all(|change| only_dependency(change, &desired, inputs, index));
         let reason = if dependency {

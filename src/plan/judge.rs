@@ -11,8 +11,9 @@ use crate::{
     diagnostic::Diagnostic,
     diff::{Difference, Differences},
     graph::Meaning,
+    inventory::Record,
     live::{Found, LiveObject},
-    manifest::Manifest,
+    manifest::{DeletionPolicy, Manifest},
     value::{Fields, Target, as_reference},
 };
 
@@ -120,6 +121,31 @@ impl Builder<'_> {
             refused = true;
         }
         refused
+    }
+
+    /// Refuses to make an object anew whose live one would not be deleted if its manifest went.
+    pub(super) fn keep_from_replacing(&mut self, object: &Manifest, record: Option<&Record>, path: &str) {
+        // What is applied is what counts, as it does when the manifest goes; an annotation may lift it beforehand.
+        let why = match object.annotations.deletion_policy {
+            Some(DeletionPolicy::Delete) => return,
+            Some(DeletionPolicy::Retain) => Some("its deletion policy is `retain`".to_owned()),
+            Some(DeletionPolicy::Archive) => Some("its deletion policy is `archive`".to_owned()),
+            None => {
+                // An entry has no annotations of its own, and holds nothing but what is declared.
+                let adopted = record.is_some_and(|record| record.adopted) && object.address.entry.is_none();
+                object.kind.spared(adopted)
+            }
+        };
+        let Some(why) = why else { return };
+        let told = Diagnostic::refusal(
+            "PL0615",
+            format!("`{}` would be deleted and made anew, and is not to be deleted: {why}.", object.address),
+        )
+        .hint(
+            "Undo the change; or add the annotation `plumb.dev/deletion-policy: delete` if the live one, and what is \
+             in it, may go.",
+        );
+        self.tell(object, path, told);
     }
 
     /// What a changed reference has to keep and does not: the field, and the kind of the target.

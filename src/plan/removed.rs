@@ -127,7 +127,7 @@ fn undeclared_steps(
             kept.insert(address.to_string());
             continue;
         }
-        let fate = fate(inputs, &address, &record, &kind, live.as_ref());
+        let fate = fate(&address, &record, &kind, live.as_ref());
         if matches!(fate, Fate::Delete) && inside_unseen(inputs, &address, &kind, &connection, &failed) {
             to.out.undeclared.push((address.to_string(), "what it contains could not be looked at".to_owned()));
             kept.insert(address.to_string());
@@ -502,7 +502,7 @@ fn live_of<'o>(
     inputs.observed.by_id(connection, &kind.name, &id)
 }
 
-fn fate(inputs: &Inputs<'_>, address: &Address, record: &Record, kind: &Kind, live: Option<&LiveObject>) -> Fate {
+fn fate(address: &Address, record: &Record, kind: &Kind, live: Option<&LiveObject>) -> Fate {
     let explicit = record.deletion_policy;
     if record.protect {
         return Fate::Refuse(
@@ -537,20 +537,8 @@ fn fate(inputs: &Inputs<'_>, address: &Address, record: &Record, kind: &Kind, li
     if explicit == Some(DeletionPolicy::Delete) {
         return Fate::Delete;
     }
-    if record.adopted {
-        return Fate::Forget("it was there before plumb".to_owned());
-    }
-    if kind.spec.contains {
-        return Fate::Forget(format!(
-            "objects of kind `{}` contain others and are deleted only with `plumb.dev/deletion-policy: delete`",
-            kind.name
-        ));
-    }
-    if let Some(loses) = &kind.spec.delete_loses {
-        let _ = inputs;
-        return Fate::Forget(format!(
-            "deleting it would destroy {loses}, so it needs `plumb.dev/deletion-policy: delete`"
-        ));
+    if let Some(why) = kind.spared(record.adopted) {
+        return Fate::Forget(why);
     }
     Fate::Delete
 }

@@ -569,6 +569,41 @@ async fn what_holds_objects_of_others_is_not_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_would_not_be_deleted_is_not_made_anew_either() {
+    let stack = Stack::start(&["itglue"]).await;
+    let with = |policy: &str, kind: &str| {
+        let annotations = if policy.is_empty() {
+            String::new()
+        } else {
+            format!(", annotations: {{plumb.dev/deletion-policy: {policy}}}")
+        };
+        ASSET
+            .replace("{name: a}", &format!("{{name: a{annotations}}}"))
+            .replace("flexibleAssetType: mail", &format!("flexibleAssetType: {kind}"))
+    };
+    stack.write("stack.yaml", &with("retain", "mail"));
+    stack.apply().await;
+    stack.write("stack.yaml", &with("retain", "post"));
+    let planned = stack.try_plan(Mode::Plan).await.unwrap();
+    assert_eq!(lines(&planned.document).len(), 1, "{:?}", lines(&planned.document));
+    assert!(told(&planned).len() == 1 && told(&planned)[0].contains("PL0615"), "{:?}", told(&planned));
+    assert!(stack.try_apply().await.is_err());
+    stack.write("stack.yaml", &with("", "post"));
+    stack.apply().await;
+    // What was there before plumb needs leave in writing.
+    let old = stack.sandbox.objects("itglue", "FlexibleAsset")[0]["id"].clone();
+    std::fs::remove_dir_all(stack.path(".plumb")).unwrap();
+    stack.apply().await;
+    stack.write("stack.yaml", &with("", "mail"));
+    let planned = stack.try_plan(Mode::Plan).await.unwrap();
+    assert!(told(&planned).len() == 1 && told(&planned)[0].contains("before plumb"), "{:?}", told(&planned));
+    stack.write("stack.yaml", &with("delete", "mail"));
+    stack.apply().await;
+    stack.assert_empty().await;
+    assert_ne!(stack.sandbox.objects("itglue", "FlexibleAsset")[0]["id"], old);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_made_below_what_is_being_deleted() {
     let options = SandboxOptions { deferred_lists: 100, ..SandboxOptions::default() };
     let mut stack = Stack::with(&["itglue"], options).await;
