@@ -22,7 +22,7 @@ use crate::{
         format::{FieldSpec, FieldType, Immutable},
         plain,
     },
-    value::{Fields, Target, as_reference, has_secret, is_empty, is_gone, text},
+    value::{Fields, Target, as_reference, gone, has_secret, is_empty, is_gone, text},
 };
 
 /// How a value differs.
@@ -98,7 +98,7 @@ pub struct Differences {
     /// Paths of what the API neither shows nor changes in place, and was never applied: nobody can tell, and nothing
     /// can be done.
     pub unknown: Vec<String>,
-    /// Drift that is ignored: paths, with what is live there.
+    /// Drift that is ignored: JSON pointers into the declared fields, with what is live there.
     pub left: Vec<(String, Value)>,
 }
 
@@ -120,6 +120,7 @@ pub fn diff(sides: Sides<'_>) -> Differences {
         let at = At {
             field: name,
             path: format!("/{}", escape(name)),
+            place: format!("/{}", escape(name)),
             dotted: name.clone(),
             exists: sides.live.is_some(),
             immutable: spec.immutable,
@@ -177,7 +178,10 @@ pub fn forced<'a>(
 /// Where a comparison stands.
 struct At<'a> {
     field: &'a str,
+    /// Path that is shown: entries of keyed lists go by their key.
     path: String,
+    /// JSON pointer into the declared fields.
+    place: String,
     dotted: String,
     exists: bool,
     immutable: Option<Immutable>,
@@ -188,10 +192,16 @@ impl<'a> At<'a> {
         At {
             field: self.field,
             path: format!("{}/{}", self.path, escape(name)),
+            place: format!("{}/{}", self.place, escape(name)),
             dotted: format!("{}.{name}", self.dotted),
             exists: self.exists,
             immutable: spec.and_then(|spec| spec.immutable).or(self.immutable),
         }
+    }
+
+    /// An entry of a list, by its key and its number.
+    fn entry(&self, key: &str, number: usize) -> At<'a> {
+        At { place: format!("{}/{number}", self.place), ..self.member(key, None) }
     }
 }
 
@@ -281,10 +291,10 @@ fn walk_keyed(
     let (old, now) = (by_key(applied), by_key(live));
     let items = spec.items.clone().unwrap_or_default();
     let mut declared = Vec::new();
-    for entry in entries {
+    for (number, entry) in entries.iter().enumerate() {
         let Some(key) = entry_key(spec, entry) else { continue };
         declared.push(key.clone());
-        let below = at.member(&shown(entry), None);
+        let below = at.entry(&shown(entry), number);
         let was = old.get(&key);
         if is_gone(entry) {
             out.changes.extend(now.get(&key).map(|there| Difference {
@@ -311,11 +321,18 @@ fn walk_keyed(
                         .filter_map(|name| Some(((*name).clone(), there.get(name.as_str())?.clone())))
                         .collect();
                     let sensitive = differences.changes.iter().any(|change| change.sensitive);
+                    let mut after = entry.clone();
+                    for (place, value) in &differences.left {
+                        let inner = place.strip_prefix(&below.place).and_then(|inner| after.pointer_mut(inner));
+                        if let Some(slot) = inner {
+                            slot.clone_from(value);
+                        }
+                    }
                     out.changes.push(Difference {
                         path: below.path.clone(),
                         op: ChangeOp::Replace,
                         before: Some(Value::Object(part)).filter(|_| !sensitive),
-                        after: Some(entry.clone()).filter(|_| !sensitive),
+                        after: Some(after).filter(|_| !sensitive),
                         sensitive,
                         drift: differences.changes.iter().any(|change| change.drift),
                         unchanged_manifest: differences.changes.iter().all(|change| change.unchanged_manifest),
@@ -323,8 +340,16 @@ fn walk_keyed(
                     });
                 }
                 out.released.extend(differences.released);
+                out.left.extend(differences.left);
             }
-            (Some(_), None) => leaf(sides, &items, &below, entry, was, Some(&Value::Null), out),
+            (Some(_), None) => {
+                let before = out.left.len();
+                leaf(sides, &items, &below, entry, was, Some(&Value::Null), out);
+                // An entry that somebody took away, and that is to be left alone, is not sent again.
+                for (_, value) in &mut out.left[before..] {
+                    *value = gone(spec.keyed_by.as_deref().unwrap_or_default(), &shown(entry));
+                }
+            }
             (None, _) => leaf(sides, &items, &below, entry, was, None, out),
         }
     }
@@ -412,7 +437,7 @@ fn leaf(
     }
     let drift = live.is_some_and(|live| applied.is_some_and(|applied| drifted(spec, applied, live)));
     if drift && unchanged_manifest && sides.ignore_drift.iter().any(|path| covers(path, &at.dotted)) {
-        out.left.extend(live.map(|live| (at.path.clone(), live.clone())));
+        out.left.extend(live.map(|live| (at.place.clone(), live.clone())));
         return;
     }
     let sensitive = spec.sensitive == Some(crate::description::format::Sensitivity::Always)

@@ -35,6 +35,7 @@ pub use self::{
     remote::{ListQuery, Listing, Remote, can_list, fill_path, item_path, lists_below, own_headers},
     rows::qualify,
     rows::wanted,
+    shape::ignored_paths,
     survey::{Depth, Place, Surveyed, each_reference},
 };
 use crate::{

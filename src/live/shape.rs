@@ -11,6 +11,7 @@ use super::{
 use crate::{
     description::{
         Specs,
+        format::FieldSpec,
         hook::{self, Definition},
     },
     dialect::{self, decode},
@@ -147,6 +148,14 @@ impl Observer<'_> {
             }
             own.insert(hook.field().to_owned(), Value::Object(typed_members(refined, named)));
         }
+        for name in ignored_members(object, hook) {
+            if member_named(refined, name).is_none() {
+                let known: Vec<String> = refined.fields.keys().map(|name| format!("`{name}`")).collect();
+                let message =
+                    format!("`{name}`, whose drift is to be ignored, is no field of `{}`'s type.", object.address);
+                wrong.push(self.about(object, "", "PL0119", message).hint(format!("It has {}.", known.join(", "))));
+            }
+        }
         if !wrong.is_empty() {
             return Err(Stop::Fail(wrong));
         }
@@ -185,18 +194,13 @@ impl Observer<'_> {
 }
 
 /// Puts members under the names that the hook gives them: they may be written by their definition's own name.
-fn rename_members(refined: &crate::description::format::FieldSpec, members: &Fields) -> (Fields, Vec<String>) {
+fn rename_members(refined: &FieldSpec, members: &Fields) -> (Fields, Vec<String>) {
     let mut named = Fields::new();
     let mut unknown = Vec::new();
     for (name, value) in members {
-        if refined.fields.contains_key(name) {
-            named.insert(name.clone(), value.clone());
-            continue;
-        }
-        let by_title = refined.fields.iter().find(|(_, member)| member.description.as_deref() == Some(name.as_str()));
-        match by_title {
-            Some((key, _)) => {
-                named.insert(key.clone(), value.clone());
+        match member_named(refined, name) {
+            Some(key) => {
+                named.insert(key.to_owned(), value.clone());
             }
             None => unknown.push(name.clone()),
         }
@@ -204,8 +208,37 @@ fn rename_members(refined: &crate::description::format::FieldSpec, members: &Fie
     (named, unknown)
 }
 
+/// The name that the hook gives to a member, which may be written by its definition's own name.
+fn member_named<'s>(refined: &'s FieldSpec, name: &str) -> Option<&'s str> {
+    let by_key = refined.fields.get_key_value(name);
+    let by_title = || refined.fields.iter().find(|(_, member)| member.description.as_deref() == Some(name));
+    by_key.or_else(by_title).map(|(key, _)| key.as_str())
+}
+
+/// Members of the hook's field whose drift a manifest ignores, as it writes them.
+fn ignored_members<'m>(object: &'m Manifest, hook: &dyn hook::Hook) -> impl Iterator<Item = &'m str> {
+    let field = hook.field();
+    object.annotations.ignore_drift.iter().filter_map(move |path| below_field(path, field))
+}
+
+fn below_field<'p>(path: &'p str, field: &str) -> Option<&'p str> {
+    path.strip_prefix("spec.").unwrap_or(path).strip_prefix(field)?.strip_prefix('.')
+}
+
+/// The paths of a manifest whose drift is ignored, with members under the names that a hook gives them.
+pub fn ignored_paths(object: &Manifest, specs: &Specs) -> Vec<String> {
+    let own = &object.annotations.ignore_drift;
+    let Some(hook) = object.kind.spec.hook.as_deref().and_then(hook::find) else { return own.clone() };
+    let field = hook.field();
+    let named = |path: &String| {
+        let key = below_field(path, field).and_then(|name| member_named(specs.get(field)?, name));
+        key.map_or_else(|| path.clone(), |key| format!("{field}.{key}"))
+    };
+    own.iter().map(named).collect()
+}
+
 /// What is wrong with a member's value, in words that follow its name.
-fn misfit(member: &crate::description::format::FieldSpec, value: &Value) -> Option<String> {
+fn misfit(member: &FieldSpec, value: &Value) -> Option<String> {
     use crate::description::format::FieldType;
     if value.is_null() {
         return (!member.nullable).then(|| "cannot be null: every object of this type needs it".into());

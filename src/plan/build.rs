@@ -28,7 +28,7 @@ use crate::{
     diff::{ComposeError, Difference, Differences, Sides, compose, diff},
     graph::{Graph, Meaning},
     inventory::{Intent, IntentVerb, Record, State},
-    live::{Found, LiveObject, Observed, Standing, is_another, is_as_sent, may_be_of, record_of},
+    live::{Found, LiveObject, Observed, Standing, ignored_paths, is_another, is_as_sent, may_be_of, record_of},
     manifest::{Manifest, Manifests, MaxDeletes, Reconcile, locate},
     value::{Fields, Target, as_reference, has_unresolved, reference, without_places},
 };
@@ -457,7 +457,7 @@ impl Builder<'_> {
             desired: &desired,
             applied,
             live: Some(&fields),
-            ignore_drift: &object.annotations.ignore_drift,
+            ignore_drift: &ignored_paths(object, specs),
             prune: inputs.prune || inputs.restores,
         });
         for path in std::mem::take(&mut differences.released) {

@@ -117,13 +117,27 @@ impl Step {
     }
 }
 
-/// Puts values at paths (JSON pointers below `spec`), and gives those that were there. What is not there is left out.
+/// Puts values at JSON pointers below `spec`, null for none, and gives those that were there.
 pub(super) fn lay(fields: &mut Fields, values: &[(String, Value)]) -> Vec<(String, Value)> {
     let lay = |(path, value): &(String, Value)| {
-        let inner = path.strip_prefix('/')?;
-        let (name, below) = inner.split_at(inner.find('/').unwrap_or(inner.len()));
-        let slot = fields.get_mut(&unescape(name))?.pointer_mut(below)?;
-        Some((path.clone(), std::mem::replace(slot, value.clone())))
+        let (above, last) = path.rsplit_once('/')?;
+        let members = match above.strip_prefix('/') {
+            None => Some(&mut *fields),
+            Some(inner) => {
+                let (name, below) = inner.split_at(inner.find('/').unwrap_or(inner.len()));
+                match fields.get_mut(&unescape(name))?.pointer_mut(below)? {
+                    Value::Object(members) => Some(members),
+                    Value::Array(items) => {
+                        let slot = items.get_mut(last.parse::<usize>().ok()?)?;
+                        return Some((path.clone(), std::mem::replace(slot, value.clone())));
+                    }
+                    _ => None,
+                }
+            }
+        }?;
+        let name = unescape(last);
+        let before = if value.is_null() { members.shift_remove(&name) } else { members.insert(name, value.clone()) };
+        Some((path.clone(), before.unwrap_or(Value::Null)))
     };
     values.iter().filter_map(lay).collect()
 }

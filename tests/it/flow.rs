@@ -682,9 +682,9 @@ async fn what_is_to_be_left_alone_goes_back_as_it_is_with_what_changes_beside_it
             "apiVersion: rest.plumb.dev/v1alpha1\nkind: Resource\nmetadata: {{name: r, annotations: {{plumb.dev/ignore-drift: metadata.team}}}}\n\
              spec: {{name: R, metadata: {{team: web, size: {size}}}}}\n---\n{}",
             ASSET
-                .replace("kind: Text, order: 1, showInList: true, useForTitle: true}]", "kind: Text, order: 1, showInList: true, useForTitle: true}, {name: Note, kind: Text, order: 2}, {name: Body, kind: Text, order: 3}]")
-                .replace("metadata: {name: a}", "metadata: {name: a, annotations: {plumb.dev/ignore-drift: traits.note}}")
-                .replace("traits: {title: A}", &format!("traits: {{title: A, note: ours, body: {body}}}"))
+                .replace("kind: Text, order: 1, showInList: true, useForTitle: true}]", "kind: Text, order: 1, showInList: true, useForTitle: true}, {name: Our Note, kind: Text, order: 2}, {name: Body, kind: Text, order: 3}]")
+                .replace("metadata: {name: a}", "metadata: {name: a, annotations: {plumb.dev/ignore-drift: traits.Our Note}}")
+                .replace("traits: {title: A}", &format!("traits: {{title: A, Our Note: ours, body: {body}}}"))
         )
     };
     stack.write("stack.yaml", &text(1, "one"));
@@ -692,7 +692,7 @@ async fn what_is_to_be_left_alone_goes_back_as_it_is_with_what_changes_beside_it
     let id = |api: &str, kind: &str| stack.sandbox.objects(api, kind)[0]["id"].as_str().unwrap().to_owned();
     let metadata = json!({"metadata": {"team": "theirs", "size": 1}});
     assert!(stack.sandbox.mutate("rest", "Resource", &id("rest", "Resource"), &metadata));
-    let traits = json!({"traits": {"title": "A", "note": "theirs", "body": "one"}});
+    let traits = json!({"traits": {"title": "A", "our-note": "theirs", "body": "one"}});
     assert!(stack.sandbox.mutate("itglue", "FlexibleAsset", &id("itglue", "FlexibleAsset"), &traits));
     stack.assert_empty().await;
     stack.write("stack.yaml", &text(2, "two"));
@@ -708,9 +708,47 @@ async fn what_is_to_be_left_alone_goes_back_as_it_is_with_what_changes_beside_it
         json!({"team": "theirs", "size": 2})
     );
     let traits = &stack.sandbox.objects("itglue", "FlexibleAsset")[0]["attributes"]["traits"];
-    assert_eq!((&traits["note"], &traits["body"]), (&json!("theirs"), &json!("two")));
+    assert_eq!((&traits["our-note"], &traits["body"]), (&json!("theirs"), &json!("two")));
     // An edit of the manifest is a change like any other.
     stack.write("stack.yaml", &text(2, "two").replace("team: web", "team: ops"));
     stack.apply().await;
     assert_eq!(stack.sandbox.objects("rest", "Resource")[0]["attributes"]["metadata"]["team"], "ops");
+    // What is no field of the type is told, with what there is.
+    stack.write("stack.yaml", &text(2, "two").replace("traits.Our Note", "traits.Their Note"));
+    let told = told(&stack.try_plan(Mode::Plan).await.unwrap());
+    assert!(told.len() == 1 && told[0].contains("PL0119") && told[0].contains("Their Note"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_of_a_list_are_left_alone_beside_those_that_change() {
+    let stack = Stack::start(&["itglue"]).await;
+    let text = |more: &str| {
+        format!(
+            "apiVersion: itglue.plumb.dev/v1alpha1\nkind: Organization\nmetadata: {{name: frog}}\nspec: {{name: Happy Frog}}\n---\n\
+             apiVersion: itglue.plumb.dev/v1alpha1\nkind: Contact\n\
+             metadata: {{name: c, annotations: {{plumb.dev/ignore-drift: 'contactEmails.a@frog.example.labelName, contactEmails.b@frog.example'}}}}\n\
+             spec: {{organization: frog, firstName: C, contactEmails: [{{value: a@frog.example, labelName: Work}}, {{value: b@frog.example, labelName: Work}}{more}]}}\n"
+        )
+    };
+    stack.write("stack.yaml", &text(""));
+    stack.apply().await;
+    let id = stack.sandbox.objects("itglue", "Contact")[0]["id"].as_str().unwrap().to_owned();
+    let theirs = json!({"contact-emails": [{"value": "a@frog.example", "label-name": "Home", "primary": true}]});
+    assert!(stack.sandbox.mutate("itglue", "Contact", &id, &theirs));
+    stack.assert_empty().await;
+    stack.write("stack.yaml", &text(", {value: c@frog.example, labelName: Work}"));
+    assert_eq!(
+        lines(&stack.plan().await.document),
+        ["update itglue/Contact/c (changed) /contactEmails/c@frog.example"]
+    );
+    stack.apply().await;
+    stack.assert_empty().await;
+    let emails = stack.sandbox.objects("itglue", "Contact")[0]["attributes"]["contact-emails"].clone();
+    let told: Vec<(&str, &str)> = emails
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|email| (email["value"].as_str().unwrap(), email["label-name"].as_str().unwrap_or_default()))
+        .collect();
+    assert_eq!(told, [("a@frog.example", "Home"), ("c@frog.example", "Work")]);
 }
