@@ -44,7 +44,8 @@ pub(super) fn owner(root: &Node<'_>, apis: &dyn Fn(&str) -> bool, catalog: &Cata
                 let diagnostic = Diagnostic::error("PL0101", message).hint("Write `apiVersion`.");
                 Owner::Misspelled(Box::new((diagnostic, member.at)))
             }
-            None => Owner::Foreign,
+            None => unversioned(root, catalog)
+                .map_or(Owner::Foreign, |diagnostic| Owner::Misspelled(Box::new((diagnostic, root.at)))),
         };
     };
     let Some(text) = version.value.as_text() else { return Owner::Foreign };
@@ -100,6 +101,24 @@ fn near_group(group: &str, apis: &[&str]) -> Option<String> {
     }
     let whole = first == "plumb" || close(&lower, CORE_GROUP, 2);
     (whole && !apis.contains(&first)).then(|| CORE_GROUP.to_owned())
+}
+
+/// What is wrong with a document that is ours but for its `apiVersion`: it names a kind of ours, and has the rest of a
+/// manifest.
+fn unversioned(root: &Node<'_>, catalog: &Catalog) -> Option<Diagnostic> {
+    let kind = root.get("kind")?.as_text()?;
+    root.get("metadata")?.get("name")?.as_text()?;
+    root.get("spec")?.as_map()?;
+    let core = CORE_KINDS.contains(&kind).then(|| format!("{CORE_GROUP}/{VERSION}"));
+    let apis = catalog.apis.values().filter(|api| api.kind(kind).is_some()).map(|api| api.api_version().to_string());
+    let versions: Vec<String> = core.into_iter().chain(apis).collect();
+    let ways: Vec<&str> = versions.iter().map(String::as_str).collect();
+    let hint = match &*ways {
+        [] => return None,
+        [only] => format!("Write `apiVersion: {only}`."),
+        several => format!("Write `apiVersion:` with one of {}.", listed(several)),
+    };
+    Some(Diagnostic::error("PL0101", format!("There is no `apiVersion`, and `{kind}` is a kind of plumb.")).hint(hint))
 }
 
 /// A key that was meant to be `apiVersion`, of a document that is ours by its value.

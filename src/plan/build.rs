@@ -17,6 +17,7 @@ use super::{
     sequence::pending,
     show::Shown,
     step::{Operation, Step, lay, operation},
+    unique,
     whole::unshown_notes,
 };
 use crate::{
@@ -156,6 +157,7 @@ pub(super) fn draft(inputs: &Inputs<'_>) -> Draft {
     let parents = Parents { manifests: inputs.manifests, observed: inputs.observed, step_of: &step_of };
     effects::join(&mut out, &parents);
     removed::draft(inputs, &shown, &step_of, &mut Removed { out: &mut out });
+    unique::taken(inputs, &mut out);
     lockout::order(&mut out.steps);
     for (address, tombstone) in &inputs.state.tombstones {
         let connection: Arc<str> = tombstone.connection.as_str().into();

@@ -15,6 +15,7 @@ mod saved;
 mod sequence;
 mod show;
 mod step;
+mod unique;
 mod whole;
 
 use std::collections::{BTreeMap, HashSet};

@@ -604,6 +604,29 @@ async fn what_would_not_be_deleted_is_not_made_anew_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_a_live_entry_keeps_is_not_given_to_another() {
+    let stack = Stack::start(&["itglue"]).await;
+    let with = |more: &str| ASSET.replacen("useForTitle: true}]", &format!("useForTitle: true}}{more}]"), 1);
+    stack.write("stack.yaml", &with(", {name: Edition, kind: Text, order: 2}, {name: Note, kind: Text, order: 3}"));
+    stack.apply().await;
+    // A field that is no longer declared stays, and keeps its place.
+    stack.write("stack.yaml", &with(", {name: Release, kind: Text, order: 2}, {name: Note, kind: Text, order: 3}"));
+    let planned = stack.try_plan(Mode::Plan).await.unwrap();
+    let said = told(&planned);
+    assert!(said.iter().any(|told| told.contains("PL0532") && told.contains("`Edition`")), "{said:?}");
+    // Those that are declared exchange theirs.
+    stack.write(
+        "stack.yaml",
+        &with(
+            ", {name: Edition, kind: Text, order: 3}, {name: Release, kind: Text, order: 4}, \
+             {name: Note, kind: Text, order: 2}",
+        ),
+    );
+    stack.apply().await;
+    stack.assert_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_made_below_what_is_being_deleted() {
     let options = SandboxOptions { deferred_lists: 100, ..SandboxOptions::default() };
     let mut stack = Stack::with(&["itglue"], options).await;
