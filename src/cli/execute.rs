@@ -51,7 +51,7 @@ pub(super) async fn execute(
     }
     if let Err(failure) = planned.barrier(options) {
         if !text {
-            show::plan(&planned.document, &planned.notes, manner.format, global, console)?;
+            show::outcome(&planned.document.stopped(), &planned.notes, manner.format, global, console)?;
         }
         return Err(failure);
     }

@@ -4,12 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::model::{Action, Change, FORMAT_VERSION, PlanDocument};
+use super::model::{Action, Change, FORMAT_VERSION, Outcome, PlanDocument};
 
 /// The longest value that is quoted.
 const QUOTED: usize = 60;
 
 impl PlanDocument {
+    /// The report of an apply that stopped before its first write.
+    pub fn stopped(mut self) -> Self {
+        for action in &mut self.actions {
+            action.outcome = Some(Outcome::Skipped);
+        }
+        self.requests.apply = 0;
+        self
+    }
+
     /// Reads a saved plan; says why a text is none.
     pub fn from_saved(text: &str) -> Result<Self, String> {
         let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;

@@ -171,6 +171,11 @@ async fn deletions_beyond_the_limit_are_refused_before_the_first_write() {
     assert!(plan.err.contains("refusal"), "{}", plan.err);
     let refused = verbs.expect(3, &["apply", "--prune", "--yes"]);
     assert!(refused.err.contains("--max-deletes"), "{}", refused.err);
+    // The report of a run that stopped says that nothing was done.
+    let report = verbs.expect(3, &["apply", "--prune", "--yes", "-o", "json"]);
+    let report: Value = serde_json::from_str(&report.out).unwrap();
+    assert!(report["actions"].as_array().unwrap().iter().all(|action| action["outcome"] == "skipped"), "{report}");
+    assert_eq!(report["requests"]["apply"], 0);
     let mut unlifted = verbs.command(&["apply", "--prune", "--yes"]);
     let ran = Ran::new(unlifted.env("PLUMB_MAX_DELETES", "100%").output().unwrap());
     assert_eq!(ran.code, 3, "a variable lifts no safety");
