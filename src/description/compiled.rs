@@ -301,10 +301,9 @@ pub fn contained_by<'k>(kind: &'k Kind, container: &str) -> Vec<&'k str> {
         .chain(scope)
         .map(String::as_str)
         .filter(|field| {
-            kind.name != container
-                && kind.field(field).and_then(|field| field.reference.as_ref()).is_some_and(|target| {
-                    target.kind.as_deref() == Some(container) || target.kinds.values().any(|kind| kind == container)
-                })
+            kind.field(field).and_then(|field| field.reference.as_ref()).is_some_and(|target| {
+                target.kind.as_deref() == Some(container) || target.kinds.values().any(|kind| kind == container)
+            })
         })
         .collect();
     fields.sort_unstable();

@@ -322,7 +322,7 @@ fn within(world: &World<'_>, api: &Api, index: usize) -> Vec<(Arc<Kind>, String)
         if live.kind.spec.contains && !out.iter().any(|(_, place)| *place == now) {
             out.push((live.kind.clone(), now));
         }
-        let containers = api.kinds.values().rev().filter(|kind| kind.spec.contains);
+        let containers = api.kinds.values().rev().filter(|kind| kind.spec.contains && **kind != live.kind);
         let next = containers
             .flat_map(|container| contained_by(&live.kind, &container.name))
             .find_map(|field| world.referred(now, field))

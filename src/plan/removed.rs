@@ -638,7 +638,9 @@ fn contents(inputs: &Inputs<'_>, kept: &HashSet<String>, to: &mut Removed<'_>) {
             .iter()
             .chain(live.kind.spec.scope.as_ref().map(|scope| &scope.field))
             .filter_map(|field| match as_reference(live.fields.get(field)?)? {
-                (container, Target::Id(id)) if container != live.kind.name => Some((container.to_owned(), id)),
+                (container, Target::Id(id)) if id != live.id || container != live.kind.name => {
+                    Some((container.to_owned(), id))
+                }
                 _ => None,
             })
             .collect();

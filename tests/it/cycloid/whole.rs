@@ -100,6 +100,26 @@ async fn settings_that_creates_do_not_take_follow_and_none_is_switched_off() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organization_with_one_of_others_below_it_is_not_deleted() {
+    let organization = "apiVersion: cycloid.plumb.dev/v1alpha1\nkind: Organization\nmetadata: {name: labs, \
+                        annotations: {plumb.dev/deletion-policy: delete}}\nspec: {name: Labs}\n";
+    let desk = Desk::start(organization).await;
+    desk.converge().await;
+    desk.put("/organizations/labs/children", json!({"canonical": "theirs", "name": "Theirs"}));
+    desk.write(
+        "apiVersion: plumb.dev/v1alpha1\nkind: Stack\nmetadata: {name: default}\nspec: {prune: true}\n---\napiVersion: \
+         cycloid.plumb.dev/v1alpha1\nkind: Organization\nmetadata: {name: more}\nspec: {name: More}\n",
+    );
+    desk.whim(|asked, _| {
+        let empty = asked.path.ends_with("/appearances") || asked.path.ends_with("/accounts");
+        empty.then(|| Reply::json(200, &json!({"data": []})))
+    });
+    let planned = desk.plan().await;
+    let refused = planned.diagnostics.iter().find(|told| told.code == "PL0609").expect("a refusal");
+    assert!(refused.message.contains("Organization `theirs`"), "{}", refused.message);
+}
+
 const COMPONENT: &str = r"
 apiVersion: cycloid.plumb.dev/v1alpha1
 kind: Component
