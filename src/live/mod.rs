@@ -36,6 +36,7 @@ pub use self::{
     rows::qualify,
     rows::wanted,
     survey::{Depth, Place, Surveyed, each_reference},
+    waits::is_waited_for,
 };
 use crate::{
     description::{Kind, Specs},
@@ -124,6 +125,8 @@ pub struct Observed {
     pub complete: std::collections::HashSet<(Arc<str>, String)>,
     /// What there is to tell.
     pub diagnostics: Vec<Diagnostic>,
+    /// Declared objects that cannot be made before a person acts, by index, and who has to do what.
+    pub waiting: HashMap<usize, String>,
     /// Ids that were looked for one by one and are gone.
     pub gone: std::collections::HashSet<(Arc<str>, String, String)>,
 }

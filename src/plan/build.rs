@@ -115,6 +115,8 @@ pub(super) struct Draft {
     pub unbury: Vec<String>,
     /// Addresses of owned objects that other manifests mean.
     pub meant: HashSet<String>,
+    /// Addresses of entries that are declared by another of their keys now.
+    pub taken: HashSet<String>,
     /// What was only observed and is not as declared.
     pub watched: Vec<Watched>,
 }
@@ -372,6 +374,12 @@ impl Builder<'_> {
             // What it refers to may be made later, even by this very parent: it then follows on its own.
             step.embedded = embeds && parent_step.operation == Operation::Create && pending(&step.desired).is_empty();
         }
+        if let Some(why) = inputs.observed.waiting.get(&index) {
+            step.operation = Operation::Record;
+            step.embedded = false;
+            step.action.notes.push(why.clone());
+            step.waits = Some(why.clone());
+        }
         self.push(index, step);
     }
 
@@ -383,7 +391,7 @@ impl Builder<'_> {
         specs: &Specs,
         desired: Fields,
         live: &LiveObject,
-        record: Option<(String, Record)>,
+        mut record: Option<(String, Record)>,
     ) {
         let inputs = self.inputs;
         let kind = &object.kind;
@@ -418,14 +426,21 @@ impl Builder<'_> {
             self.tell(object, "", told);
             return;
         }
-        if let Some(owner) = self.owners.get(&slot)
-            && record.as_ref().is_none_or(|(address, _)| address != owner)
+        if let Some(owner) = self.owners.get(&slot).cloned()
+            && record.as_ref().is_none_or(|(address, _)| *address != owner)
         {
-            self.out.meant.insert(owner.clone());
-            let told = Diagnostic::error("PL0507", format!("The live {} `{}` is owned by `{owner}`: one live object has one owner.", kind.name, live.id))
-                .hint(format!("If the manifest was renamed, add the annotation `plumb.dev/moved-from: {}`; otherwise `plumb forget {owner}` first.", name_of(owner)));
-            self.tell(object, "", told);
-            return;
+            match self.renamed_entry(object, &owner).filter(|_| record.is_none()) {
+                Some(former) => {
+                    self.out.taken.insert(owner.clone());
+                    record = Some((owner, former));
+                }
+                None => {
+                    let told = owned_by_another(object, &live.id, &owner);
+                    self.out.meant.insert(owner);
+                    self.tell(object, "", told);
+                    return;
+                }
+            }
         }
         let another = record.as_ref().is_some_and(|(_, record)| is_another(live, record));
         let owned = !another
@@ -586,6 +601,17 @@ impl Builder<'_> {
         self.push(index, step);
     }
 
+    /// The record of an entry that is declared by another of its keys now, such as a member by e-mail address in place of the
+    /// username: the entry of the same parent that owned the live object, and is declared no more.
+    fn renamed_entry(&self, object: &Manifest, owner: &str) -> Option<Record> {
+        object.parent?;
+        let former: crate::address::Address = owner.parse().ok()?;
+        let list = |address: &crate::address::Address| address.entry.as_ref().map(|(field, _)| field.clone());
+        let same = former.manifest() == object.address.manifest() && list(&former) == list(&object.address);
+        let free = same && self.inputs.graph.names.address(&former).is_none();
+        free.then(|| self.inputs.state.objects.get(owner).map(|record| Record::clone(record)))?
+    }
+
     /// Keeps what can change in a record without a call: address, policy, protection, what it depends on.
     fn note_record(&mut self, object: &Manifest, address: String, record: &Record, desired: &Fields) {
         let mut now = record.clone();
@@ -666,6 +692,7 @@ impl Builder<'_> {
                 error: None,
             },
             operation,
+            waits: None,
             object: Some(index),
             kind: object.kind.clone(),
             specs: inputs.observed.refined.get(&index).cloned(),
@@ -771,6 +798,20 @@ fn only_dependency(change: &Difference, desired: &Fields, inputs: &Inputs<'_>, i
 /// Fields as the inventory keeps them.
 pub fn stored(fields: &Fields) -> Fields {
     fields.iter().map(|(name, value)| (name.clone(), without_places(value))).collect()
+}
+
+/// Says that another manifest, or entry, owns the live object that one means.
+fn owned_by_another(object: &Manifest, id: &str, owner: &str) -> Diagnostic {
+    let message = format!("The live {} `{id}` is owned by `{owner}`: one live object has one owner.", object.kind.name);
+    let hint = if object.parent.is_some() {
+        format!("Declare it once, under one of its names; `plumb forget {owner}` gives up the other.")
+    } else {
+        format!(
+            "If the manifest was renamed, add the annotation `plumb.dev/moved-from: {}`; otherwise `plumb forget {owner}` first.",
+            name_of(owner)
+        )
+    };
+    Diagnostic::error("PL0507", message).hint(hint)
 }
 
 /// The name in an address.
