@@ -13,15 +13,14 @@ use super::{
     find::{Shelf, types_of},
 };
 use crate::{
-    description::{Kind, equal, format::FieldType},
+    description::{Kind, format::FieldType},
     dialect::{self, Decoded, bulk_body, create_body, decode_row},
-    diff::holds,
     http::{Answer, Call, HttpError, Processed, Repeat},
     inventory::Edit,
-    live::{ListQuery, Remote, own_headers},
+    live::{ListQuery, Remote, is_waited_for, own_headers},
     plan::{Operation, Outcome, Step, bulk_of, bulk_route, create_route, follows},
     secret::{Cluster, sink::Sink},
-    value::{Fields, Target, as_reference, text},
+    value::{Fields, text},
 };
 
 /// How often an unanswered create is sent again once it is known not to have taken effect.
@@ -296,16 +295,8 @@ impl Shared<'_> {
             asked.vars.push((scope.field.clone(), step.kind.path_part(&scope.field, &known)?));
         }
         let rows = remote.list(kind, &asked).await.ok()?.rows;
-        let found = rows.iter().filter_map(|row| decode_row(kind, row, &self.context.seal)).any(|there| {
-            let same = |(own, theirs): (&String, &String)| {
-                let pair = step.desired.get(own).zip(there.fields.get(theirs)).zip(kind.field(theirs));
-                pair.is_some_and(|((own, theirs), spec)| match as_reference(own) {
-                    Some((_, Target::Field(_, words))) => equal(spec, &Value::String(words), theirs),
-                    _ => equal(spec, own, theirs),
-                })
-            };
-            waits.by.iter().any(same) && holds(&kind.spec.fields, &waits.condition, &Fields::new(), &there.fields)
-        });
+        let rows: Vec<_> = rows.iter().filter_map(|row| decode_row(kind, row, &self.context.seal)).collect();
+        let found = is_waited_for(waits, kind, rows.iter().map(|there| &there.fields), &step.desired);
         found.then(|| waits.message.clone())
     }
 

@@ -39,7 +39,10 @@ impl Shared<'_> {
             let there = Done::Present(Box::new(Decoded { fields, ..Decoded::bare(id.clone().unwrap_or_default()) }));
             let ended = match step.action.action {
                 ActionKind::Forget => StepResult { outcome: Outcome::Done, error: None, id },
-                _ => Self::ended(step, &there, id),
+                _ => match &step.waits {
+                    Some(why) => StepResult { outcome: Outcome::Waiting, error: Some(why.clone()), id },
+                    None => Self::ended(step, &there, id),
+                },
             };
             edits.extend(self.kept(*index, &ended, &[]));
             out.push((*index, ended));

@@ -826,7 +826,7 @@ pub struct CallSpec {
     pub envelope: Option<String>,
     /// Paths of objects that are made by another call, the first whose condition holds.
     pub instead: Vec<Instead>,
-    /// Refused while somebody else has to act first: the action then waits instead of failing.
+    /// Who has to act first: the action waits for that without a call, and instead of failing where it is refused.
     pub waits: Option<Waits>,
     /// The call answers with nothing; what it made is looked up.
     pub answers_nothing: bool,
@@ -852,7 +852,7 @@ pub struct Instead {
     pub path: String,
 }
 
-/// What a refused create waits for: an object of another kind of the same scope that is not ready yet.
+/// What a create waits for: an object of another kind of the same scope that is not ready yet.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Waits {

@@ -2,6 +2,7 @@
 
 mod check;
 pub mod compiled;
+mod condition;
 pub mod crd;
 mod equal;
 mod explain;
@@ -12,6 +13,7 @@ mod schema;
 mod words;
 
 pub use compiled::{Api, Catalog, Fault, Kind, contained_by};
+pub use condition::holds;
 pub use equal::{equal, plain, without_version};
 pub use explain::{Explained, Explanation, NoField, explain, explain_core};
 pub use reference::reference_page;

@@ -15,6 +15,7 @@ pub use self::{
     leads::{Lead, relead},
     matching::{in_place, match_items, unstored},
 };
+pub use crate::description::holds;
 use crate::{
     address::escape,
     description::{
@@ -22,7 +23,7 @@ use crate::{
         format::{FieldSpec, FieldType, Immutable},
         plain,
     },
-    value::{Fields, Target, as_reference, gone, has_secret, is_empty, is_gone, text},
+    value::{Fields, gone, has_secret, is_empty, is_gone, text},
 };
 
 /// How a value differs.
@@ -141,27 +142,6 @@ pub fn diff(sides: Sides<'_>) -> Differences {
 /// Whether a field exists on this object.
 fn applies(specs: &Specs, spec: &FieldSpec, desired: &Fields, live: &Fields) -> bool {
     spec.when.as_ref().is_none_or(|condition| holds(specs, condition, desired, live))
-}
-
-/// Whether a condition on fields holds for what is declared, and for what is live where nothing is declared.
-pub fn holds(
-    specs: &Specs,
-    condition: &crate::description::format::Condition,
-    desired: &Fields,
-    live: &Fields,
-) -> bool {
-    let Some(name) = &condition.field else { return true };
-    let null = Value::Null;
-    let value = desired.get(name).or_else(|| live.get(name)).unwrap_or(&null);
-    let spec = specs.get(name).cloned().unwrap_or_default();
-    // A reference is compared by what names its target on the wire.
-    if let Some((_, Target::Field(_, words) | Target::Id(words))) = as_reference(value) {
-        let among = |list: &[Value]| list.iter().any(|other| text(other).as_ref() == Some(&words));
-        return (condition.one_of.is_empty() || among(&condition.one_of)) && !among(&condition.not_in);
-    }
-    (condition.one_of.is_empty() || condition.one_of.iter().any(|other| equal(&spec, other, value)))
-        && (condition.not_in.is_empty() || !condition.not_in.iter().any(|other| equal(&spec, other, value)))
-        && (!condition.present || !is_empty(value))
 }
 
 /// The declared value, or what the server forces instead.

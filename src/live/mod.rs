@@ -37,6 +37,7 @@ pub use self::{
     rows::wanted,
     shape::ignored_paths,
     survey::{Depth, Place, Surveyed, each_reference},
+    waits::is_waited_for,
 };
 use crate::{
     description::{Kind, Specs},
@@ -125,6 +126,8 @@ pub struct Observed {
     pub complete: std::collections::HashSet<(Arc<str>, String)>,
     /// What there is to tell.
     pub diagnostics: Vec<Diagnostic>,
+    /// Declared objects that cannot be made before a person acts, by index, and who has to do what.
+    pub waiting: HashMap<usize, String>,
     /// Ids that were looked for one by one and are gone.
     pub gone: std::collections::HashSet<(Arc<str>, String, String)>,
 }

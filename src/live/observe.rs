@@ -17,6 +17,7 @@ use super::{
     remote::{Remote, can_list},
     resolve::NameIndex,
     survey::Noted,
+    waits::Expected,
 };
 use crate::{
     description::{
@@ -97,6 +98,8 @@ pub struct Observer<'a> {
     pub(super) waits: BTreeMap<(usize, String), String>,
     /// Kinds that the API does not list at all, by connection.
     pub(super) unlisted: HashSet<(Arc<str>, String)>,
+    /// Who is waited for, by connection, kind and scope.
+    pub(super) expected: HashMap<(Arc<str>, String, String), Expected>,
 }
 
 /// One list that is, or could be, read.
@@ -182,6 +185,7 @@ impl<'a> Observer<'a> {
             typed: HashMap::new(),
             waits: BTreeMap::new(),
             unlisted: HashSet::new(),
+            expected: HashMap::new(),
         };
         observer.find_along();
         observer
@@ -454,6 +458,12 @@ impl<'a> Observer<'a> {
             self.out.refined.insert(index, specs);
         }
         self.put_off(index, &kind, known, &mut canonical)?;
+        if known.is_none()
+            && let Some(waits) = kind.spec.create.waits.as_ref()
+            && let Some(why) = self.waits_for(index, waits, &canonical)?
+        {
+            self.out.waiting.insert(index, why);
+        }
         self.out.parents[index] = paths_parent;
         self.out.canonical[index] = canonical;
         self.set(index, Standing::Known(known));

@@ -12,6 +12,7 @@ use super::{
     align::aligned,
     effects::{self, Parents},
     lockout,
+    owned::{not_replaced, owned_by_another, owners},
     removed::{self, Going, Removed, list_name},
     rollout::unstored_in,
     sequence::pending,
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     description::{
-        Kind, Specs,
+        Specs,
         format::{Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
@@ -116,6 +117,8 @@ pub(super) struct Draft {
     pub unbury: Vec<String>,
     /// Addresses of owned objects that other manifests mean.
     pub meant: HashSet<String>,
+    /// Addresses of entries that are declared by another of their keys now.
+    pub taken: HashSet<String>,
     /// What was only observed and is not as declared.
     pub watched: Vec<Watched>,
 }
@@ -167,31 +170,6 @@ pub(super) fn draft(inputs: &Inputs<'_>) -> Draft {
         }
     }
     out
-}
-
-/// Owned live objects by connection, kind's owner address.
-fn owners(state: &State) -> HashMap<(String, String, String, Option<String>), String> {
-    state
-        .objects
-        .iter()
-        .map(|(address, record)| {
-            let parent = record.parent.clone().filter(|_| record.inside.is_some());
-            ((record.connection.clone(), list_name(address), record.id.clone(), parent), address.clone())
-        })
-        .collect()
-}
-
-/// Says that an object which the stack does not own is not replaced.
-fn not_replaced(kind: &Kind, live: &LiveObject, intended: bool) -> Diagnostic {
-    let (name, id) = (&kind.name, &live.id);
-    let why = if intended {
-        "an earlier run began to create one whose answer it did not get, but this one is not as it was sent"
-    } else {
-        "plumb does not own it"
-    };
-    let what =
-        format!("The live {name} `{id}` differs in what cannot be changed in place, and {why}: it is not replaced.");
-    Diagnostic::error("PL0514", what).hint("Declare it as it is, or delete it by hand.")
 }
 
 pub(super) struct Builder<'a> {
@@ -374,6 +352,12 @@ impl Builder<'_> {
             // What it refers to may be made later, even by this very parent: it then follows on its own.
             step.embedded = embeds && parent_step.operation == Operation::Create && pending(&step.desired).is_empty();
         }
+        if let Some(why) = inputs.observed.waiting.get(&index) {
+            step.operation = Operation::Record;
+            step.embedded = false;
+            step.action.notes.push(why.clone());
+            step.waits = Some(why.clone());
+        }
         self.push(index, step);
     }
 
@@ -385,7 +369,7 @@ impl Builder<'_> {
         specs: &Specs,
         desired: Fields,
         live: &LiveObject,
-        record: Option<(String, Record)>,
+        mut record: Option<(String, Record)>,
     ) {
         let inputs = self.inputs;
         let kind = &object.kind;
@@ -420,14 +404,21 @@ impl Builder<'_> {
             self.tell(object, "", told);
             return;
         }
-        if let Some(owner) = self.owners.get(&slot)
-            && record.as_ref().is_none_or(|(address, _)| address != owner)
+        if let Some(owner) = self.owners.get(&slot).cloned()
+            && record.as_ref().is_none_or(|(address, _)| *address != owner)
         {
-            self.out.meant.insert(owner.clone());
-            let told = Diagnostic::error("PL0507", format!("The live {} `{}` is owned by `{owner}`: one live object has one owner.", kind.name, live.id))
-                .hint(format!("If the manifest was renamed, add the annotation `plumb.dev/moved-from: {}`; otherwise `plumb forget {owner}` first.", name_of(owner)));
-            self.tell(object, "", told);
-            return;
+            match self.renamed_entry(object, &owner).filter(|_| record.is_none()) {
+                Some(former) => {
+                    self.out.taken.insert(owner.clone());
+                    record = Some((owner, former));
+                }
+                None => {
+                    let told = owned_by_another(object, &live.id, &owner);
+                    self.out.meant.insert(owner);
+                    self.tell(object, "", told);
+                    return;
+                }
+            }
         }
         let another = record.as_ref().is_some_and(|(_, record)| is_another(live, record));
         let owned = !another
@@ -590,34 +581,6 @@ impl Builder<'_> {
         self.push(index, step);
     }
 
-    /// Keeps what can change in a record without a call: address, policy, protection, what it depends on.
-    fn note_record(&mut self, object: &Manifest, address: String, record: &Record, desired: &Fields) {
-        let mut now = record.clone();
-        now.deletion_policy = object.annotations.deletion_policy;
-        now.protect = object.annotations.protect;
-        now.applied = stored(desired);
-        self.note_rollout(object, &mut now);
-        if let Some(index) = self.inputs.graph.names.address(&object.address) {
-            now.depends_on = self.depends_on(index);
-        }
-        let own = object.address.to_string();
-        if now != *record || own != address {
-            self.out.moved.push((own, now, address));
-        }
-    }
-
-    pub(super) fn depends_on(&self, index: usize) -> Vec<String> {
-        let graph = self.inputs.graph;
-        let mut to: BTreeSet<usize> = graph.extra.get(index).into_iter().flatten().copied().collect();
-        for found in graph.uses.get(index).into_iter().flatten() {
-            if let Meaning::Declared(target) = found.target {
-                to.insert(target);
-            }
-        }
-        to.extend(self.inputs.observed.late.get(&index).into_iter().flatten());
-        to.into_iter().map(|target| self.inputs.manifests.objects[target].address.to_string()).collect()
-    }
-
     #[expect(clippy::too_many_arguments, reason = "what a step consists of")]
     pub(super) fn step(
         &self,
@@ -670,6 +633,7 @@ impl Builder<'_> {
                 error: None,
             },
             operation,
+            waits: None,
             object: Some(index),
             kind: object.kind.clone(),
             specs: inputs.observed.refined.get(&index).cloned(),
@@ -775,11 +739,6 @@ fn only_dependency(change: &Difference, desired: &Fields, inputs: &Inputs<'_>, i
 /// Fields as the inventory keeps them.
 pub fn stored(fields: &Fields) -> Fields {
     fields.iter().map(|(name, value)| (name.clone(), without_places(value))).collect()
-}
-
-/// The name in an address.
-fn name_of(address: &str) -> &str {
-    address.split('#').next().unwrap_or(address).rsplit('/').next().unwrap_or(address)
 }
 
 /// Counts the actions of a plan.

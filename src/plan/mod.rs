@@ -9,6 +9,7 @@ mod effects;
 mod judge;
 mod lockout;
 mod model;
+mod owned;
 mod removed;
 mod rollout;
 mod saved;

@@ -66,7 +66,8 @@ fn undeclared_steps(
     step_of: &HashMap<usize, usize>,
     to: &mut Removed<'_>,
 ) -> HashSet<String> {
-    let undeclared = undeclared(inputs);
+    let mut undeclared = undeclared(inputs);
+    undeclared.retain(|(address, _)| !to.out.taken.contains(&address.to_string()));
     // What is not pruned stays.
     let all = |list: &[(Address, Record)]| list.iter().map(|(address, _)| address.to_string()).collect();
     if undeclared.is_empty() {
@@ -234,6 +235,7 @@ fn undeclared_steps(
                 drifted: false,
             },
             operation,
+            waits: None,
             object: None,
             kind,
             specs: None,

@@ -179,10 +179,19 @@ impl Builder<'_> {
             }
         }
         for (number, other) in edges {
-            let list = &mut self.out.steps[number].after;
-            list.push(other);
-            list.sort_unstable();
-            list.dedup();
+            // What is begun there is not done before a person acts.
+            let pends = self.out.steps[other].kind.spec.pending.is_some();
+            let step = &mut self.out.steps[number];
+            if pends && step.waits.is_none() && step.operation == Operation::Create {
+                let why = step.kind.spec.create.waits.as_ref().map(|waits| waits.message.clone()).unwrap_or_default();
+                step.operation = Operation::Record;
+                step.embedded = false;
+                step.action.notes.push(why.clone());
+                step.waits = Some(why);
+            }
+            step.after.push(other);
+            step.after.sort_unstable();
+            step.after.dedup();
         }
     }
 

@@ -51,6 +51,8 @@ pub struct Step {
     pub action: Action,
     /// What it does by calls.
     pub operation: Operation,
+    /// Who has to do what before it can be done: nothing is sent before.
+    pub waits: Option<String>,
     /// Index of the declared object.
     pub object: Option<usize>,
     /// Kind of the object; of an entry, the entry's own.

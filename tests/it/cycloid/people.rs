@@ -78,6 +78,82 @@ async fn who_accepted_with_another_address_is_found_by_the_one_that_was_invited(
     assert_eq!(sent, [json!({"username": "eve1"})]);
 }
 
+/// A team with one member.
+fn team_of(member: &str) -> String {
+    let spec = "\n  name: Platform\n  roles: [deployer]\n  members: [{MEMBER}]";
+    TEAM.replace(" {name: Platform, owner: OWNER, roles: [deployer]}", &spec.replace("MEMBER", member))
+}
+
+/// Adds members of the team by their usernames, and refuses whoever is no member of the organization.
+fn takes_members(desk: &Desk) {
+    desk.whim(|asked, console| {
+        if !asked.is("POST /organizations/acme/teams/platform/members") {
+            return None;
+        }
+        let known = console.objects.get("/organizations/acme/members").into_iter().flatten();
+        let Some(who) = known.map(|(_, row)| row).find(|row| row["username"] == asked.body["username"]).cloned() else {
+            return Some(errors(422, "Nobody has that name."));
+        };
+        console.put(&asked.path, json!({"username": who["username"], "email": who["email"]}));
+        let made = console.objects[&asked.path].values().next().unwrap().clone();
+        Some(Reply::json(200, &json!({ "data": made })))
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_invited_still_is_waited_for_without_a_call() {
+    for named in ["email: Alice@example.com", "username: alice"] {
+        let desk = Desk::start(&team_of(named)).await;
+        takes_members(&desk);
+        member(&desk, json!({"invitation_email": "alice@example.com", "invitation_state": "pending"}));
+        for first in [true, false] {
+            desk.server.clear_log();
+            let applied = desk.apply().await;
+            let last = applied.document.actions.last().unwrap();
+            assert_eq!((last.outcome, last.requests.len()), (Some(Outcome::Waiting), 0), "{named}");
+            assert!(last.notes[0].contains("not been accepted"), "{:?}", last.notes);
+            assert_eq!(desk.server.writes().is_empty(), !first, "{:?}", desk.server.writes());
+            assert!(desk.bodies("POST", "/members").is_empty());
+        }
+        let console = desk.console.lock().unwrap().objects.remove("/organizations/acme/members").unwrap();
+        assert_eq!(console.len(), 1);
+        member(
+            &desk,
+            json!({"username": "alice", "email": "alice@example.com", "invitation_email": "alice@example.com", "invitation_state": "accepted"}),
+        );
+        desk.converge().await;
+        assert_eq!(desk.bodies("POST", "/teams/platform/members"), [json!({"username": "alice"})]);
+    }
+    // Where nobody is invited, it is a mistake that the API is asked about.
+    let desk = Desk::start(&team_of("username: alcie")).await;
+    takes_members(&desk);
+    member(&desk, json!({"username": "alice", "email": "alice@example.com", "invitation_state": "accepted"}));
+    let applied = desk.apply().await;
+    assert_eq!(applied.document.actions.last().unwrap().outcome, Some(Outcome::Failed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_named_by_another_of_their_names_is_the_same_member() {
+    let desk = Desk::start(&team_of("username: bob")).await;
+    takes_members(&desk);
+    member(&desk, json!({"username": "bob", "email": "bob@example.com", "invitation_state": "accepted"}));
+    desk.converge().await;
+    desk.write(&team_of("email: bob@example.com"));
+    let options = Options { keep_key: true, prune: true, ..desk.options.clone() };
+    let planned = pipeline::plan(&options, Mode::Plan).await.unwrap();
+    assert_eq!((lines(&planned.document), codes(&planned.diagnostics)), (Vec::new(), Vec::new()));
+    desk.server.clear_log();
+    pipeline::apply(planned, &options).await.unwrap();
+    assert_eq!(desk.server.writes(), Vec::<String>::new());
+    // It is owned under its new name, and goes with it.
+    desk.write(&team_of("username: bob").replace("  members: [{username: bob}]", ""));
+    let planned = pipeline::plan(&options, Mode::Plan).await.unwrap();
+    assert_eq!(lines(&planned.document), ["delete cycloid/Team/platform#members/bob@example.com (removed)"]);
+    // Named twice, they are told apart by nobody.
+    desk.write(&team_of("username: bob}, {email: bob@example.com"));
+    assert_eq!(codes(&desk.plan().await.diagnostics), ["PL0507", "PL0508"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_of_several_organizations_names_the_roles_of_each() {
     let desk = Desk::start("").await;

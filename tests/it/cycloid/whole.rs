@@ -225,6 +225,47 @@ async fn an_environment_of_the_same_name_in_another_project_is_not_taken_for_it(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn environments_of_several_projects_are_one_list_unless_that_shows_less() {
+    let names = ["shop", "warehouse", "office"];
+    let manifests: Vec<String> = names
+        .iter()
+        .map(|project| {
+            format!(
+                "apiVersion: cycloid.plumb.dev/v1alpha1\nkind: Environment\nmetadata: {{name: {project}-prod}}\nspec: \
+                 {{project: \"id:{project}\", canonical: prod, name: Production, color: red}}\n"
+            )
+        })
+        .collect();
+    let row = |project: &str| json!({"canonical": "prod", "name": "Production", "color": "red", "project": {"canonical": project}});
+    // The list may leave names out.
+    for (full, expected) in [(true, 1), (false, 1 + names.len())] {
+        let desk = Desk::start(&manifests.join("---\n")).await;
+        for project in names {
+            desk.put("/organizations/acme/projects", json!({"canonical": project, "name": project}));
+            desk.put(&format!("/organizations/acme/projects/{project}/environments"), row(project));
+        }
+        desk.whim(move |asked, _| {
+            let mut rows = names.map(row);
+            for row in rows.iter_mut().filter(|_| !full) {
+                row.as_object_mut().unwrap().remove("name");
+            }
+            let rows = json!({"data": rows, "pagination": {"index": 1, "size": 1000, "total": rows.len()}});
+            asked.is("GET /organizations/acme/environments").then(|| Reply::json(200, &rows))
+        });
+        desk.apply().await;
+        desk.server.clear_log();
+        let planned = desk.plan().await;
+        assert_eq!(
+            (crate::support::stack::lines(&planned.document), codes(&planned.diagnostics)),
+            (Vec::new(), Vec::new())
+        );
+        assert_eq!(planned.document.summary.unchanged, names.len());
+        let log = desk.server.log();
+        assert_eq!(log.iter().filter(|asked| asked.path.ends_with("/environments")).count(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_keeps_what_is_declared_and_no_secret() {
     let component = COMPONENT.replace("NAME", "Web").replace(
         "{general: {sizing: {replicas: 3}}}",
