@@ -57,7 +57,7 @@ pub(super) fn read<'t>(
         found
     });
     let mark = |name: &str| members.iter().find(|member| member.key == name).map_or(at, |m| m.value.best(m.at));
-    convert.requirements(&values, &fields, &Path::Root, Some(spec.map_or(at, |spec| spec.at)));
+    convert.requirements(&values, members, &fields, &Path::Root, Some(spec.map_or(at, |spec| spec.at)));
     let api = values.get("api").and_then(Value::as_str).and_then(|api| find_api(api, mark("api"), catalog, convert));
     if let Some(limits) = values.get("limits") {
         connection.limits = read_limits(limits);

@@ -177,7 +177,7 @@ impl<'t> Convert<'_, 't> {
                         fields.insert(member.key.to_string(), value);
                     }
                 }
-                self.requirements(&fields, &field.fields, path, around.whole.then_some(key));
+                self.requirements(&fields, members, &field.fields, path, around.whole.then_some(key));
                 self.one_of(&fields, &field.one_of, path, node.best(key));
                 check_conditions(&fields, &field.fields, members, self);
                 Some(Value::Object(fields))
@@ -284,7 +284,6 @@ impl<'t> Convert<'_, 't> {
     fn list(&mut self, items: &[Node<'t>], field: &FieldSpec, path: &Path<'_>, around: Around) -> Option<Value> {
         let spec = field.items.as_deref()?;
         let around = Around { whole: field.keyed_by.is_none(), ..around };
-        let before = self.faults.list.len();
         let mut out = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             if let Some(value) = self.value(item, item.at, spec, &Path::Item(path, index), around) {
@@ -292,7 +291,7 @@ impl<'t> Convert<'_, 't> {
             }
         }
         if let Some(key) = &field.keyed_by
-            && self.faults.list.len() == before
+            && out.len() == items.len()
         {
             self.unique_items(items, &out, key, path);
         }
@@ -305,6 +304,10 @@ impl<'t> Convert<'_, 't> {
         for (index, (item, value)) in items.iter().zip(values).enumerate() {
             let at = item.member(key).map_or(item.at, |member| member.value.best(member.at));
             let Some(text) = value.get(key).and_then(value::text) else {
+                // One that is there and wrong is reported already.
+                if is_written(item.as_map().unwrap_or_default(), key) {
+                    continue;
+                }
                 let message = format!("`{path}[{index}]` needs `{key}`: it tells one entry from another.");
                 self.faults.error("PL0108", message, item.at);
                 continue;
@@ -319,10 +322,12 @@ impl<'t> Convert<'_, 't> {
         }
     }
 
-    /// Notes what a create needs and is not declared; an error at `whole` where it has to be there in any case.
+    /// Notes what a create needs and is not declared; an error at `whole` where it has to be there in any case. What is
+    /// written and wrong is reported already.
     pub(super) fn requirements(
         &mut self,
         declared: &Fields,
+        written: &[Member<'t>],
         fields: &IndexMap<String, FieldSpec>,
         path: &Path<'_>,
         whole: Option<Mark>,
@@ -333,7 +338,8 @@ impl<'t> Convert<'_, 't> {
                     .required_when
                     .as_ref()
                     .is_some_and(|condition| condition::holds(condition, declared, fields) == Some(true));
-            if required && !field.read_only && declared.get(name).is_none_or(Value::is_null) {
+            let wrong = || is_written(written, name);
+            if required && !field.read_only && declared.get(name).is_none_or(Value::is_null) && !wrong() {
                 let here = Path::Field(path, name).to_string();
                 match whole {
                     Some(at) => self.faults.error("PL0108", format!("`{here}` is required."), at),
@@ -544,6 +550,11 @@ pub(super) fn check_conditions(
 }
 
 /// Whether an object is `{name, value}` whose value may be sensitive, so that `valueFrom` may stand in its place.
+/// Whether a member is there and says something.
+fn is_written(members: &[Member<'_>], name: &str) -> bool {
+    members.iter().any(|member| member.key == name && !member.value.is_null())
+}
+
 fn is_variable(fields: &IndexMap<String, FieldSpec>) -> bool {
     fields.get("value").is_some_and(|field| field.sensitive.is_some())
 }

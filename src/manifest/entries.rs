@@ -148,7 +148,7 @@ fn finish<'t>(
         return None;
     };
     let around = std::mem::take(&mut convert.missing);
-    convert.requirements(&spec, &kind.spec.fields, &Path::Root, None);
+    convert.requirements(&spec, &[], &kind.spec.fields, &Path::Root, None);
     let missing = std::mem::replace(&mut convert.missing, around);
     let field = member.key.to_string();
     Some(Entry { kind: kind.clone(), field, key, spec, missing, pointer, at })

@@ -78,7 +78,7 @@ pub(super) fn read<'n, 't>(
     }
     default_name(&mut spec, header, kind, convert);
     check_drift_paths(header, api, kind, annotations, convert);
-    convert.requirements(&spec, &kind.spec.fields, &Path::Root, None);
+    convert.requirements(&spec, &[], &kind.spec.fields, &Path::Root, None);
     check_conditions(&spec, &kind.spec.fields, members, convert);
     variants::check(&spec, &kind.spec.fields, members, convert);
     clear_entries(&mut spec, header, kind, annotations, convert);

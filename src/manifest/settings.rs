@@ -65,7 +65,7 @@ pub fn settings(sources: &mut Sources, source: SourceId, kind: &str, fields: &In
                 Some(spec) if spec.value.as_map().is_some() => {
                     let members = spec.value.as_map().unwrap_or_default();
                     out.values = convert.fields(members, Known::from(fields), &Path::Root, &mut |_, _| false);
-                    convert.requirements(&out.values, fields, &Path::Root, Some(spec.at));
+                    convert.requirements(&out.values, members, fields, &Path::Root, Some(spec.at));
                 }
                 Some(spec) => {
                     let message = format!("`spec` has to be a map; it is {}.", spec.value.describe());
@@ -74,7 +74,8 @@ pub fn settings(sources: &mut Sources, source: SourceId, kind: &str, fields: &In
                 None => convert.faults.error("PL0108", "`spec` is required.", root.at),
             }
             for name in std::mem::take(&mut convert.missing) {
-                let at = root.locate(&format!("/spec/{}", name.replace('.', "/")));
+                let pointer = name.replace(['.', '['], "/").replace(']', "");
+                let at = root.locate(&format!("/spec/{pointer}"));
                 convert.faults.error("PL0108", format!("`{name}` is required."), at);
             }
             faults = convert.faults;

@@ -13,7 +13,7 @@ use crate::{
     description::{
         Kind,
         compiled::{DEFAULT_BULK, full_path},
-        format::{BulkSpec, FieldType, UpdateStyle, Verb},
+        format::{BulkSpec, FieldType, IdWire, UpdateStyle, Verb},
     },
     graph::topological,
     live::{fill_path, item_path},
@@ -382,8 +382,9 @@ pub fn reads_before_update(kind: &Kind) -> bool {
 /// The longest value that a guard names, in characters: it stands in a URL.
 const GUARDED: usize = 200;
 
-/// Fields of an update whose call names the values that it replaces: plain texts, numbers and flags, as they were read.
-/// What is or may be a secret is in no URL.
+/// Fields of an update whose call names the values that it replaces: plain texts, numbers, flags, and references by
+/// number, as they were read. What is or may be a secret is in no URL, and what servers write in more than one way, as
+/// times and fractions, may not be what they compare with.
 pub fn guarded(step: &Step) -> Vec<&str> {
     // What was just made is nobody else's yet.
     let is_new = matches!(step.action.action, ActionKind::Create | ActionKind::Replace);
@@ -392,15 +393,18 @@ pub fn guarded(step: &Step) -> Vec<&str> {
     };
     let plain = |name: &&String| {
         let Some(spec) = step.kind.field(name) else { return false };
-        let simple = matches!(spec.ty, FieldType::String | FieldType::Integer | FieldType::Boolean);
+        let by_number = spec.reference.as_ref().is_some_and(|to| to.wire == Some(IdWire::Number) && to.by.is_none());
+        let is_reference = spec.ty == FieldType::Ref && by_number;
+        let simple = is_reference || matches!(spec.ty, FieldType::String | FieldType::Integer | FieldType::Boolean);
         let shown =
             !spec.write_only && spec.sensitive.is_none() && spec.read_by.is_none() && spec.list_cuts_at.is_none();
         let then = match live.fields.get(*name) {
             None => return false,
             Some(Value::String(text)) => text.len() <= GUARDED && !text.chars().any(char::is_control),
+            Some(value) if is_reference => value.is_null() || matches!(as_reference(value), Some((_, Target::Id(_)))),
             Some(value) => value.is_null() || value.is_boolean() || value.is_i64() || value.is_u64(),
         };
-        let now = step.desired.get(*name).is_none_or(|value| !value.is_object() && !value.is_array());
+        let now = is_reference || step.desired.get(*name).is_none_or(|value| !value.is_object() && !value.is_array());
         simple && shown && then && now && !spec.wire_name().contains('.')
     };
     step.send.iter().filter(plain).map(String::as_str).collect()

@@ -272,14 +272,11 @@ pub fn parse(path: &str, folder: &Path, text: &str) -> Read {
     let source = sources.add(SourceText { path: path.to_owned(), folder: folder.to_path_buf(), text: text.into() });
     let settings = settings(&mut sources, source, KIND, fields());
     let mut diagnostics = settings.diagnostics.clone();
-    let config = if settings.has_errors() {
-        None
-    } else {
-        let mut reader = read::Reader::new(&sources, settings.document, folder);
-        let config = reader.config(&settings.into_value());
-        diagnostics.append(&mut reader.diagnostics);
-        config.filter(|_| !diagnostics.iter().any(Diagnostic::is_error))
-    };
+    // What is right is read on beside what is wrong, so that everything is told at once.
+    let mut reader = read::Reader::new(&sources, settings.document, folder);
+    let config = reader.config(&settings.into_value());
+    diagnostics.append(&mut reader.diagnostics);
+    let config = config.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));
     diagnostics.sort_by_key(|diagnostic| diagnostic.place);
     Read { config, diagnostics, sources }
 }

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostic, Sources, nearest},
+    inventory::Location as Inventory,
     manifest::{DocumentRef, MaxDeletes, locate},
     secret::{AgeKeys, Cluster, ResolvePolicy},
     source::git::{Access, AllowedSigners, KnownHosts, Location, Login, Scheme, SshKey},
@@ -32,7 +33,13 @@ pub(super) struct Reader<'r> {
     pub(super) diagnostics: Vec<Diagnostic>,
     /// What manifests may reach for, as it is written: it concerns every stack.
     reach: Value,
+    /// What there is to refer to, whether or not it can be used: `forges`, `notifications` and `credentials`.
+    names: [Vec<String>; 3],
 }
+
+const FORGES: usize = 0;
+const NOTIFICATIONS: usize = 1;
+const CREDENTIALS: usize = 2;
 
 fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
     value.get(name).and_then(Value::as_str)
@@ -80,7 +87,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 
 impl<'r> Reader<'r> {
     pub(super) fn new(sources: &'r Sources, document: Option<DocumentRef>, folder: &'r Path) -> Self {
-        Self { sources, document, folder, diagnostics: Vec::new(), reach: Value::Null }
+        Self { sources, document, folder, diagnostics: Vec::new(), reach: Value::Null, names: Default::default() }
     }
 
     fn add(&mut self, diagnostic: Diagnostic, pointer: &str) {
@@ -111,7 +118,7 @@ impl<'r> Reader<'r> {
 
     /// Reads everything; nothing where that makes no sense, which is reported.
     pub(super) fn config(&mut self, spec: &Value) -> Option<Config> {
-        let state = self.path(text(spec, "state")?);
+        let state = self.path(text(spec, "state").unwrap_or_default());
         let allowed = spec.get("secrets").cloned().unwrap_or_default();
         self.reach = json!([allowed, spec.get("allowHosts")]);
         let policy = ResolvePolicy {
@@ -125,6 +132,8 @@ impl<'r> Reader<'r> {
             },
             ..ResolvePolicy::closed()
         };
+        let names = |list| items(spec, list).filter_map(|(_, item)| text(item, "name").map(str::to_owned)).collect();
+        self.names = ["forges", "notifications", "credentials"].map(names);
         let endpoint = spec.get("endpoint").and_then(|endpoint| self.endpoint(endpoint));
         let mut config = Config {
             change_log: text(spec, "changeLog").map_or_else(|| state.join("changes.jsonl"), |path| self.path(path)),
@@ -163,7 +172,7 @@ impl<'r> Reader<'r> {
                 config.webhooks.insert(name.to_owned(), webhook);
             }
         }
-        if config.endpoint.is_none() && !config.webhooks.is_empty() {
+        if spec.get("endpoint").is_none() && !config.webhooks.is_empty() {
             self.error(
                 "PL1003",
                 "There are `webhooks`, and no `endpoint` that takes them.".to_owned(),
@@ -173,7 +182,7 @@ impl<'r> Reader<'r> {
         let defaults = spec.get("defaults").cloned().unwrap_or_default();
         for (index, item) in items(spec, "stacks") {
             let pointer = format!("/spec/stacks/{index}");
-            if let Some(stack) = self.stack(item, &defaults, &credentials, &config, &pointer) {
+            if let Some(stack) = self.stack(item, &defaults, &credentials, &pointer) {
                 config.stacks.insert(stack.name.clone(), Arc::new(stack));
             }
         }
@@ -312,17 +321,18 @@ impl<'r> Reader<'r> {
         item: &Value,
         defaults: &Value,
         credentials: &BTreeMap<String, Access>,
-        config: &Config,
         pointer: &str,
     ) -> Option<StackConfig> {
         let name = text(item, "name")?.to_owned();
         let mut merged = defaults.as_object().cloned().unwrap_or_default();
         merged.extend(item.as_object().cloned().unwrap_or_default());
         let value = Value::Object(merged);
-        let source = self.source(item.get("source")?, credentials, &name, &format!("{pointer}/source"))?;
-        let interval = |name: &str, usual: u64| {
-            text(&value, name).and_then(duration).unwrap_or(Duration::from_secs(usual)).max(Duration::from_millis(100))
-        };
+        let source = item.get("source").and_then(|source| {
+            let pointer = format!("{pointer}/source");
+            self.source(source, credentials, &name, &pointer)
+        });
+        let interval = self.interval(&value, "interval", 60, pointer);
+        let drift_interval = self.interval(&value, "driftInterval", 1800, pointer);
         let limits = value.get("limits").cloned().unwrap_or_default();
         let max_deletes = match text(&limits, "maxDeletes").map(MaxDeletes::from_str) {
             Some(Err(wrong)) => {
@@ -335,15 +345,18 @@ impl<'r> Reader<'r> {
         let windows = items(&value, "windows").filter_map(|(index, item)| self.window(item, pointer, index)).collect();
         let pulls = value.get("pullRequests").cloned().unwrap_or_default();
         let forge = text(&value, "forge").map(str::to_owned);
-        if let Some(forge) = &forge
-            && !config.forges.contains_key(forge)
-        {
-            self.unknown("forge", forge, config.forges.keys(), &format!("{pointer}/forge"));
+        if let Some(forge) = &forge {
+            self.known("forge", forge, FORGES, &format!("{pointer}/forge"));
         }
         let notify = value.get("notify").map(|_| texts(&value, "notify"));
-        for name in notify.iter().flatten().filter(|name| !config.notifications.contains_key(*name)) {
-            self.unknown("notification", name, config.notifications.keys(), &format!("{pointer}/notify"));
+        for name in notify.iter().flatten() {
+            self.known("notification", name, NOTIFICATIONS, &format!("{pointer}/notify"));
         }
+        let inventory = text(&value, "inventory").map(str::to_owned);
+        if let Some(Err(diagnostic)) = inventory.as_deref().map(|url| Inventory::parse(Some(url), self.folder)) {
+            self.add(diagnostic, &format!("{pointer}/inventory"));
+        }
+        let source = source?;
         let repository = text(&value, "repository").map(str::to_owned).or_else(|| match &source {
             Source::Git(git) => repository_of(&git.location),
             Source::Folder(_) => None,
@@ -370,12 +383,12 @@ impl<'r> Reader<'r> {
             name,
             source,
             mode,
-            interval: interval("interval", 60),
-            drift_interval: interval("driftInterval", 1800),
+            interval,
+            drift_interval,
             prune: flag(&value, "prune").unwrap_or_default(),
             keep_going: flag(&value, "keepGoing").unwrap_or_default(),
             suspend: flag(&value, "suspend").unwrap_or_default(),
-            inventory: text(&value, "inventory").map(str::to_owned),
+            inventory,
             max_deletes,
             windows,
             connections,
@@ -389,9 +402,28 @@ impl<'r> Reader<'r> {
         })
     }
 
-    fn unknown<'k>(&mut self, what: &str, name: &str, known: impl Iterator<Item = &'k String> + Clone, pointer: &str) {
+    /// A time between two looks, or `usual` seconds.
+    fn interval(&mut self, value: &Value, name: &str, usual: u64, pointer: &str) -> Duration {
+        let Some(written) = text(value, name) else { return Duration::from_secs(usual) };
+        match duration(written) {
+            Some(found) => found.max(Duration::from_millis(100)),
+            None => {
+                let message = format!("`{name}` cannot be `{written}`: it is no length of time.");
+                let diagnostic = Diagnostic::error("PL1003", message).hint("Write one such as `30s`, `5m` or `1h30m`.");
+                self.add(diagnostic, &format!("{pointer}/{name}"));
+                Duration::from_secs(usual)
+            }
+        }
+    }
+
+    /// Complains of a name that there is not in one of the lists.
+    fn known(&mut self, what: &str, name: &str, list: usize, pointer: &str) {
+        let known = self.names.get(list).map_or(&[][..], Vec::as_slice);
+        if known.iter().any(|known| known == name) {
+            return;
+        }
         let diagnostic = Diagnostic::error("PL1003", format!("There is no {what} `{name}` in this configuration."));
-        let diagnostic = match nearest(name, known.map(String::as_str)) {
+        let diagnostic = match nearest(name, known.iter().map(String::as_str)) {
             Some(near) => diagnostic.hint(format!("Did you mean `{near}`?")),
             None => diagnostic,
         };
@@ -473,7 +505,7 @@ impl<'r> Reader<'r> {
         if let Some(name) = text(value, "credential") {
             match credentials.get(name) {
                 Some(known) => access = known.clone(),
-                None => self.unknown("credential", name, credentials.keys(), &format!("{pointer}/credential")),
+                None => self.known("credential", name, CREDENTIALS, &format!("{pointer}/credential")),
             }
         } else if location.scheme == Scheme::Ssh {
             access.agent = true;

@@ -55,6 +55,49 @@ spec:
     assert!(!told.contains("hunter2"), "{told}");
 }
 
+/// Errors of every sort are told in one go, and none that only follows from another.
+#[test]
+fn what_is_wrong_in_one_place_hides_nothing_elsewhere() {
+    let text = "\
+apiVersion: plumb.dev/v1alpha1
+kind: Agent
+spec:
+  state: /var/lib/plumb
+  workers: none
+  endpoint: {listen: '127.0.0.1:70000'}
+  forges:
+    - {name: git, type: gitlabb, token: {valueFrom: {env: PLUMB_TEST_NOWHERE}}}
+    - {name: hub, type: github, token: {valueFrom: {env: PLUMB_TEST_NOWHERE}}}
+  webhooks:
+    - {name: hook, type: github, secret: {valueFrom: {envv: PLUMB_TEST_NOWHERE}}}
+  stacks:
+    - name: prod
+      source: {git: 'https://git.example/infra.git?reff=main', credential: deploy}
+      mode: enforced
+      windows: [{from: '25:00', to: '06:00', timezone: Europe/Berlon}]
+      forge: git
+      notify: [chat]
+    - name: prod
+      source: {folder: /srv/prod}
+      interval: 0s
+      forge: hup
+      limits: {maxDeletes: five}
+      inventory: s4://bucket
+    - name: test
+      source: {folder: /srv/test, path: test}
+";
+    let read = config::parse("agent.yaml", Path::new("/nowhere"), text);
+    let told: Vec<String> = read
+        .diagnostics
+        .iter()
+        .map(|diagnostic| {
+            let line = diagnostic.place.map(|place| place.line);
+            format!("{}: {} {}", line.unwrap_or_default(), diagnostic.code, diagnostic.message)
+        })
+        .collect();
+    insta::assert_snapshot!("config_all_at_once", told.join("\n"));
+}
+
 #[test]
 fn secrets_in_plain_text_are_refused_and_not_shown() {
     let text = "\

@@ -110,6 +110,65 @@ async fn what_somebody_changed_a_moment_ago_is_left_alone_where_the_call_can_tel
     assert_eq!(scene.run(&["plan", "--detailed-exitcode"]).code, Some(0));
 }
 
+/// References and the entries inside are named as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn references_and_entries_of_a_moment_ago_are_left_alone_too() {
+    let Some(world) = worlds().into_iter().find(|world| world.api == "balena") else { return };
+    let scene = Scene::start(world, SandboxOptions::default()).await;
+    let device = |number: usize, fleet: &str, street: &str| {
+        format!(
+            "---\napiVersion: balena.plumb.dev/v1alpha1\nkind: Device\nmetadata: {{name: device-{number}}}\nspec: {{uuid: \
+             {number:032x}, application: {fleet}, deviceType: raspberrypi4-64, tags: {{street: {street}}}}}\n"
+        )
+    };
+    let declare = |changed: bool| {
+        let mut text = String::new();
+        for fleet in ["a", "b", "c"] {
+            text += "---\napiVersion: balena.plumb.dev/v1alpha1\nkind: Application\n";
+            text += &format!(
+                "metadata: {{name: fleet-{fleet}}}\nspec: {{organization: acme, deviceType: raspberrypi4-64}}\n"
+            );
+        }
+        text += &device(1, if changed { "fleet-b" } else { "fleet-a" }, "Main");
+        text += &device(2, "fleet-a", if changed { "High" } else { "Main" });
+        text += &device(3, if changed { "fleet-b" } else { "fleet-a" }, if changed { "High" } else { "Main" });
+        scene.write("objects.yaml", &text);
+    };
+    declare(false);
+    assert_eq!(scene.run(&["apply", "--yes"]).code, Some(0));
+    declare(true);
+    let options = options(&scene);
+    let planned = pipeline::plan(&options, Mode::Plan).await.unwrap();
+    let id_of = |address: &str| {
+        let found = planned.document.actions.iter().find(|action| action.address == address);
+        found.and_then(|action| action.id.clone()).unwrap_or_else(|| panic!("no change of {address}"))
+    };
+    let (moved, tagged) = ("balena/Device/device-1", "balena/Device/device-2#tags/street");
+    let (device, tag) = (id_of(moved), id_of(tagged));
+    let fleets = scene.sandbox.objects("balena", "Application");
+    let fleet = fleets.iter().find(|row| row["attributes"]["app_name"] == "fleet-c").unwrap();
+    let third: u64 = fleet["id"].as_str().unwrap().parse().unwrap();
+    assert!(scene.sandbox.mutate("balena", "Device", &device, &json!({"belongs_to__application": third})));
+    assert!(scene.sandbox.mutate("balena", "DeviceTag", &tag, &json!({"value": "by somebody else"})));
+    let applied = pipeline::apply(planned, &options).await.unwrap();
+    for action in &applied.document.actions {
+        let told = action.error.clone().unwrap_or_default();
+        if action.address == moved || action.address == tagged {
+            assert!(action.outcome == Some(Outcome::Failed) && told.contains("is left alone"), "{action:?}");
+        } else {
+            assert_eq!(action.outcome, Some(Outcome::Done), "{action:?}");
+        }
+    }
+    let shown = |kind: &str, id: &str| scene.sandbox.shown("balena", kind, id).unwrap();
+    let fleet = &shown("Device", &device)["belongs_to__application"];
+    assert!(*fleet == third || fleet["__id"] == third, "it was moved: {fleet}");
+    assert_eq!(shown("DeviceTag", &tag)["value"], "by somebody else", "it was overwritten");
+    let sent = applied.document.requests.apply;
+    println!("{sent} calls");
+    assert_eq!(scene.run(&["apply", "--yes"]).code, Some(0), "the next run brings it in line");
+    assert_eq!(scene.run(&["plan", "--detailed-exitcode"]).code, Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_changed_since_the_plan_is_not_deleted() {
     let world = worlds().into_iter().find(|world| world.api == "rest");

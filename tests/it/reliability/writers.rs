@@ -153,6 +153,7 @@ async fn a_writer_that_was_stopped_past_its_lease_writes_no_more() {
     assert_eq!(done, writers);
     let log = scene.sandbox.log();
     assert_eq!(interleaved(&log), Vec::<String>::new());
+    scene_is_whole(&scene);
     println!(
         "{writers} writers, {refused} times refused, {} writes, none between those of another",
         writes(&log).len()
