@@ -9,8 +9,10 @@ mod delete;
 mod encode;
 mod existing;
 mod find;
+
 mod join;
 mod keep;
+mod novel;
 mod past;
 mod record;
 mod rollout;
@@ -194,6 +196,8 @@ struct Shared<'a> {
     addresses: std::sync::OnceLock<past::Addresses>,
     /// How many entries vanished with their parents.
     vanished: std::sync::atomic::AtomicUsize,
+    /// Objects that this run made, by connection, kind and id, and for which address.
+    new: Mutex<HashMap<(String, String, String), String>>,
 }
 
 impl Shared<'_> {

@@ -84,6 +84,7 @@ pub async fn apply(plan: &Plan, policies: &Policies, context: &Context<'_>) -> R
         fresh: keep::Fresh::default(),
         addresses: std::sync::OnceLock::new(),
         vanished: std::sync::atomic::AtomicUsize::new(0),
+        new: std::sync::Mutex::default(),
         looks: super::compare::Looks::default(),
         by_address: plan.steps.iter().map(Step::address).collect(),
         run: format!("{:x}{:08x}", jiff::Timestamp::now().as_microsecond(), fastrand::u32(..)),

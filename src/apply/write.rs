@@ -58,7 +58,7 @@ impl Shared<'_> {
         let mut embedded = Vec::new();
         for (index, result) in results {
             let step = &self.plan.steps[index];
-            match result {
+            match result.and_then(|done| self.is_new(step, done)) {
                 Ok(done) => {
                     let id = self.settle(step, &done, &mut edits);
                     if let (Done::Present(decoded), Operation::Create | Operation::Replace | Operation::Update) =

@@ -14,6 +14,6 @@ pub use codec::{EncodeError, Encoder, ReadFile, decode, encode_fields, encode_va
 pub use rollout::{Phase, Rollout};
 pub use row::{
     Decoded, Mismatch, Page, attribute, decode_row, entries, error_text, errors_in_success, fill_omitted, has_no_rows,
-    id_of, is_absence, is_conflict, located, made_at, one, page, read_from, revision_of, row_id, slim, stamp_of,
-    wire_condition,
+    id_of, is_absence, is_conflict, keyless, located, made_at, one, page, read_from, revision_of, row_id, slim,
+    stamp_of, wire_condition,
 };

@@ -371,6 +371,28 @@ pub fn row_id(kind: &Kind, row: &Value) -> Option<String> {
     }
 }
 
+/// The key field that a row of a list does not show in any form that can be read, so that whose row it is cannot be told.
+pub fn keyless<'k>(kind: &'k Kind, row: &Value) -> Option<&'k str> {
+    let spec = &kind.spec;
+    if spec.list.partial || !spec.key_fallbacks.is_empty() {
+        return None;
+    }
+    if spec.not_ours.iter().any(|condition| wire_condition(kind, row, condition)) {
+        return None;
+    }
+    let unread = |name: &&String| {
+        let Some(field) = kind.field(name) else { return false };
+        let plain =
+            matches!(field.ty, FieldType::String | FieldType::Integer) && field.required && field.when.is_none();
+        let elsewhere =
+            field.write_only || field.path_only || field.read_by.is_some() || field.on_get_only || field.omitted;
+        let found = attribute(kind, row, field.wire_name())
+            .or_else(|| field.read.iter().find_map(|path| attribute(kind, row, path)));
+        plain && !elsewhere && found.is_none_or(|value| value.is_object() || value.is_array())
+    };
+    spec.key.iter().find(unread).map(String::as_str)
+}
+
 /// Reads a row into canonical fields. `seal` turns the text of a sensitive value into its placeholder.
 pub fn decode_row(kind: &Kind, row: &Value, seal: &dyn Fn(&str) -> Value) -> Option<Decoded> {
     let id = row_id(kind, row)?;

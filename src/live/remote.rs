@@ -592,6 +592,12 @@ impl Collected {
         for row in page.rows {
             let id = dialect::row_id(kind, &row)
                 .ok_or_else(|| answer.unusable("an object without an id", "a list of objects with ids"))?;
+            if let Some(key) = dialect::keyless(kind, &row) {
+                return Err(answer.unusable(
+                    format!("`{id}`, which shows no `{key}` that can be read"),
+                    "objects that show what they are known by",
+                ));
+            }
             let place = if self.across { super::across::parent_of(kind, "", &row) } else { None };
             if self.ids.insert(place.map_or(id.clone(), |place| format!("{place}/{id}"))) {
                 self.rows.push(row);
@@ -611,6 +617,9 @@ impl Collected {
         match self.total {
             Some(total) if (self.rows.len() as u64) < total => {
                 Err(answer.unusable(format!("{} objects of a total of {total}", self.rows.len()), COUNT))
+            }
+            Some(total) if (self.rows.len() as u64) > total => {
+                Err(answer.unusable(format!("{} objects, more than its total of {total}", self.rows.len()), COUNT))
             }
             _ => Ok(()),
         }

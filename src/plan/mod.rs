@@ -64,6 +64,8 @@ pub struct Plan {
     pub watched: Vec<Watched>,
     /// What there is to tell.
     pub diagnostics: Vec<Diagnostic>,
+    /// Live objects of the kinds that it makes, by connection, kind and id.
+    pub there: HashSet<(String, String, String)>,
     /// Calls that carrying it out takes, by connection.
     pub calls: BTreeMap<String, u64>,
     /// Covers actions, hashes of sensitive values and the inventory's serial.
@@ -114,8 +116,10 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     }
     let summary = build::summarise(&steps, draft.unchanged);
     let digest = digest(inputs, &steps, &draft.moved);
+    let there = there(inputs, &steps);
     Plan {
         steps,
+        there,
         batches,
         summary,
         moved: draft.moved,
@@ -126,6 +130,16 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         calls,
         digest,
     }
+}
+
+/// Live objects of the kinds that steps make objects of.
+fn there(inputs: &Inputs<'_>, steps: &[Step]) -> HashSet<(String, String, String)> {
+    let makes =
+        |step: &&Step| matches!(step.operation, Operation::Create | Operation::Replace) && step.kind.inside().is_none();
+    let made: HashSet<(&str, &str)> =
+        steps.iter().filter(makes).map(|step| (step.action.connection.as_str(), step.kind.name.as_str())).collect();
+    let slots = inputs.observed.by_id.keys().filter(|(connection, kind, _)| made.contains(&(&**connection, kind)));
+    slots.map(|(connection, kind, id)| (connection.to_string(), kind.clone(), id.clone())).collect()
 }
 
 /// Keeps the steps that repair drift.

@@ -8,6 +8,7 @@
 #![expect(clippy::match_same_arms, clippy::single_match_else, reason = "a table of cases reads row by row")]
 
 mod agent;
+mod answers;
 mod bad_input;
 mod balena;
 mod bindplane;
