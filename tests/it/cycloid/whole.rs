@@ -233,7 +233,7 @@ async fn components_of_several_environments_are_one_list_unless_that_shows_less(
             format!(
                 "apiVersion: cycloid.plumb.dev/v1alpha1\nkind: Component\nmetadata: {{name: {project}-web}}\nspec: \
                  {{environment: \"key:{project}/prod\", canonical: web, name: Web, useCase: default, serviceCatalog: \
-                 \"key:acme/acme:stack\"}}\n"
+                 acme:stack}}\n"
             )
         })
         .collect();
