@@ -1,5 +1,7 @@
 //! Checks a description for contradictions: names that lead nowhere, keys of fields that do not exist.
 
+use indexmap::IndexMap;
+
 use super::{
     compiled::Fault,
     format::{ApiSpec, Condition, DialectName, FieldSpec, FieldType, Inside, KindSpec, RolloutSpec, Variants},
@@ -110,7 +112,7 @@ fn check_kind(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, kinds: &[KindS
         }
     }
     for (name, field) in &kind.fields {
-        check_field(faults, &format!("{at}/fields/{}", escape(name)), field, kind, &names);
+        check_field(faults, &format!("{at}/fields/{}", escape(name)), field, None, kind, &names);
     }
 }
 
@@ -250,7 +252,14 @@ fn check_inside(faults: &mut Vec<Fault>, at: &str, inside: &Inside, kind: &KindS
     }
 }
 
-fn check_field(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, kind: &KindSpec, kinds: &[&str]) {
+fn check_field(
+    faults: &mut Vec<Fault>,
+    at: &str,
+    field: &FieldSpec,
+    within: Option<&IndexMap<String, FieldSpec>>,
+    kind: &KindSpec,
+    kinds: &[&str],
+) {
     if field.ty == FieldType::Ref && field.reference.is_none() {
         fault(faults, at, "a field of type `ref` needs `ref: {kind: …}`");
     }
@@ -281,8 +290,13 @@ fn check_field(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, kind: &Kind
         }
     }
     for (word, condition) in [("when", &field.when), ("requiredWhen", &field.required_when)] {
-        if let Some(condition) = condition {
-            check_condition(faults, &format!("{at}/{word}"), condition, kind);
+        let at = format!("{at}/{word}");
+        // Within an object, a condition looks at what is beside the member.
+        let near = condition.as_ref().and_then(|condition| condition.field.as_ref());
+        match condition {
+            Some(_) if within.is_some_and(|beside| near.is_some_and(|name| beside.contains_key(name))) => {}
+            Some(condition) => check_condition(faults, &at, condition, kind),
+            None => {}
         }
     }
     for (index, forced) in field.forced.iter().enumerate() {
@@ -330,10 +344,10 @@ fn check_field(faults: &mut Vec<Fault>, at: &str, field: &FieldSpec, kind: &Kind
         {
             fault(faults, format!("{at}/keyedBy"), format!("the items have no field `{key}`"));
         }
-        check_field(faults, &format!("{at}/items"), items, kind, kinds);
+        check_field(faults, &format!("{at}/items"), items, within, kind, kinds);
     }
     for (name, member) in &field.fields {
-        check_field(faults, &format!("{at}/fields/{}", escape(name)), member, kind, kinds);
+        check_field(faults, &format!("{at}/fields/{}", escape(name)), member, Some(&field.fields), kind, kinds);
     }
 }
 

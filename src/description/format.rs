@@ -600,6 +600,8 @@ pub struct KindSpec {
     pub appears: Option<Appears>,
     /// Objects that are a part of one of another kind: an export or a survey does not show them besides.
     pub part_of: Option<PartOf>,
+    /// Most objects are the vendor's own, and nothing tells them from others: an export has them only where they are named.
+    pub exported_by_name: bool,
     /// Name of the hook that does what data cannot say.
     pub hook: Option<String>,
     /// What objects need of the server.

@@ -51,6 +51,33 @@ impl<'a> Items<'a> {
     }
 }
 
+/// Declared ways of a whole object that lead to items which it will not have: their paths, and those items.
+pub fn astray(specs: &Specs, desired: &Fields, whole: &Fields) -> Vec<(String, Vec<String>)> {
+    let mut out = Vec::new();
+    let items = Items::of(specs, whole);
+    // The server gives ids to items that have none.
+    let known = |name: &str| {
+        let items = whole.get(name).and_then(Value::as_array).into_iter().flatten();
+        !items.into_iter().any(|item| item.get("id").and_then(text).is_none())
+    };
+    for (name, spec) in specs {
+        let Some((member, leads)) = spec.items.as_ref().and_then(|items| items.ways()) else { continue };
+        for (index, item) in desired.get(name).and_then(Value::as_array).into_iter().flatten().enumerate() {
+            let Some(ways) = item.get(member).filter(|ways| !is_empty(ways)) else { continue };
+            let targets = leads.targets(ways).into_iter();
+            let lost =
+                |target: &String| !items.has(target) && target.split_once('/').is_some_and(|(list, _)| known(list));
+            let mut gone: Vec<String> = targets.filter(lost).collect();
+            gone.sort_unstable();
+            gone.dedup();
+            if !gone.is_empty() {
+                out.push((format!("{name}/{index}/{member}"), gone));
+            }
+        }
+    }
+    out
+}
+
 /// Takes out of a whole object what is not declared and leads to items that it has no more, and what led to all items
 /// where there are new ones.
 pub fn relead(specs: &Specs, desired: &Fields, live: &Fields, whole: &mut Fields) -> Vec<Lead> {

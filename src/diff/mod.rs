@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 pub use self::{
     compose::{ComposeError, compose, unshown},
-    leads::{Lead, relead},
+    leads::{Lead, astray, relead},
     matching::{in_place, match_items, unstored},
 };
 pub use crate::description::holds;

@@ -13,6 +13,7 @@ use crate::{
         equal,
         format::{FieldSpec, FieldType, Sensitivity},
     },
+    diff::holds,
     manifest::Fitting,
     value::{as_reference, file, has_secret, is_empty, secret_hash, text},
 };
@@ -108,9 +109,12 @@ impl Values<'_, '_> {
         path: &[&str],
     ) -> Result<Written, Why> {
         let mut out = Vec::new();
+        let only = self.only_one(spec, members);
         for (name, member) in &spec.fields {
             let Some(value) = members.get(name) else { continue };
-            if member.read_only || member.not_sent || is_default(member, value) && !member.required {
+            let absent = member.when.as_ref().is_some_and(|when| !holds(&spec.fields, when, members, members));
+            let said = only.is_some_and(|only| only != name && spec.one_of.contains(name));
+            if absent || said || member.read_only || member.not_sent || is_default(member, value) && !member.required {
                 continue;
             }
             // As in `env` of Kubernetes, a stub stands in the place of the value.
@@ -136,6 +140,17 @@ impl Values<'_, '_> {
             });
         }
         finished(out)
+    }
+
+    /// Which of several members a manifest has, of those that it may have one of: the one that names what is there.
+    fn only_one<'n>(&self, spec: &'n FieldSpec, members: &serde_json::Map<String, Value>) -> Option<&'n String> {
+        let there = |name: &&String| members.get(*name).is_some_and(|value| !is_empty(value));
+        let several: Vec<&String> = spec.one_of.iter().filter(there).collect();
+        let names = |name: &&&String| {
+            let target = members.get(**name).and_then(as_reference);
+            target.is_some_and(|(kind, target)| self.world.target(self.site.from, kind, &target).is_some())
+        };
+        several.iter().find(names).or_else(|| several.last()).filter(|_| several.len() > 1).copied()
     }
 
     fn map(

@@ -96,8 +96,9 @@ impl Observer<'_> {
         let listing = match remote.list_within(kind, &asked, limit).await {
             Ok(Some(listing)) => listing,
             Ok(None) => return Ok(None),
-            // What is read below each parent as well need not be there.
+            // What is read below each parent as well need not be there, nor be whole.
             Err(error) if own && (remote.is_absent(&error) || error.status() == Some(403)) => return Ok(None),
+            Err(HttpError::Unusable { .. }) if own => return Ok(None),
             Err(error) => return Err(error),
         };
         let needed = || kind.spec.fields.values().filter(|field| field.required && !field.path_only);

@@ -425,6 +425,14 @@ impl Observer<'_> {
             self.read.extend(failed);
         }
         self.out.failed.push((connection.clone(), job.kind().to_owned()));
+        if let Job::Kind { kind, .. } = job {
+            for twin in self.twins(connection, kind) {
+                let own = Collection { kind: twin.name.clone(), ..job.collection() };
+                if self.read.insert(own, Err(())).is_none() {
+                    self.out.failed.push((connection.clone(), twin.name.clone()));
+                }
+            }
+        }
         let remote = self.remotes.get(&**connection);
         let absent = remote
             .is_some_and(|remote| error.status().is_some_and(|status| remote.api.spec.errors.absent.contains(&status)));

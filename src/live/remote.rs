@@ -598,8 +598,13 @@ impl Collected {
                     "objects that show what they are known by",
                 ));
             }
-            let place = if self.across { super::across::parent_of(kind, "", &row) } else { None };
-            if self.ids.insert(place.map_or(id.clone(), |place| format!("{place}/{id}"))) {
+            let own = match super::across::parent_of(kind, "", &row).filter(|_| self.across) {
+                Some(place) => format!("{place}/{id}"),
+                // What does not say whose it is may have the id of another.
+                None if self.across => row.to_string(),
+                None => id,
+            };
+            if self.ids.insert(own) {
                 self.rows.push(row);
                 fresh += 1;
             }

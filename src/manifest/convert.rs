@@ -178,7 +178,7 @@ impl<'t> Convert<'_, 't> {
                     }
                 }
                 self.requirements(&fields, members, &field.fields, path, around.whole.then_some(key));
-                self.one_of(&fields, &field.one_of, path, node.best(key));
+                self.one_of(&fields, field, path, node.best(key));
                 check_conditions(&fields, &field.fields, members, self);
                 Some(Value::Object(fields))
             }
@@ -350,7 +350,8 @@ impl<'t> Convert<'_, 't> {
     }
 
     /// Of some members of an object, one is declared and no more.
-    fn one_of(&mut self, declared: &Fields, names: &[String], path: &Path<'_>, at: Mark) {
+    fn one_of(&mut self, declared: &Fields, field: &FieldSpec, path: &Path<'_>, at: Mark) {
+        let (names, fields) = (&field.one_of, &field.fields);
         let there = names.iter().filter(|name| declared.get(*name).is_some_and(|value| !value.is_null()));
         let count = there.count();
         if names.is_empty() || count == 1 {
@@ -362,7 +363,16 @@ impl<'t> Convert<'_, 't> {
         } else {
             format!("`{path}` has {}: one of them is enough.", words.join(" and "))
         };
-        self.faults.error(if count == 0 { "PL0108" } else { "PL0118" }, message, at);
+        let told = Diagnostic::error(if count == 0 { "PL0108" } else { "PL0118" }, message);
+        // A reference among them takes what there is already; the others say what it is.
+        let taken = names.iter().find(|name| fields.get(*name).is_some_and(|field| field.reference.is_some()));
+        self.faults.add(
+            match taken.filter(|_| count > 1) {
+                Some(name) => told.hint(format!("`{name}` takes one that is there; leave it out to write one here.")),
+                None => told,
+            },
+            at,
+        );
     }
 
     fn file(&mut self, members: &[Member<'t>], key: Mark, path: &Path<'_>) -> Option<Value> {

@@ -86,6 +86,9 @@ pub async fn export(options: &Options, asked: &ExportOptions) -> Result<Export, 
     let surveyed = survey(&loaded, &state, &connected.remotes, &vault, options, &places, depth, &mut diagnostics).await;
     diagnostics.extend(surveyed.observed.diagnostics.iter().cloned());
     diagnostics.extend(told(&surveyed, &wanted));
+    if wanted.is_empty() {
+        diagnostics.extend(connected.remotes.iter().filter_map(|(name, remote)| by_name(name, &remote.api)));
+    }
     let apis: HashMap<String, Arc<Api>> =
         connected.remotes.iter().map(|(name, remote)| (name.clone(), remote.api.clone())).collect();
     let defaults = loaded.manifests.connections.values().map(|one| (one.name.clone(), one.defaults.clone())).collect();
@@ -277,7 +280,7 @@ fn places(loaded: &Loaded, names: &BTreeSet<String>, wanted: &[Wanted]) -> Resul
         });
     }
     let is_wanted = |api: &Api, kind: &Kind| {
-        wanted.is_empty()
+        (wanted.is_empty() && !kind.spec.exported_by_name)
             || wanted.iter().any(|one| one.kind == kind.name && one.api.as_ref().is_none_or(|name| *name == api.name))
     };
     Ok(apis
@@ -361,6 +364,19 @@ fn declared(loaded: &Loaded, surveyed: &Surveyed) -> HashMap<usize, String> {
         .filter(|(_, object)| object.parent.is_none())
         .map(|(live, object)| (live, object.address.name.to_string()))
         .collect()
+}
+
+/// Says which kinds are exported only where they are named.
+fn by_name(connection: &str, api: &Api) -> Option<Diagnostic> {
+    let kinds = api.kinds.values().filter(|kind| kind.is_declarable() && kind.spec.exported_by_name);
+    let names: Vec<&str> = kinds.map(|kind| kind.name.as_str()).collect();
+    let first = names.first()?;
+    let message = format!(
+        "Objects of the kinds {} of connection `{connection}` are not exported: most are the vendor's own, and others refer to \
+         them by name.",
+        names.join(", ")
+    );
+    Some(Diagnostic::note("PL0710", message).hint(format!("Name those that are yours: `plumb export '{first}/NAME'`.")))
 }
 
 /// What was not exported, and why.

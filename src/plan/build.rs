@@ -702,7 +702,9 @@ impl Builder<'_> {
                 }
             }
         }
-        self.tell_leads(index, &mut step);
+        if !self.tell_leads(index, &mut step) {
+            return;
+        }
         self.warn_of_misfits(index, &step);
         let mut notes = unshown_notes(&step);
         notes.extend(effects::notes(&step, self.inputs.observed, &self.shown));

@@ -10,7 +10,7 @@ use crate::{
     description::format::{FieldSpec, UpdateStyle},
     diagnostic::Diagnostic,
     dialect::{self, decode_row},
-    diff::{ComposeError, Lead, compose, relead, unshown},
+    diff::{ComposeError, Lead, astray, compose, relead, unshown},
     value::Fields,
 };
 
@@ -54,16 +54,33 @@ pub(super) fn unshown_notes(step: &Step) -> Vec<String> {
 }
 
 impl Builder<'_> {
-    /// Tells what a step does to that in its object which leads to other parts of it and is not declared.
-    pub(super) fn tell_leads(&mut self, index: usize, step: &mut Step) {
+    /// Tells what a step does to that in its object which leads to other parts of it and is not declared; whether what is
+    /// declared of it leads to parts that are there.
+    pub(super) fn tell_leads(&mut self, index: usize, step: &mut Step) -> bool {
         let has_leads = |spec: &FieldSpec| {
             spec.items.as_ref().is_some_and(|items| items.fields.values().any(|member| member.leads.is_some()))
         };
-        let concerned = step.kind.apply.is_some() && step.operation == Operation::Update;
-        if !concerned || !step.kind.spec.fields.values().any(has_leads) {
-            return;
+        let written = matches!(step.operation, Operation::Create | Operation::Update | Operation::Replace);
+        if !written || step.kind.apply.is_none() || !step.kind.spec.fields.values().any(has_leads) {
+            return true;
         }
-        let Ok((_, leads)) = whole(step, self.inputs.seal) else { return };
+        let Ok((fields, leads)) = whole(step, self.inputs.seal) else { return true };
+        let lost = astray(&step.kind.spec.fields, &step.desired, &fields);
+        for (path, gone) in &lost {
+            let object = &self.inputs.manifests.objects[index];
+            let names: Vec<String> = gone.iter().map(|gone| format!("`{gone}`")).collect();
+            let message = format!(
+                "`{path}` of `{}` leads to {}, and there is no such item, declared or live.",
+                object.address,
+                names.join(", ")
+            );
+            let told = Diagnostic::error("PL0118", message)
+                .hint("Declare the list with an item of that `id`, or lead to one that is there.");
+            self.tell(object, &format!("/{path}"), told);
+        }
+        if !lost.is_empty() {
+            return false;
+        }
         for lead in leads {
             match lead {
                 Lead::Anew(path) => {
@@ -84,5 +101,6 @@ impl Builder<'_> {
                 }
             }
         }
+        true
     }
 }

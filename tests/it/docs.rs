@@ -118,3 +118,26 @@ fn manifests_of_the_guides_are_valid() {
     }
     assert!(count >= 6, "{count} blocks");
 }
+
+/// What costs a read for each object is named, and nothing else costs one.
+#[test]
+fn reads_of_single_objects_are_named() {
+    let page = fs::read_to_string(root().join("docs/performance.md")).unwrap();
+    let row = |api: &str, kind: &str| page.lines().find(|line| line.starts_with(&format!("| {api} {kind} |")));
+    for (name, api) in &plumb::apis::builtin().apis {
+        for kind in api.kinds.values() {
+            let spec = &kind.spec;
+            let single = spec.fields.iter().filter(|(_, field)| {
+                !field.read_only && (field.on_get_only || field.read_by.is_some() || field.list_cuts_at.is_some())
+            });
+            let fields: Vec<&String> = single.map(|(field, _)| field).collect();
+            let along = kind.inside().is_some_and(|inside| inside.include_on_get_only);
+            let costs = !fields.is_empty() || spec.list.partial || along;
+            let found = row(name, &kind.name);
+            assert_eq!(found.is_some(), costs, "{name} {}", kind.name);
+            for field in fields {
+                assert!(found.unwrap().contains(&format!("`{field}`")), "{name} {} {field}", kind.name);
+            }
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! Lists that are not what they should be, values that must not be stored, and what must not be taken away.
 
 use plumb::{
-    pipeline::{self, Options},
+    export::Wanted,
+    pipeline::{self, ExportOptions, Options},
     plan::Mode,
 };
 use serde_json::{Value, json};
@@ -184,6 +185,21 @@ async fn what_cannot_be_right_is_refused_before_anything_is_asked() {
             "PL0115 `parameters` is only there where `type`",
         ),
         (
+            "Source",
+            "{type: host, processors: [{type: processor_bundle, parameters: [{name: a, value: 1}]}]}".to_owned(),
+            "PL0115 `parameters` is only there where `type`",
+        ),
+        (
+            "Configuration",
+            "{version: v2, processors: [{type: processor_bundle, parameters: [{name: a, value: 1}]}]}".to_owned(),
+            "PL0115 `parameters` is only there where `type`",
+        ),
+        (
+            "Configuration",
+            "{sources: [{name: x, type: host}]}".to_owned(),
+            "PL0118 `sources[0]` has `name` and `type`: one of them is enough.",
+        ),
+        (
             "Configuration",
             "{sources: [{id: a, type: host}, {id: a, type: host}]}".to_owned(),
             "PL0118 Two items of `sources`",
@@ -248,4 +264,70 @@ async fn what_does_not_fit_its_type_is_told_in_the_plan() {
         .filter(|told| told.code == "PL0528" && told.message.ends_with("; there is `paths`."));
     assert_eq!(notes.count(), 2);
     assert_eq!(planned.document.actions.len(), 1);
+}
+
+/// What an export of these kinds writes, and the codes and messages of what it tells.
+async fn exported(bed: &Bed, kinds: &[&str]) -> (String, Vec<String>) {
+    let wanted = kinds.iter().map(|kind| Wanted { api: None, kind: (*kind).to_owned(), pattern: None });
+    let asked = ExportOptions { wanted: wanted.collect(), ..ExportOptions::default() };
+    let found = pipeline::export(&bed.options, &asked).await.unwrap();
+    let texts: Vec<String> = found.exported.documents.iter().map(|document| document.text.clone()).collect();
+    (texts.join("---\n"), found.diagnostics.iter().map(|told| format!("{} {}", told.code, told.message)).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn types_are_exported_where_they_are_named() {
+    let bed = Bed::start().await;
+    bed.declare("Source", "s", "{type: host}");
+    bed.converge().await;
+    bed.withdraw("Source", "s");
+    bed.spoil(|asked, _| asked.path.ends_with("/projects").then(|| Reply::json(200, &json!({"projects": []}))));
+    let (text, told) = exported(&bed, &[]).await;
+    assert!(
+        text.contains("kind: Source\n") && text.contains("type: host\n") && !text.contains("kind: SourceType"),
+        "{text}"
+    );
+    let said =
+        "PL0710 Objects of the kinds SourceType, ProcessorType, DestinationType, ExtensionType of connection `bp`";
+    assert!(told.iter().any(|told| told.starts_with(said)), "{told:?}");
+    let (text, told) = exported(&bed, &["SourceType"]).await;
+    assert!(text.contains("kind: SourceType") && text.contains("name: host\n"), "{text}");
+    assert!(!told.iter().any(|told| told.contains("vendor's own")), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn components_with_a_name_and_a_type_are_exported_by_what_the_name_means() {
+    let bed = Bed::start().await;
+    bed.declare("Source", "stored", "{type: host}");
+    bed.declare("Destination", "l", "{type: logging}");
+    let spec = "{rolloutPolicy: none, sources: [{name: stored}, {type: host, processors: [{type: filter}]}], destinations: [{name: l}]}";
+    bed.declare("Configuration", "c", spec);
+    bed.converge().await;
+    bed.project(|project| {
+        let spec = &mut project.get_mut("Configuration", "c")["spec"];
+        spec["sources"][0]["type"] = "host:3".into();
+        // A name that nothing is stored under is a name for people.
+        spec["sources"][1]["processors"][0]["name"] = "mine".into();
+    });
+    let (text, _) = exported(&bed, &["Configuration"]).await;
+    assert!(text.contains("- id: s-stored\n      name: stored\n    - id:"), "{text}");
+    assert!(text.contains("type: filter}\n") && !text.contains("mine"), "{text}");
+    let text = text.replace("spec:\n", "spec:\n  rolloutPolicy: none\n");
+    std::fs::write(bed.folder.path().join("Configuration-c.yaml"), &text).unwrap();
+    assert_eq!(bed.planned().await, Vec::<String>::new());
+    // What is not declared goes back as it is.
+    bed.project(|project| {
+        let spec = &mut project.get_mut("Configuration", "c")["spec"];
+        spec["sources"][1]["processors"][0].as_object_mut().unwrap().remove("name");
+    });
+    std::fs::write(
+        bed.folder.path().join("Configuration-c.yaml"),
+        text.replace("spec:\n", "spec:\n  measurementInterval: 1m\n"),
+    )
+    .unwrap();
+    bed.converge().await;
+    bed.project(|project| {
+        let sources = &project.get("Configuration", "c")["spec"]["sources"];
+        assert!(sources[0]["type"].as_str().unwrap().starts_with("host"), "{sources}");
+    });
 }

@@ -123,3 +123,29 @@ async fn a_group_of_processors_needs_no_name_and_no_type() {
     bed.declare("Configuration", "c", &spec(", {displayName: neither}"));
     assert!(problems(&bed.plan().await.diagnostics).starts_with("PL0108"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_lead_to_what_is_declared_or_live_and_nowhere_else() {
+    let bed = with("{name: l1}").await;
+    let spec = |group: &str| {
+        format!(
+            "{{version: v2, rolloutPolicy: none, sources: [{{type: host, routes: {{logs: [{{id: r, components: [processors/g]}}]}}}}], \
+             {group}destinations: [{{name: l1}}]}}"
+        )
+    };
+    let told = "PL0118 `sources/0/routes` of `bindplane/Configuration/NAME` leads to `processors/g`, and there is no such item, \
+                declared or live.\n";
+    // Of one that is there, and of a new one.
+    for name in ["c", "d"] {
+        bed.declare("Configuration", name, &spec(""));
+        let planned = bed.plan().await;
+        assert_eq!(problems(&planned.diagnostics), told.replace("NAME", name));
+        assert_eq!(lines(&planned.document), Vec::<String>::new());
+        bed.declare("Configuration", name, &spec("processors: [{id: g, processors: [{type: filter}]}], "));
+        bed.converge().await;
+        // What is live and not declared is led to as well.
+        bed.declare("Configuration", name, &spec("").replace("id: r", "id: r2"));
+        bed.converge().await;
+    }
+    assert_eq!(led_to(&bed), [json!(["processors/g"])]);
+}

@@ -8,7 +8,7 @@ use plumb::{
         Kind,
         format::{FieldType, Immutable, InsideForm, Verb},
     },
-    export::{Document, Layout, Stub, files},
+    export::{Document, Layout, Stub, Wanted, files},
     inventory::Record,
     pipeline::{self, Export, ExportOptions, Options},
     plan::{ActionKind, Mode, Outcome},
@@ -103,7 +103,12 @@ async fn round_trip(stage: &Stage, layout: Layout) -> Check {
 }
 
 async fn exported(stage: &Stage) -> Check<Export> {
-    let export = pipeline::export(&stage.stack.options, &ExportOptions::default()).await;
+    // What is exported only where it is named is named together with all else.
+    let named = stage.case.kind.spec.exported_by_name;
+    let kinds = stage.case.api.kinds.values().filter(|kind| named && kind.is_declarable() && kind.inside().is_none());
+    let wanted = kinds.map(|kind| Wanted { api: None, kind: kind.name.clone(), pattern: None }).collect();
+    let asked = ExportOptions { wanted, ..ExportOptions::default() };
+    let export = pipeline::export(&stage.stack.options, &asked).await;
     let export = export.map_err(|failure| format!("no export: {failure}"))?;
     let wrong = told(&export.diagnostics);
     if wrong.is_empty() { Ok(export) } else { Err(format!("the export says: {}", wrong.join(" | "))) }

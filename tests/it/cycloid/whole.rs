@@ -225,43 +225,52 @@ async fn an_environment_of_the_same_name_in_another_project_is_not_taken_for_it(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn environments_of_several_projects_are_one_list_unless_that_shows_less() {
-    let names = ["shop", "warehouse", "office"];
-    let manifests: Vec<String> = names
+async fn components_of_several_environments_are_one_list_unless_that_shows_less() {
+    let projects = ["shop", "warehouse", "office"];
+    let manifests: Vec<String> = projects
         .iter()
         .map(|project| {
             format!(
-                "apiVersion: cycloid.plumb.dev/v1alpha1\nkind: Environment\nmetadata: {{name: {project}-prod}}\nspec: \
-                 {{project: \"id:{project}\", canonical: prod, name: Production, color: red}}\n"
+                "apiVersion: cycloid.plumb.dev/v1alpha1\nkind: Component\nmetadata: {{name: {project}-web}}\nspec: \
+                 {{environment: \"key:{project}/prod\", canonical: web, name: Web, useCase: default, serviceCatalog: \
+                 acme:stack}}\n"
             )
         })
         .collect();
-    let row = |project: &str| json!({"canonical": "prod", "name": "Production", "color": "red", "project": {"canonical": project}});
-    // The list may leave names out.
-    for (full, expected) in [(true, 1), (false, 1 + names.len())] {
+    let row = |number: usize, project: &str| {
+        json!({"id": number, "canonical": "web", "name": "Web", "use_case": "default", "service_catalog": {"ref": "acme:stack"},
+            "project": {"canonical": project}, "environment": {"canonical": "prod"}})
+    };
+    // The list may leave out what a row has below its environment, or whose it is, or rows.
+    for (wrong, once) in [("", true), ("name", false), ("project", false), ("rows", false)] {
         let desk = Desk::start(&manifests.join("---\n")).await;
-        for project in names {
+        let stack = json!({"canonical": "stack", "name": "stack", "ref": "acme:stack"});
+        desk.put("/organizations/acme/service_catalogs", stack);
+        for (number, project) in projects.into_iter().enumerate() {
+            let at = format!("/organizations/acme/projects/{project}");
             desk.put("/organizations/acme/projects", json!({"canonical": project, "name": project}));
-            desk.put(&format!("/organizations/acme/projects/{project}/environments"), row(project));
+            desk.put(&format!("{at}/environments"), json!({"canonical": "prod", "name": "Production"}));
+            desk.put(&format!("{at}/environments/prod/components"), row(number, project));
         }
         desk.whim(move |asked, _| {
-            let mut rows = names.map(row);
-            for row in rows.iter_mut().filter(|_| !full) {
-                row.as_object_mut().unwrap().remove("name");
-            }
-            let rows = json!({"data": rows, "pagination": {"index": 1, "size": 1000, "total": rows.len()}});
-            asked.is("GET /organizations/acme/environments").then(|| Reply::json(200, &rows))
+            let mut rows: Vec<Value> = projects.into_iter().enumerate().map(|(n, project)| row(n, project)).collect();
+            rows.iter_mut().for_each(|row| drop(row.as_object_mut().unwrap().remove(wrong)));
+            let total = if wrong == "rows" { 7 } else { rows.len() };
+            let rows = json!({"data": rows, "pagination": {"index": 1, "size": 1000, "total": total}});
+            asked.is("GET /organizations/acme/components").then(|| Reply::json(200, &rows))
         });
         desk.apply().await;
         desk.server.clear_log();
         let planned = desk.plan().await;
         assert_eq!(
             (crate::support::stack::lines(&planned.document), codes(&planned.diagnostics)),
-            (Vec::new(), Vec::new())
+            (Vec::new(), Vec::new()),
+            "{wrong}"
         );
-        assert_eq!(planned.document.summary.unchanged, names.len());
+        assert_eq!(planned.document.summary.unchanged, projects.len());
         let log = desk.server.log();
-        assert_eq!(log.iter().filter(|asked| asked.path.ends_with("/environments")).count(), expected);
+        let below = log.iter().filter(|asked| asked.path.ends_with("/prod/components")).count();
+        assert_eq!(below, if once { 0 } else { projects.len() }, "{wrong}");
     }
 }
 
