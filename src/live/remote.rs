@@ -593,7 +593,9 @@ impl Collected {
             let id = dialect::row_id(kind, &row)
                 .ok_or_else(|| answer.unusable("an object without an id", "a list of objects with ids"))?;
             let place = if self.across { super::across::parent_of(kind, "", &row) } else { None };
-            if self.ids.insert(place.map_or(id.clone(), |place| format!("{place}/{id}"))) {
+            // A row that does not say which parent is its own may be another one with the same id.
+            let unknown = self.across && place.is_none();
+            if unknown || self.ids.insert(place.map_or(id.clone(), |place| format!("{place}/{id}"))) {
                 self.rows.push(row);
                 fresh += 1;
             }
