@@ -259,12 +259,13 @@ fn tell_held(found: &mut Found, refused: &BTreeMap<String, String>) {
 fn only_drift(document: &mut PlanDocument, found: &mut Found) {
     document.actions.retain(|action| action.reason == Reason::Drift || action.drifted);
     let drifted: BTreeSet<&str> = document.actions.iter().map(|action| action.address.as_str()).collect();
+    // What is declared anew and not made is no drift, and not in step either.
     for object in &mut found.objects {
-        if object.state != StackState::Failed {
-            object.state =
-                if drifted.contains(object.address.as_str()) { StackState::Drifted } else { StackState::Synced };
-        }
-        if !drifted.contains(object.address.as_str()) {
+        if drifted.contains(object.address.as_str()) {
+            if object.state != StackState::Failed {
+                object.state = StackState::Drifted;
+            }
+        } else {
             object.action = None;
         }
     }
@@ -329,9 +330,10 @@ fn objects(planned: &Planned) -> (Vec<ObjectView>, Vec<(usize, usize)>) {
 fn conclude(found: &mut Found, planned: &Planned, gate: &Gate, barrier: Option<Failure>) {
     let document = &planned.document;
     let drifted = document.summary.drifted > 0;
-    // What is wrong says more than that nothing was written because of it.
+    // What is wrong says more than that nothing was written because of it, or that a source that cannot be read has nothing.
     let refusal = barrier.as_ref().filter(|failure| failure.class == Class::Refused).cloned();
-    if let Some(failure) = refusal.or_else(|| errors(planned)).or(barrier) {
+    let first = if found.usable { refusal.or_else(|| errors(planned)) } else { errors(planned).or(refusal) };
+    if let Some(failure) = first.or(barrier) {
         found.state = StackState::Failed;
         found.class = Some(failure.class);
         found.message = failure.message;
@@ -360,8 +362,10 @@ fn errors(planned: &Planned) -> Option<Failure> {
     let first = planned.diagnostics.iter().find(|told| told.is_error())?;
     let more = planned.diagnostics.iter().filter(|told| told.is_error()).count() - 1;
     let class = if first.code.starts_with("PL04") { Class::Remote } else { Class::User };
-    let message =
-        if more > 0 { format!("{} There are {more} more errors.", first.message) } else { first.message.clone() };
+    let place = first.place.and_then(|place| Some((&planned.sources.get(place.source)?.path, place.line)));
+    let at = place.map(|(path, line)| format!("{path}:{line}: ")).unwrap_or_default();
+    let rest = if more > 0 { format!(" There are {more} more errors.") } else { String::new() };
+    let message = format!("{at}{}{rest}", first.message);
     Some(Failure { class, message, hints: first.hints.clone() })
 }
 

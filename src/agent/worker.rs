@@ -333,6 +333,7 @@ impl Worker {
                     self.source_is_lost(&error);
                 } else {
                     tracing::debug!(stack = self.config.name, %error, "the source still cannot be read");
+                    self.show_trouble(&error);
                 }
                 None
             }
@@ -344,9 +345,16 @@ impl Worker {
         self.lost > 0 || self.unreadable
     }
 
+    /// Shows what is wrong with the source now, which may be another thing than before.
+    fn show_trouble(&self, error: &SourceError) {
+        let why = Some(masked(&error.message).into_owned());
+        if self.shared.board.stack(&self.config.name, |stack| stack.source_trouble != why).unwrap_or(true) {
+            self.shared.board.change(&self.config.name, |stack| stack.source_trouble = why);
+        }
+    }
+
     fn source_is_lost(&mut self, error: &SourceError) {
-        let why = masked(&error.message).into_owned();
-        self.shared.board.change(&self.config.name, |stack| stack.source_trouble = Some(why));
+        self.show_trouble(error);
         feedback::source_lost(self, error);
     }
 

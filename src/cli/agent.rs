@@ -228,6 +228,10 @@ async fn status(args: &AgentArgs, console: &mut Console) -> Result<Exit, Failure
             text(stack, "message")
         );
         console.print_line(line.trim_end());
+        let trouble = text(stack, "sourceTrouble");
+        if !trouble.is_empty() {
+            console.print_line(format_args!("{:wide$}  source    {trouble} What was read before stays in force.", ""));
+        }
     }
     Ok(Exit::Done)
 }

@@ -169,7 +169,7 @@ impl Behaviour for Cycloid {
                     attributes.shift_remove(name);
                 }
             }
-            "Component" | "Pipeline" => show_parents(glance.row, kind, attributes),
+            "Environment" | "Component" | "Pipeline" => show_parents(glance.row, kind, attributes),
             _ => {}
         }
         // Members without a value are left out, as servers written in Go do.
@@ -179,7 +179,12 @@ impl Behaviour for Cycloid {
 
 /// What an object is below, which the path of its own reads says and lists over many parents do not.
 fn show_parents(row: &Row, kind: &str, attributes: &mut Fields) {
-    let levels = ["project", "environment", "component"].into_iter().take(if kind == "Pipeline" { 3 } else { 2 });
+    let depth = match kind {
+        "Environment" => 1,
+        "Component" => 2,
+        _ => 3,
+    };
+    let levels = ["project", "environment", "component"].into_iter().take(depth);
     for (level, canonical) in levels.zip(row.key.split('/').skip(1)) {
         attributes.insert(level.into(), json!({ "canonical": canonical.replace("%2F", "/").replace("%25", "%") }));
     }

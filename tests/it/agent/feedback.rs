@@ -359,6 +359,14 @@ async fn broken_repositories_leave_all_as_it_was_and_recover_without_a_restart()
     git.git("infra.git", &["update-ref", "-d", "refs/heads/main"]);
     let stack = host.until("one", "without its branch", |stack| stack["sourceTrouble"].is_string()).await;
     assert!(stack["sourceTrouble"].as_str().unwrap().contains("main"), "{stack:#}");
+    // What is wrong with it now is told, also where that is another thing, and by the command too.
+    fs::rename(git.path("infra.git"), git.path("gone.git")).unwrap();
+    let first = stack["sourceTrouble"].clone();
+    let stack = host.until("one", "without its repository", |stack| stack["sourceTrouble"] != first).await;
+    let told = host.command(&["agent", "status", "--config", "agent.yaml"]).output().unwrap().stdout;
+    let (told, why) = (String::from_utf8(told).unwrap(), stack["sourceTrouble"].as_str().unwrap());
+    assert!(told.contains(why) && told.starts_with("one  synced"), "{told}");
+    fs::rename(git.path("gone.git"), git.path("infra.git")).unwrap();
     git.git("infra", &["push", "--quiet", "origin", "HEAD:main"]);
     host.until("one", "well again", |stack| stack["sourceTrouble"].is_null()).await;
 

@@ -81,6 +81,13 @@ async fn stacks_that_observe_tell_of_drift_alone_and_change_nothing() {
     assert_eq!(stack["message"], "1 object was changed behind plumb's back.");
     let drifted = stack["rows"].as_array().unwrap().iter().find(|row| row[0] == "rest/Resource/alpha").unwrap();
     assert_eq!((&drifted[3], drifted[6].is_i64()), (&json!("drifted"), true));
+    // What is declared and not there is no drift, and not in step either.
+    let row = |stack: &serde_json::Value| {
+        let found = stack["rows"].as_array().and_then(|rows| rows.iter().find(|row| row[0] == "rest/Resource/beta"));
+        found.map(|row| [row[3].clone(), row[4].clone()])
+    };
+    let stack = host.until("one", "told of what is declared", |stack| row(stack).is_some()).await;
+    assert_eq!(row(&stack), Some([json!("pending"), json!(null)]));
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(host.owner("alpha").as_deref(), Some("someone"));
     assert_eq!(host.live(), ["alpha"]);
@@ -187,7 +194,9 @@ async fn a_broken_manifest_stops_nothing_else_and_deletes_nothing() {
     host.until_state("two", "synced").await;
     host.write("stacks/one/all.yaml", &format!("{CONNECTION}---\n{}\nspec: {{", resource("gamma", "web")));
     let stack = host.until_state("one", "failed").await;
-    assert!(!stack["message"].as_str().unwrap().is_empty());
+    let (message, lines) = (stack["message"].as_str().unwrap(), resource("gamma", "web").lines().count());
+    let place = format!("one/all.yaml:{}: ", CONNECTION.lines().count() + 1 + lines + 2);
+    assert!(message.contains(&place), "the reason has its place, {place}: {message}");
     assert_eq!(host.live(), ["alpha", "beta"]);
     assert_eq!(host.stack("two").await["state"], "synced");
     // An empty folder never prunes either.

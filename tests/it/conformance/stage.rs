@@ -105,9 +105,14 @@ impl Stage {
         stage
     }
 
-    /// Sets the stage and creates everything.
+    /// Sets the stage and creates everything. What is made anew only with leave has it.
     pub(super) async fn ready(case: &Case, variant: &Variant) -> Check<Self> {
-        let stage = Self::set(case, variant, 0).await;
+        let mut stage = Self::set(case, variant, 0).await;
+        if case.parent.is_none() && case.kind.spared(false).is_some() {
+            let doc = stage.doc.clone();
+            stage.docs[&doc].annotations.insert("plumb.dev/deletion-policy".into(), "delete".into());
+            stage.write();
+        }
         let planned = stage.plan().await?;
         stage.apply(planned).await?;
         Ok(stage)
