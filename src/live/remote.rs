@@ -593,7 +593,9 @@ impl Collected {
             let id = dialect::row_id(kind, &row)
                 .ok_or_else(|| answer.unusable("an object without an id", "a list of objects with ids"))?;
             let place = if self.across { super::across::parent_of(kind, "", &row) } else { None };
-            if self.ids.insert(place.map_or(id.clone(), |place| format!("{place}/{id}"))) {
+            // Rows that do not say which parent is theirs may be of several, and equal ids then tell nothing.
+            let stray = self.across && place.is_none();
+            if stray || self.ids.insert(place.map_or(id.clone(), |place| format!("{place}/{id}"))) {
                 self.rows.push(row);
                 fresh += 1;
             }

@@ -237,8 +237,8 @@ async fn environments_of_several_projects_are_one_list_unless_that_shows_less() 
         })
         .collect();
     let row = |project: &str| json!({"canonical": "prod", "name": "Production", "color": "red", "project": {"canonical": project}});
-    // The list may leave names out.
-    for (full, expected) in [(true, 1), (false, 1 + names.len())] {
+    // The list may leave out names, or which project an environment is of.
+    for (left_out, expected) in [("", 1), ("name", 1 + names.len()), ("project", 1 + names.len())] {
         let desk = Desk::start(&manifests.join("---\n")).await;
         for project in names {
             desk.put("/organizations/acme/projects", json!({"canonical": project, "name": project}));
@@ -246,8 +246,8 @@ async fn environments_of_several_projects_are_one_list_unless_that_shows_less() 
         }
         desk.whim(move |asked, _| {
             let mut rows = names.map(row);
-            for row in rows.iter_mut().filter(|_| !full) {
-                row.as_object_mut().unwrap().remove("name");
+            for row in &mut rows {
+                row.as_object_mut().unwrap().remove(left_out);
             }
             let rows = json!({"data": rows, "pagination": {"index": 1, "size": 1000, "total": rows.len()}});
             asked.is("GET /organizations/acme/environments").then(|| Reply::json(200, &rows))
