@@ -25,7 +25,7 @@ use crate::{
         format::{Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
-    diff::{ComposeError, Difference, Differences, Sides, compose, diff},
+    diff::{ComposeError, Difference, Differences, Sides, diff, keep_hidden},
     graph::{Graph, Meaning},
     inventory::{Intent, IntentVerb, Record, State},
     live::{Found, LiveObject, Observed, Standing, ignored_paths, is_another, is_as_sent, may_be_of, record_of},
@@ -594,6 +594,7 @@ impl Builder<'_> {
         now.deletion_policy = object.annotations.deletion_policy;
         now.protect = object.annotations.protect;
         now.applied = stored(desired);
+        now.unshown = keep_hidden(&object.kind.spec.fields, &record.applied, &record.unshown, &now.applied);
         self.note_rollout(object, &mut now);
         if let Some(index) = self.inputs.graph.names.address(&object.address) {
             now.depends_on = self.depends_on(index);
@@ -717,24 +718,8 @@ impl Builder<'_> {
         }
         self.follow(index, &mut step);
         // What cannot be sent without losing something is no step.
-        if matches!(step.operation, Operation::Update) {
-            for field in &step.send {
-                let (Some(spec), Some(live)) = (step.specs().get(field), &step.live) else { continue };
-                let raw =
-                    live.raw.as_ref().and_then(|raw| crate::dialect::attribute(&step.kind, raw, spec.wire_name()));
-                let desired = step.desired.get(field).cloned().unwrap_or(Value::Null);
-                let applied = step.record.as_ref().and_then(|(_, record)| record.applied.get(field));
-                let style = step.kind.spec.update.style;
-                if let Err(error) =
-                    compose(spec, style, &desired, applied, live.fields.get(field), raw.as_ref(), step.prune)
-                {
-                    let object = &self.inputs.manifests.objects[index];
-                    let told =
-                        Diagnostic::error("PL0516", format!("`{}` cannot be updated safely: {error}.", object.address));
-                    self.tell(object, &format!("/{field}"), told);
-                    return;
-                }
-            }
+        if self.would_lose(index, &mut step) {
+            return;
         }
         self.tell_leads(index, &mut step);
         self.warn_of_misfits(index, &step);
