@@ -3,6 +3,7 @@
 
 mod chart;
 mod deletion;
+mod edits;
 mod kinds;
 mod leaders;
 mod lifecycle;
