@@ -9,6 +9,7 @@ mod leaders;
 mod lifecycle;
 mod scale;
 mod schema;
+mod sharing;
 mod stacks;
 mod trouble;
 mod tutorial;
