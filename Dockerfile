@@ -5,7 +5,7 @@ WORKDIR /src
 COPY . .
 RUN cargo build --release --locked --bin plumb
 
-# What it needs: the C library, OpenSSL for Git over https, and certificates of authorities. No shell, no package manager.
+# What it needs: the C library, OpenSSL for Git over ssh, and certificates of authorities. No shell, no package manager.
 FROM docker.io/library/debian:bookworm-slim AS root
 COPY deploy/root.sh /root.sh
 COPY --from=build /src/target/release/plumb /plumb

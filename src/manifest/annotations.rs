@@ -38,7 +38,9 @@ pub(super) fn read(header: &Header<'_, '_>, kind: Option<&Kind>, faults: &mut Fa
             }
             continue;
         };
-        if let Err(wrong) = one(&mut out, name, text.trim(), kind) {
+        let of_stack = name == "depends-on" && kind.is_none() && &*header.kind == "Stack";
+        let read = if of_stack { stacks(&mut out, text.trim()) } else { one(&mut out, name, text.trim(), kind) };
+        if let Err(wrong) = read {
             let at = if wrong.about_name { member.at } else { member.value.best(member.at) };
             let mut diagnostic = Diagnostic::error("PL0119", wrong.message);
             if let Some(hint) = wrong.hint {
@@ -71,6 +73,21 @@ fn one_of<'w>(name: &str, text: &str, words: &[&'w str]) -> Result<&'w str, Wron
         hint: nearest(text, words.iter().copied()).map(|near| format!("Did you mean `{near}`?")),
         ..wrong(format!("`{PREFIX}{name}` cannot be `{text}`: expected one of {}.", listed(words)))
     })
+}
+
+/// What a stack depends on is stacks, by their names or as `Stack/NAME`.
+fn stacks(out: &mut Annotations, text: &str) -> Result<(), Wrong> {
+    for part in parts(text) {
+        let name = part.strip_prefix("Stack/").unwrap_or(part);
+        if !is_dns_name(name, 253) {
+            return Err(Wrong {
+                hint: Some("Write the `metadata.name` of a `Stack` in the same namespace.".to_owned()),
+                ..wrong(format!("`{PREFIX}depends-on` of a stack names stacks, and `{part}` is none."))
+            });
+        }
+        out.stacks.push(name.to_owned());
+    }
+    Ok(())
 }
 
 fn one(out: &mut Annotations, name: &str, text: &str, kind: Option<&Kind>) -> Result<(), Wrong> {

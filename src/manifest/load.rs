@@ -260,7 +260,7 @@ impl<'o> Loader<'o> {
             self.finish(faults);
             return;
         };
-        annotations::read(&header, None, &mut faults);
+        let annotations = annotations::read(&header, None, &mut faults);
         if let Some(spec) = header.spec
             && spec.value.as_map().is_none()
         {
@@ -269,7 +269,7 @@ impl<'o> Loader<'o> {
         match &*header.kind {
             // It was read before.
             "Api" => {}
-            "Stack" => self.stack(&header, faults),
+            "Stack" => self.stack(&header, annotations.stacks, faults),
             "Connection" => self.connection(document, &header, faults),
             kind => {
                 self.manifests.incomplete = true;
@@ -286,7 +286,7 @@ impl<'o> Loader<'o> {
         }
     }
 
-    fn stack(&mut self, header: &Header<'_, '_>, mut faults: Faults<'_>) {
+    fn stack(&mut self, header: &Header<'_, '_>, depends_on: Vec<String>, mut faults: Faults<'_>) {
         let place = faults.place(header.name_at);
         if let Some(first) = self.stack_at {
             let diagnostic = Diagnostic::error("PL0122", "There are two `Stack` manifests; a stack has one.");
@@ -295,7 +295,10 @@ impl<'o> Loader<'o> {
         }
         self.stack_at = Some(place);
         let mut convert = self.convert(faults, None);
-        let stack = stack::read(&header.name, header.spec, header.name_at, &mut convert);
+        let mut stack = stack::read(&header.name, header.spec, header.name_at, &mut convert);
+        if let Some(feed) = &mut stack.feed {
+            feed.depends_on.extend(depends_on);
+        }
         let faults = convert.faults;
         self.manifests.stack = stack;
         self.finish(faults);

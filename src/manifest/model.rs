@@ -87,6 +87,8 @@ pub struct Annotations {
     pub reconcile: Reconcile,
     /// `depends-on`.
     pub depends_on: Vec<Address>,
+    /// `depends-on` of a stack: names of others.
+    pub stacks: Vec<String>,
     /// `ignore-drift`: dotted paths below `spec`, or below the entry; an empty one is all of it.
     pub ignore_drift: Vec<String>,
     /// `clear`: dotted paths below `spec`; these fields are null in [`Manifest::spec`] already.
@@ -268,6 +270,21 @@ pub struct Connection {
     pub broken: bool,
     /// Where it stands.
     pub document: Option<DocumentRef>,
+}
+
+impl Connection {
+    /// The values that may be secret: credentials, certificates and defaults.
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        let auth = match &self.auth {
+            Some(Auth::ApiKey(value) | Auth::Bearer(value)) => [Some(value), None, None],
+            Some(Auth::Basic { username, password }) => [Some(username), Some(password), None],
+            Some(Auth::Login { email, username, password }) => [email.as_ref(), username.as_ref(), Some(password)],
+            Some(Auth::OAuth2 { client_id, client_secret, .. }) => [Some(client_id), Some(client_secret), None],
+            None => [None, None, None],
+        };
+        let Transport { ca, client_certificate, client_key, .. } = &self.transport;
+        auth.into_iter().flatten().chain(ca).chain(client_certificate).chain(client_key).chain(self.defaults.values())
+    }
 }
 
 /// How a connection authenticates. Values are placeholders of secrets, or plain text where that is no secret.

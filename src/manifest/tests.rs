@@ -306,6 +306,7 @@ fn annotations_say_what_they_say() {
             deletion_policy: Some(DeletionPolicy::Retain),
             reconcile: Reconcile::Observe,
             depends_on: vec!["shop/Customer/a".parse().unwrap(), "shop/Product/b#parts/x".parse().unwrap()],
+            stacks: vec![],
             ignore_drift: vec!["alert".into(), "metadata.x.y".into()],
             clear: vec![],
             moved_from: Some("old".into()),
@@ -321,6 +322,13 @@ fn a_stack_in_a_cluster_says_where_its_manifests_are() {
         |spec: &str| format!("apiVersion: plumb.dev/v1alpha1\nkind: Stack\nmetadata: {{name: prod}}\nspec: {spec}\n");
     let spec = "{prune: false, interval: 5m, mode: enforce, approvePlan: auto, dependsOn: [base], source: {git: 'https://git.example/a.git', \
                 path: saas, auth: {token: {valueFrom: {secretKeyRef: {name: git, key: token}}}}}}";
+    let annotated = |names: &str| {
+        stack(spec).replace("name: prod", &format!("name: prod, annotations: {{plumb.dev/depends-on: '{names}'}}"))
+    };
+    let others = load_all(&[&annotated("Stack/first, second")]).stack.feed.unwrap().depends_on;
+    assert_eq!(others, ["base", "first", "second"]);
+    let told = messages(&load_all(&[&annotated("shop/Customer/a")]));
+    assert!(told.iter().any(|told| told.contains("of a stack names stacks")), "{told:?}");
     let manifests = load_all(&[&stack(spec)]);
     assert_eq!(messages(&manifests), Vec::<String>::new());
     let feed = manifests.stack.feed.unwrap();

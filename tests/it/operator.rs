@@ -3,11 +3,13 @@
 
 mod chart;
 mod deletion;
+mod edits;
 mod kinds;
 mod leaders;
 mod lifecycle;
 mod scale;
 mod schema;
+mod sharing;
 mod stacks;
 mod trouble;
 mod tutorial;

@@ -7,7 +7,7 @@ mod source;
 mod told;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -18,6 +18,7 @@ use tokio::sync::mpsc::unbounded_channel;
 pub(super) use self::source::is_fed;
 use super::{
     schedule::{back_off, jittered},
+    secrets::Name,
     space::Worker,
     world::{Key, Resource},
 };
@@ -53,10 +54,20 @@ pub(super) struct Memory {
     refused: BTreeMap<String, String>,
     /// Paths beside the stack's own that matter too.
     beside: Vec<String>,
+    /// Names of the Secrets that its manifests refer to.
+    secrets: BTreeSet<String>,
     /// What the `ConfigMap` tells.
     written: Option<String>,
     /// Since when each object has drifted.
     drift: BTreeMap<String, i64>,
+}
+
+impl Memory {
+    /// The Secrets that a stack's source and its manifests need.
+    fn uses(&self, stack: &Resource) -> BTreeSet<Name> {
+        let own = self.secrets.iter().map(|name| (stack.key.namespace.clone(), name.clone()));
+        own.chain(source::secrets(stack)).collect()
+    }
 }
 
 /// When a stack is looked at again.
@@ -142,7 +153,7 @@ impl Stacks {
         known.retain(|key, entry| {
             let stays = entry.running || stacks.iter().any(|stack| stack.key == *key);
             if !stays {
-                self.worker.secrets.keep(&key.path(), &std::collections::BTreeSet::new());
+                self.worker.secrets.keep(&key.path(), &BTreeSet::new());
                 self.board.remove(&shown(key));
             }
             stays
@@ -161,7 +172,7 @@ impl Known {
             && (self.mark != Some(stack.mark())
                 || self.next.is_none_or(|next| next <= Instant::now())
                 || (self.began.is_none_or(|began| began.elapsed() > DEPENDENT)
-                    && worker.secrets.is_stale(&source::secrets(stack))))
+                    && worker.secrets.is_stale(&self.memory.uses(stack))))
     }
 
     fn begin(&mut self, stack: &Resource) {

@@ -13,6 +13,7 @@ use crate::{
     inventory::Location,
     manifest::{self, LoadOptions, StackFeed, StackMode, StackSpec},
     operator::{
+        secrets::Name,
         status::{Status, Truth},
         world::Resource,
     },
@@ -35,9 +36,12 @@ impl Stacks {
         }
         let mut status = Status { observed_generation: Some(stack.generation), ..stack.status.clone() };
         status.last_handled_reconcile_at = stack.annotation("reconcile-requested-at").map(str::to_owned);
-        let names = source::secrets(stack);
-        self.worker.secrets.keep(&stack.key.path(), &names);
-        self.worker.secrets.read(&names).await;
+        let names = memory.uses(stack);
+        if self.worker.secrets.is_stale(&names) {
+            // What was refused may be taken with another secret.
+            memory.refused.clear();
+        }
+        self.watch(stack, &names).await;
         let (spec, feed) = match source::read(stack) {
             Ok(read) => read,
             Err(wrong) => return self.stalled(stack, status, wrong.reason, &wrong.message).await,
@@ -91,6 +95,8 @@ impl Stacks {
             memory.tree = Some(newest.tree.clone());
         }
         memory.beside = snapshot.sources.dependencies();
+        memory.secrets = source::in_manifests(&snapshot, &self.connections(stack, &snapshot));
+        self.watch(stack, &memory.uses(stack)).await;
         let options = match self.options(stack, spec, &snapshot).await {
             Ok(options) => options,
             Err(message) => {
@@ -111,6 +117,12 @@ impl Stacks {
         reconcile::date_drift(&mut found.objects, &mut memory.drift);
         self.metrics.ran(&shown(&stack.key), &found);
         self.conclude(stack, status, &newest.revision, &feed, memory, found, interval).await
+    }
+
+    /// Reads the Secrets that a stack needs, and is told when one changes.
+    async fn watch(&self, stack: &Resource, names: &BTreeSet<Name>) {
+        self.worker.secrets.keep(&stack.key.path(), names);
+        self.worker.secrets.read(names).await;
     }
 
     /// What a run is asked to do.

@@ -16,6 +16,7 @@ use crate::{
         Snapshot,
         git::{Access, AllowedSigners, KnownHosts, Location, Login, SshKey},
     },
+    value::value_from,
 };
 
 /// Why a source cannot be used, in sentences.
@@ -46,6 +47,36 @@ pub(super) fn secrets(resource: &Resource) -> BTreeSet<Name> {
         referenced(source, &mut names);
     }
     names.into_iter().map(|name| (resource.key.namespace.clone(), name)).collect()
+}
+
+/// The Secrets that manifests refer to, in the texts of a repository and those of connections beside it.
+pub(super) fn in_manifests(snapshot: &Snapshot, beside: &[(String, String)]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut read = |mut snapshot: Snapshot| {
+        let manifests = manifest::load(&mut snapshot, apis::builtin(), &LoadOptions::default());
+        for object in &manifests.objects {
+            object.spec.values().for_each(|value| placeholders(value, &mut names));
+        }
+        for connection in manifests.connections.values() {
+            connection.values().for_each(|value| placeholders(value, &mut names));
+        }
+    };
+    read(snapshot.clone());
+    read(Snapshot::of(beside.iter().cloned()));
+    names
+}
+
+/// The names of the Secrets that a checked manifest's value refers to.
+fn placeholders(value: &Value, out: &mut BTreeSet<String>) {
+    if let Some(from) = value_from(value) {
+        out.extend(from.pointer("/secretKeyRef/name").and_then(Value::as_str).map(str::to_owned));
+        return;
+    }
+    match value {
+        Value::Object(map) => map.values().for_each(|value| placeholders(value, out)),
+        Value::Array(items) => items.iter().for_each(|value| placeholders(value, out)),
+        _ => {}
+    }
 }
 
 /// Reads the resource, with the words of `plumb validate` for what is wrong with it.

@@ -413,7 +413,7 @@ pub(super) fn without(value: &mut Value, paths: &[String]) {
 }
 
 /// Puts a value at a pointer, making the objects on the way.
-pub(super) fn set(target: &mut Value, pointer: &str, value: Value) {
+pub(crate) fn set(target: &mut Value, pointer: &str, value: Value) {
     let mut place = target;
     for part in pointer.split('/').skip(1) {
         if !place.is_object() {

@@ -100,22 +100,22 @@ impl Case {
 
 /// One value below `spec` that can be declared by itself.
 #[derive(Debug, Clone)]
-pub(super) struct Leaf {
+pub(crate) struct Leaf {
     /// Name of the field that it is in.
-    pub(super) field: String,
+    pub(crate) field: String,
     /// Where it is, as a JSON pointer.
-    pub(super) at: String,
+    pub(crate) at: String,
     /// What a plan calls a change of it: an entry of a keyed list changes as a whole.
-    pub(super) path: String,
-    pub(super) spec: FieldSpec,
-    pub(super) immutable: Option<Immutable>,
+    pub(crate) path: String,
+    pub(crate) spec: FieldSpec,
+    pub(crate) immutable: Option<Immutable>,
     /// Where the server keeps it, as a JSON pointer below the attributes; an entry of a list is kept with the list.
-    pub(super) kept: String,
+    pub(crate) kept: String,
 }
 
 /// What a change of a leaf means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(crate) enum Meaning {
     Update,
     Replace,
     Refused(&'static str),
@@ -124,12 +124,12 @@ pub(super) enum Meaning {
 
 impl Leaf {
     /// The leaf as exemptions name it.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.at.trim_start_matches('/').replace('/', ".")
     }
 
     /// What the description says about a change.
-    pub(super) fn meaning(&self, kind: &Kind) -> Meaning {
+    pub(crate) fn meaning(&self, kind: &Kind) -> Meaning {
         let anew = kind.can(Verb::Delete) && kind.can(Verb::Create);
         match self.immutable {
             Some(Immutable::CreateOnly) => Meaning::Nothing,
@@ -143,18 +143,18 @@ impl Leaf {
     }
 
     /// Whether answers have the field at all, as far as its description says.
-    pub(super) fn is_described_readable(&self, kind: &Kind) -> bool {
+    pub(crate) fn is_described_readable(&self, kind: &Kind) -> bool {
         !self.spec.write_only && !self.spec.path_only && !self.is_id(kind)
     }
 
     /// Whether it is what the object goes by: another one is another object.
-    pub(super) fn is_id(&self, kind: &Kind) -> bool {
+    pub(crate) fn is_id(&self, kind: &Kind) -> bool {
         kind.spec.id.local && kind.spec.id.path.iter().any(|path| path == self.spec.wire_name())
     }
 }
 
 /// The leaves of an object that declares these fields.
-pub(super) fn leaves(specs: &Specs, spec: &Fields, fixed: &Fields) -> Vec<Leaf> {
+pub(crate) fn leaves(specs: &Specs, spec: &Fields, fixed: &Fields) -> Vec<Leaf> {
     let mut out = Vec::new();
     for (name, field) in specs {
         if let Some(value) = spec.get(name)

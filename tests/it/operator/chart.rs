@@ -117,24 +117,64 @@ fn the_page_of_the_chart_lists_every_value() {
     assert_eq!(fs::read_to_string(path).unwrap_or_default(), out, "UPDATE_EXPECTED=1 writes it anew");
 }
 
+/// Installs or upgrades the chart in a namespace of the system.
+fn installed(helm: &Path, operated: &Operated, system: &str, verb: &str, values: &[&str]) {
+    let out = Command::new(helm)
+        .args([verb, "plumb", "charts/plumb", "--namespace", system, "--set=crds.install=false"])
+        .args(values)
+        .env("KUBECONFIG", operated.cluster.kubeconfig())
+        .env("HOME", operated.folder.path())
+        .current_dir(repository(""))
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_api_shows_once_goes_to_a_secret_only_where_the_chart_allows_it() {
+    let Some(mut operated) = Operated::prepare("sinks").await else { return };
+    let Some(helm) = tool("helm") else { return };
+    let system = operated.cluster.namespace("system");
+    let namespaces = format!("--set=operator.namespaces={{{}}}", operated.namespace);
+    installed(&helm, &operated, &system, "install", &[&namespaces]);
+    let token = operated.cluster.run(&["create", "token", "plumb", "-n", &system]);
+    let kubeconfig = operated.cluster.kubeconfig_of(&format!("of-{system}"), token.trim());
+    let command = operated.command(&kubeconfig);
+    operated.start_as(command);
+    operated.connection("console", "cycloid", "bearer");
+    operated.kubectl(&[
+        "patch",
+        "connection/console",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"defaults":{"organization":"acme"}}}"#,
+    ]);
+    operated.apply(
+        "apiVersion: cycloid.plumb.dev/v1alpha1\nkind: ApiKey\nmetadata: {name: ci}\nspec:\n  name: ci key\n  \
+         rules: [{action: \"organization:read\", effect: allow}]\n  secretSink: {secretRef: {name: ci-token, key: token}}\n",
+    );
+    // Without leave to write the Secret the key is not made: its value would be lost.
+    operated.wait("cykey/ci", "Ready", "False");
+    assert!(!operated.sandbox.log().iter().any(|call| call.method == "POST"), "{:#?}", operated.sandbox.log());
+    assert!(operated.get("secret/ci-token").is_none());
+    installed(&helm, &operated, &system, "upgrade", &[&namespaces, "--set=rbac.secretSinks=true"]);
+    operated.wait("cykey/ci", "Ready", "True");
+    assert!(operated.get("secret/ci-token").unwrap()["data"]["token"].as_str().unwrap().len() > 8);
+    let account = format!("system:serviceaccount:{system}:plumb");
+    let may = |verb: &str| {
+        operated.cluster.kubectl(&["auth", "can-i", verb, "secrets", "-n", &operated.namespace, "--as", &account]).0
+    };
+    assert!(may("create") && may("patch") && !may("update") && !may("delete"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_works_under_the_roles_of_the_chart_and_may_do_nothing_else() {
     let Some(mut operated) = Operated::prepare("roles").await else { return };
     let Some(helm) = tool("helm") else { return };
     let system = operated.cluster.namespace("system");
     let namespaces = format!("--set=operator.namespaces={{{}}}", operated.namespace);
-    let install = |verb: &str| {
-        let out = Command::new(&helm)
-            .args([verb, "plumb", "charts/plumb", "--namespace", &system, "--set=crds.install=false", &namespaces])
-            .env("KUBECONFIG", operated.cluster.kubeconfig())
-            .env("HOME", operated.folder.path())
-            .current_dir(repository(""))
-            .output()
-            .unwrap();
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    };
-    install("install");
-    install("upgrade");
+    installed(&helm, &operated, &system, "install", &[&namespaces]);
+    installed(&helm, &operated, &system, "upgrade", &[&namespaces]);
     let token = operated.cluster.run(&["create", "token", "plumb", "-n", &system]);
     let kubeconfig = operated.cluster.kubeconfig_of(&format!("of-{system}"), token.trim());
     let lease = format!("--lease={system}/plumb");

@@ -1,7 +1,11 @@
 //! The definitions in a real API server: what `plumb validate` refuses is refused there, where the schema can say it;
 //! and a manifest is the same file everywhere.
 
-use std::{collections::BTreeMap, fs, process::Stdio};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::{Command, Stdio},
+};
 
 use serde_json::Value;
 
@@ -75,25 +79,79 @@ async fn what_kubectl_prints_is_a_manifest() {
     let from_cluster = validated(&["-f", "-"], &printed);
     assert_eq!(from_files, "", "{from_files}");
     assert_eq!(from_cluster, "", "{from_cluster}");
+    // And the plan is the same.
+    cluster.run(&["apply", "-n", &namespace, "-f", "examples/rest"]);
+    let printed = cluster.run(&["get", "plumb", "-n", &namespace, "-o", "yaml"]);
+    let of_rest: Vec<&str> = printed.split("\n- ").filter(|item| !item.contains("itglue")).collect();
+    let from_files = planned(&["-f", "examples/rest"], "");
+    let from_cluster = planned(&["-f", "-"], &of_rest.join("\n- "));
+    assert!(from_files.0["create"].as_u64() > Some(3), "{from_files:?}");
+    // Addresses have the namespace in them.
+    let plain: BTreeSet<String> =
+        from_cluster.1.iter().map(|address| address.replace(&format!("{namespace}/"), "")).collect();
+    assert_eq!((&from_files.0, &from_files.1), (&from_cluster.0, &plain));
+}
+
+/// The summary of `plumb plan`, and what it would do to what.
+fn planned(args: &[&str], input: &str) -> (Value, BTreeSet<String>) {
+    let folder = tempfile::TempDir::new().unwrap();
+    let inventory = format!("--inventory={}", folder.path().join("inventory.db").display());
+    let mut command = plumb();
+    command.args(["plan", "--sandbox", "-o", "json", &inventory]).args(args);
+    for variable in ["PLATFORM_PASSWORD", "AUDIT_HOOK_SECRET", "CHAT_HOOK_SECRET"] {
+        command.env(variable, "correct-horse");
+    }
+    let (out, err) = fed(command, input);
+    let plan: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{err}"));
+    let actions = plan["actions"].as_array().unwrap().iter();
+    let lines = actions.map(|action| format!("{} {}", action["action"], action["address"])).collect();
+    (plan["summary"].clone(), lines)
 }
 
 /// What `plumb validate` says.
 fn validated(args: &[&str], input: &str) -> String {
+    let mut command = plumb();
+    command.arg("validate").args(args);
+    fed(command, input).1
+}
+
+/// What a command prints, and what it says.
+fn fed(mut command: Command, input: &str) -> (String, String) {
     use std::io::Write as _;
-    let mut child = plumb()
-        .arg("validate")
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap()
+    let output = child.wait_with_output().unwrap();
+    (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fields_are_explained_and_immutable_ones_kept() {
+async fn what_cannot_change_is_kept_and_of_two_ways_one_is_written() {
+    let Some(cluster) = tokio::task::spawn_blocking(Cluster::shared).await.unwrap() else { return };
+    let namespace = cluster.namespace("rules");
+    let service = |name: &str| {
+        format!(
+            "apiVersion: balena.plumb.dev/v1alpha1\nkind: Service\nmetadata: {{name: main}}\nspec: {{application: pumps, serviceName: {name}}}\n"
+        )
+    };
+    assert!(cluster.feed(&["apply", "-n", &namespace, "-f", "-"], &service("main")).0);
+    let (good, said) = cluster.feed(&["apply", "-n", &namespace, "-f", "-"], &service("other"));
+    assert!(!good && said.contains("spec.serviceName") && said.contains("cannot be changed"), "{said}");
+    let password = |given: &str| {
+        format!(
+            "apiVersion: itglue.plumb.dev/v1alpha1\nkind: Password\nmetadata: {{name: admin}}\nspec:\n  organization: frog\n  \
+             name: Admin\n  password: {{{given}}}\n"
+        )
+    };
+    let from = "valueFrom: {secretKeyRef: {name: a, key: b}}";
+    assert!(cluster.feed(&["apply", "-n", &namespace, "-f", "-"], &password(from)).0);
+    for wrong in [format!("value: x, {from}"), "valueFrom: {env: A, file: b}".to_owned()] {
+        let (good, said) = cluster.feed(&["apply", "-n", &namespace, "-f", "-"], &password(&wrong));
+        assert!(!good, "{wrong} is taken: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_are_explained_and_have_no_defaults() {
     let Some(cluster) = tokio::task::spawn_blocking(Cluster::shared).await.unwrap() else { return };
     let namespace = cluster.namespace("explain");
     let told = cluster.run(&["explain", "flexibleassettypes.itglue.plumb.dev.spec.fields.kind"]);

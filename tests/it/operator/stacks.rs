@@ -227,8 +227,19 @@ async fn over_ssh_the_server_has_to_be_known_and_stacks_wait_for_each_other() {
     operated.wait("stack/prod", "Ready", "True");
     assert_eq!(live(&operated, "frog"), 1);
     // It looks at what the other one owns, and observing, takes nothing.
-    let later = operated.wait("stack/later", "Ready", "True");
-    assert_eq!(condition(&later, "Ready").unwrap()["status"], "True");
+    operated.wait("stack/later", "Ready", "True");
+    // An annotation says the same as the field.
+    operated.apply(
+        &stack("last", json!({"mode": "observe"})).replace(
+            "\"name\":\"last\"",
+            "\"name\":\"last\",\"annotations\":{\"plumb.dev/depends-on\":\"Stack/nobody\"}",
+        ),
+    );
+    let last = operated.wait("stack/last", "Ready", "False");
+    let ready = condition(&last, "Ready").unwrap();
+    assert!(ready["message"].as_str().unwrap().contains("`nobody`"), "{ready}");
+    operated.kubectl(&["annotate", "--overwrite", "stack/last", "plumb.dev/depends-on=prod"]);
+    operated.wait("stack/last", "Ready", "True");
     // What the schema refuses is refused when it is applied, and in the same words by the command line.
     let without = stack("bad", json!({})).replace("\"prune\":false", "\"suspend\":false");
     let (good, said) = operated.cluster.feed(&["apply", "-n", &operated.namespace, "-f", "-"], &without);
@@ -308,4 +319,49 @@ async fn a_push_is_seen_at_once_and_the_page_and_the_measures_tell_of_stacks_and
     let names: Vec<&str> =
         overview["stacks"].as_array().unwrap().iter().filter_map(|stack| stack["name"].as_str()).collect();
     assert!(names.contains(&namespace.as_str()) && names.contains(&prod.as_str()), "{overview:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_manifests_in_git_name_counts_as_soon_as_it_changes() {
+    if !git::ready() {
+        return;
+    }
+    let Some(mut operated) = Operated::prepare("rotated").await else { return };
+    let forge = Forge::new();
+    let files = [
+        ("connection.yaml", connection(&operated)),
+        ("frog.yaml", organization("frog", "first")),
+        ("admin.yaml", PASSWORD.to_owned()),
+    ];
+    forge.repository("team", &files.each_ref().map(|(path, text)| (*path, text.as_str())));
+    let (_server, plain, _) = forge.https();
+    secret(&operated, "main", &[("token", plumb::sandbox::Sandbox::token())]);
+    secret(&operated, "admin", &[("password", "first-password")]);
+    operated.start();
+    let stack = json!({
+        "apiVersion": "plumb.dev/v1alpha1", "kind": "Stack", "metadata": {"name": "prod"},
+        "spec": {
+            "source": {"git": format!("http://127.0.0.1:{plain}/team.git")},
+            "interval": "1h", "mode": "enforce", "prune": false,
+        },
+    });
+    operated.apply(&stack.to_string());
+    operated.wait("stack/prod", "Ready", "True");
+    let live = |text: &str| {
+        operated.cluster.until(text, PATIENCE, || {
+            let rows = operated.sandbox.objects("itglue", "Password");
+            rows.iter().any(|row| row["attributes"]["password"] == text).then_some(())
+        });
+    };
+    live("first-password");
+    secret(&operated, "admin", &[("password", "second-password")]);
+    live("second-password");
+    // One that is gone stops the stack at once, and its return sets it going again.
+    operated.kubectl(&["delete", "secret/admin"]);
+    operated.wait("stack/prod", "Ready", "False");
+    secret(&operated, "admin", &[("password", "third-password")]);
+    operated.wait("stack/prod", "Ready", "True");
+    live("third-password");
+    let seen = operated.log(0) + &operated.get("stack/prod").unwrap().to_string();
+    assert!(!["first-password", "second-password", "third-password"].iter().any(|secret| seen.contains(secret)));
 }
