@@ -74,7 +74,7 @@ impl Shared<'_> {
     /// Looks at a step's object again; says why nothing may be done to it.
     async fn look_again(&self, remote: &Remote, step: &Step) -> Result<(), String> {
         let (Some(_), Some(id)) = (&step.live, &step.action.id) else { return Ok(()) };
-        let parent = self.parent_id(step);
+        let parent = self.former_parent(step);
         let place = (step.action.connection.clone(), step.kind.name.clone(), parent.clone());
         let pages = self.pages(&step.kind);
         // A list costs a read for each of its pages, however few of its objects are changed.

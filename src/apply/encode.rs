@@ -1,8 +1,13 @@
 //! Steps → wire attributes: only what differs, or the whole where the API replaces.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use super::Shared;
+use super::{
+    Shared,
+    carry::{carry, together},
+};
 use crate::{
     description::{
         Kind, Specs, equal,
@@ -11,6 +16,7 @@ use crate::{
     },
     dialect::{self, Encoder, encode_fields},
     diff::compose,
+    live::LiveObject,
     plan::{Operation, Step},
     value::{Fields, Target, as_reference, get_path, set_path, text},
 };
@@ -81,7 +87,13 @@ impl Shared<'_> {
             }
             fields.insert(name.clone(), value);
         }
+        for (name, value) in together(step, &fields) {
+            fields.insert(name.clone(), value.clone());
+        }
         let mut attributes = self.encode(&specs, &fields, false)?;
+        if let Some(row) = step.live.as_ref().and_then(|live| live.raw.as_ref()) {
+            carry(&step.kind, style, &mut attributes, fields.keys().filter_map(|name| specs.get(name)), row);
+        }
         if let Some(lock) = step.kind.spec.update.lock.as_deref().filter(|lock| *lock != "etag")
             && let Some(value) =
                 step.live.as_ref().and_then(|live| dialect::attribute(&step.kind, live.raw.as_ref()?, lock))
@@ -115,9 +127,14 @@ impl Shared<'_> {
                 out.shift_remove(name);
             }
         }
-        for (name, value) in
-            self.update_attributes(&Step { send: step.desired.keys().cloned().collect(), ..step.clone() })?
-        {
+        // The object as it is now, wherever the list was read before.
+        let live = step.live.as_ref().map(|live| {
+            let mut fields = live.fields.clone();
+            fields.extend(self.decoded(step, row).map(|decoded| decoded.fields).unwrap_or_default());
+            Arc::new(LiveObject { fields, raw: Some(row.clone()), ..(**live).clone() })
+        });
+        let send = step.desired.keys().cloned().collect();
+        for (name, value) in self.update_attributes(&Step { send, live, ..step.clone() })? {
             set_path(&mut out, &name, value);
         }
         Ok(out)

@@ -13,7 +13,7 @@ use crate::{
     dialect::{Decoded, decode, decode_row, entries},
     http::HttpError,
     live::{ListQuery, Remote, item_vars, lists_below, natural_key, natural_keys, qualify},
-    plan::Step,
+    plan::{Operation, Step},
     value::{Target, as_reference, get_path, text},
 };
 
@@ -97,15 +97,22 @@ impl Shared<'_> {
         if let Some(address) = &step.parent_new {
             return self.made.id(address);
         }
-        if step.parent.is_some() {
-            return step.parent.clone();
-        }
-        let scope = step.kind.spec.scope.as_ref()?;
-        match as_reference(step.desired.get(&scope.field)?)? {
+        let scope = step.kind.spec.scope.as_ref();
+        let declared = || match as_reference(step.desired.get(&scope?.field)?)? {
             (_, Target::Id(id)) => Some(id),
             (_, Target::New(address)) => self.made.id(&address),
             (_, Target::Field(..)) => None,
+        };
+        // What is made anew goes below the parent that is declared, which this run may have made anew, too.
+        if matches!(step.operation, Operation::Create | Operation::Replace) {
+            return declared().or_else(|| step.parent.clone());
         }
+        step.parent.clone().or_else(declared)
+    }
+
+    /// Id of the parent that a step's object is below before anything is done to it.
+    pub(super) fn former_parent(&self, step: &Step) -> Option<String> {
+        step.parent.clone().or_else(|| self.parent_id(step))
     }
 
     pub(super) async fn collection(

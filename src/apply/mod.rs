@@ -3,6 +3,7 @@
 //! Before a call its intent is durable, after it its result is. A failure stops only what depends on it. An answer that
 //! was lost is looked for before anything is sent again.
 
+mod carry;
 mod compare;
 mod create;
 mod delete;

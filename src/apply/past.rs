@@ -182,7 +182,7 @@ impl Shared<'_> {
             connection: step.action.connection.clone(),
             kind: step.kind.name.clone(),
             id: step.action.id.as_deref().map(|id| (self.context.mask)(id)),
-            parent: self.parent_id(step),
+            parent: self.former_parent(step),
             fields: fields.collect(),
             before,
             withheld,

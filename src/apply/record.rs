@@ -8,7 +8,7 @@ use super::{Shared, StepResult, format_instant, keep::renewal, now};
 use crate::{
     diagnostic::Diagnostic,
     dialect::{self, Decoded},
-    diff::{Sides, diff},
+    diff::{Sides, diff, keep_hidden},
     inventory::{Edit, Intent, IntentVerb, Record, Tombstone},
     plan::{ActionKind, Operation, Outcome, Step},
     value::Fields,
@@ -96,12 +96,18 @@ impl Shared<'_> {
         }
         let before = step.record.as_ref().map(|(_, record)| record);
         let (deletion_policy, protect, depends_on) = self.manifest_policy(step);
+        let applied = crate::plan::stored(&self.made.resolve(&step.as_declared()));
+        let is_new = matches!(step.action.action, ActionKind::Create | ActionKind::Replace);
+        let unshown = before
+            .filter(|_| !is_new)
+            .map(|record| keep_hidden(step.specs(), &record.applied, &record.unshown, &applied));
         let record = Record {
             connection: step.action.connection.clone(),
             id: id.clone(),
             parent: self.parent_id(step),
             inside: step.kind.inside().map(|_| step.address().split('#').next().unwrap_or_default().to_owned()),
-            applied: crate::plan::stored(&self.made.resolve(&step.as_declared())),
+            applied,
+            unshown: unshown.unwrap_or_default(),
             key: crate::live::shown_key(&step.kind, &fields, &|_, _| None),
             adopted: match step.action.action {
                 ActionKind::Adopt => !step.ours,

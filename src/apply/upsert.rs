@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use super::{
     Shared, StepResult,
+    carry::carry,
     write::{Done, Trouble},
 };
 use crate::{
     description::{
         Kind,
-        format::{FieldSpec, FieldType},
+        format::{FieldSpec, FieldType, UpdateStyle},
     },
     diagnostic::Diagnostic,
     dialect::{
@@ -207,7 +208,11 @@ impl Shared<'_> {
         let encoder =
             Encoder { id: &|address| self.made.id(address), open: self.context.open, read: self.context.read };
         let encoded = encode_fields(&kind.spec.fields, &fields, live.is_none(), &encoder);
-        let encoded = Value::Object(encoded.map_err(|error| error.to_string())?);
+        let mut encoded = encoded.map_err(|error| error.to_string())?;
+        if let Some(raw) = raw {
+            carry(kind, UpdateStyle::Replace, &mut encoded, kind.spec.fields.values(), raw);
+        }
+        let encoded = Value::Object(encoded);
         let mut out = raw.map(|raw| kept(remote, kind, raw)).unwrap_or_default();
         for spec in kind.spec.fields.values() {
             match get_path(&encoded, spec.wire_name()).map(|value| tidy(spec, value)) {

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::{
     compiled::Fault,
-    format::{ApiSpec, Condition, DialectName, FieldSpec, FieldType, Inside, KindSpec, RolloutSpec, Variants},
+    format::{ApiSpec, Condition, DialectName, FieldSpec, FieldType, Inside, KindSpec, RolloutSpec, Variants, Verb},
 };
 use crate::{address::escape, diagnostic::nearest};
 
@@ -184,6 +184,13 @@ fn check_names(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec) {
 /// Every `{…}` of a path is `{id}`, a parent, or a field.
 fn check_paths(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, kinds: &[KindSpec]) {
     let above = super::compiled::chain(kind, kinds, 0);
+    // Of a kind that is listed, the path of its list.
+    let listed = kind.inside.is_none() && !kind.singleton && !kind.lacks.contains(&Verb::List);
+    let lists = match (listed, &kind.list.path) {
+        (false, _) => "",
+        (true, Some(_)) => "list/path",
+        (true, None) => "path",
+    };
     let bulk = |call: &Option<super::format::BulkSpec>| call.as_ref().and_then(|call| call.path.clone());
     let paths = [
         ("path", Some(kind.path.clone())),
@@ -202,6 +209,22 @@ fn check_paths(faults: &mut Vec<Fault>, at: &str, kind: &KindSpec, kinds: &[Kind
         let at = format!("{at}/{word}");
         if !path.trim_start_matches('^').starts_with('/') {
             fault(faults, &at, "a path starts with `/`");
+        }
+        if word == lists {
+            let scope = kind.scope.as_ref().map(|scope| &scope.field);
+            let known =
+                |name: &&str| scope.is_some_and(|scope| scope == name) || above.iter().any(|above| above == name);
+            let names = path.split('{').skip(1).filter_map(|piece| piece.split_once('}')).map(|(name, _)| name);
+            if let Some(name) = names.filter(|name| kind.fields.contains_key(*name)).find(|name| !known(name)) {
+                let message = match scope {
+                    Some(scope) => format!(
+                        "a list is read below the one parent that `{scope}` names, and `{{{name}}}` is another: it is known \
+                         where the ids of that parent's kind are `id.local: true`, with those of its own parents before them"
+                    ),
+                    None => format!("a path below `{{{name}}}` needs `scope: {{field: {name}, required: true}}`"),
+                };
+                fault(faults, &at, message);
+            }
         }
         for piece in path.split('{').skip(1) {
             match piece.split_once('}') {

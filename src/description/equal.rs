@@ -226,7 +226,7 @@ fn equal_lists(spec: &FieldSpec, a: &Value, b: &Value) -> bool {
 }
 
 /// A text that equal items share.
-fn canonical_text(spec: &FieldSpec, value: &Value) -> String {
+pub(crate) fn canonical_text(spec: &FieldSpec, value: &Value) -> String {
     match (spec.ty, value) {
         // What is empty reads as what is not there; the server's own members tell nothing.
         (FieldType::Object, Value::Object(members)) if !spec.fields.is_empty() => {

@@ -323,8 +323,11 @@ pub enum ClientAuth {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LoginScheme {
-    /// Path of the login call (POST).
+    /// Path of the login call.
     pub path: String,
+    /// Method of the login and the refresh call; POST unless given.
+    #[serde(default)]
+    pub method: Option<String>,
     /// Body of the login call; `{email}`, `{username}`, `{password}` stand for the connection's values.
     #[serde(default)]
     pub body: IndexMap<String, String>,
@@ -334,7 +337,7 @@ pub struct LoginScheme {
     /// Cookie of the login's answer that every call sends back; the answer then needs no token.
     #[serde(default)]
     pub cookie: Option<String>,
-    /// Path of the refresh call (POST); none: log in again instead.
+    /// Path of the refresh call; none: log in again instead.
     #[serde(default)]
     pub refresh_path: Option<String>,
     /// Body of the refresh call; `{refresh_token}` stands for the token.
@@ -455,6 +458,8 @@ pub struct Errors {
     pub conflict_codes: Vec<String>,
     /// Statuses of faults that may be the request's own: a read is repeated once after them.
     pub once: Vec<u16>,
+    /// Statuses, besides 401, that mean that the credential is not accepted, or not any more: a token is renewed after them.
+    pub auth: Vec<u16>,
     /// Statuses of passing faults; 429, 502, 503 and 504 unless given.
     pub retry: Vec<u16>,
     /// Statuses of refusals that mean "no such object" where the message has one of these words, in any case; the read
@@ -1109,9 +1114,11 @@ pub struct FieldSpec {
     pub prefix: Option<String>,
     /// The server fills it in where it is left out: in lists it is then not compared, and sent as it is live.
     pub filled: bool,
-    /// Members of the live object that are not described are sent back with it, although manifests cannot have them; so is
-    /// a `readOnly` member of an object that has this itself.
-    pub carries: bool,
+    /// Whether members of the live object that are not described are sent back where an update sends the object whole;
+    /// they are unless this is `false`. `true` on a `readOnly` member sends that one back, too.
+    pub carries: Option<bool>,
+    /// The server keeps what it has where an update leaves the field out (of one that is never read back).
+    pub kept_if_omitted: bool,
     /// Attribute of answers that lists the keys of this map where its values are not shown: an export writes a stub for
     /// each.
     pub keys_at: Option<String>,

@@ -12,8 +12,9 @@ mod reference;
 mod schema;
 mod words;
 
-pub use compiled::{Api, Catalog, Fault, Kind, contained_by};
+pub use compiled::{Api, Catalog, Fault, Kind, camel, contained_by};
 pub use condition::holds;
+pub(crate) use equal::canonical_text;
 pub use equal::{equal, plain, without_version};
 pub use explain::{Explained, Explanation, NoField, explain, explain_core};
 pub use reference::reference_page;

@@ -85,7 +85,7 @@ fn decode_object(field: &FieldSpec, map: &Map<String, Value>, seal: &dyn Fn(&str
             out.insert(name.clone(), decode(member, value, seal));
         }
     }
-    if field.open || field.carries {
+    if field.open || field.carries == Some(true) {
         let known = |name: &String| field.fields.iter().any(|(own, member)| own == name || member.wire_name() == name);
         out.extend(map.iter().filter(|(name, _)| !known(name)).map(|(name, value)| (name.clone(), value.clone())));
     }
@@ -236,7 +236,7 @@ pub fn encode_value(field: &FieldSpec, value: &Value, encoder: &Encoder<'_>) -> 
             let mut out = Map::new();
             for (name, value) in map {
                 match field.fields.get(name) {
-                    Some(member) if (member.read_only && !member.carries) || member.not_sent => {}
+                    Some(member) if (member.read_only && member.carries != Some(true)) || member.not_sent => {}
                     Some(member) => {
                         out.insert(member.wire_name().to_owned(), encode_value(member, value, encoder)?);
                     }

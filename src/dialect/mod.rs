@@ -2,6 +2,7 @@
 //! what differs between APIs of one family is data in their descriptions.
 
 mod apply;
+mod beyond;
 mod body;
 mod codec;
 pub mod odata;
@@ -9,6 +10,7 @@ mod rollout;
 mod row;
 
 pub use apply::{Update, apply_body, named, resource_body, updates};
+pub use beyond::{beside, compared, container, has_beyond, is_mask, returns};
 pub use body::{BulkRow, Embedded, bulk_body, bulk_delete_body, create_body, update_body};
 pub use codec::{EncodeError, Encoder, ReadFile, decode, encode_fields, encode_value};
 pub use rollout::{Phase, Rollout};

@@ -1,6 +1,8 @@
 //! The value of a field as an update must send it: what is declared, laid over what is live where the API replaces
 //! the whole.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value};
 
 use super::{entry_key, match_items};
@@ -82,7 +84,7 @@ pub fn compose(
             Ok(Value::Object(out))
         }
         (FieldType::List, Value::Array(entries)) if spec.keyed_by.is_some() => {
-            Ok(Value::Array(keyed(spec, entries, applied, live, prune)))
+            Ok(Value::Array(keyed(spec, entries, applied, live, prune)?))
         }
         (FieldType::List, Value::Array(entries)) if !spec.match_by.is_empty() => {
             let list = |side: Option<&Value>| side.and_then(Value::as_array).cloned().unwrap_or_default();
@@ -92,7 +94,7 @@ pub fn compose(
             let mut out = Vec::with_capacity(entries.len());
             for (entry, (before, now)) in entries.iter().zip(before.into_iter().zip(now)) {
                 let (was, live) = (before.and_then(|index| was.get(index)), now.and_then(|index| there.get(index)));
-                out.push(compose(&items, style, entry, was, live, None, prune)?);
+                out.push(compose(&items, UpdateStyle::Fields, entry, was, live, None, prune)?);
             }
             Ok(Value::Array(out))
         }
@@ -132,7 +134,8 @@ fn keep_live(
 ) -> Result<(), ComposeError> {
     if let Some(Value::Object(there)) = live {
         for (name, value) in there {
-            let read_only = spec.fields.get(name).is_some_and(|member| member.read_only && !member.carries);
+            let read_only =
+                spec.fields.get(name).is_some_and(|member| member.read_only && member.carries != Some(true));
             if !(read_only || spec.whole && is_empty(value)) {
                 out.insert(name.clone(), value.clone());
             }
@@ -173,29 +176,30 @@ fn keyed(
     applied: Option<&Value>,
     live: Option<&Value>,
     prune: bool,
-) -> Vec<Value> {
+) -> Result<Vec<Value>, ComposeError> {
     let key = |entry: &Value| entry_key(spec, entry);
     let list = |side: Option<&Value>| side.and_then(Value::as_array).cloned().unwrap_or_default();
-    let was: Vec<String> = list(applied).iter().filter_map(key).collect();
+    let (old, there) = (list(applied), list(live));
+    let was: HashMap<String, &Value> = old.iter().filter_map(|entry| Some((key(entry)?, entry))).collect();
+    let declared: HashMap<String, &Value> = entries.iter().filter_map(|entry| Some((key(entry)?, entry))).collect();
+    let items = spec.items.as_deref().cloned().unwrap_or_default();
     let mut out: Vec<Value> = Vec::new();
-    let mut seen: Vec<String> = Vec::new();
-    for there in list(live) {
+    let mut seen: HashSet<String> = HashSet::new();
+    for there in there {
         let name = key(&there);
-        match entries.iter().find(|entry| key(entry).is_some() && key(entry) == name) {
+        match name.as_ref().and_then(|name| declared.get(name)) {
             Some(entry) if is_gone(entry) => seen.extend(name),
             Some(entry) => {
-                let mut merged = there.as_object().cloned().unwrap_or_default();
-                if let Some(map) = entry.as_object() {
-                    merged.extend(map.iter().map(|(name, value)| (name.clone(), value.clone())));
-                }
+                let was = name.as_ref().and_then(|name| was.get(name).copied());
+                // Lists are sent whole, and so are their entries.
+                out.push(compose(&items, UpdateStyle::Fields, entry, was, Some(&there), None, prune)?);
                 seen.extend(name);
-                out.push(Value::Object(merged));
             }
-            None if prune && name.as_ref().is_some_and(|name| was.contains(name)) => {}
+            None if prune && name.as_ref().is_some_and(|name| was.contains_key(name)) => {}
             None => out.push(there),
         }
     }
     let is_new = |entry: &&Value| !is_gone(entry) && key(entry).is_none_or(|name| !seen.contains(&name));
     out.extend(entries.iter().filter(is_new).cloned());
-    out
+    Ok(out)
 }

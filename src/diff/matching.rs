@@ -4,9 +4,12 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::drifted;
+use super::{drifted, entry_key};
 use crate::{
-    description::format::{FieldSpec, FieldType},
+    description::{
+        canonical_text,
+        format::{FieldSpec, FieldType},
+    },
     value::{is_empty, text},
 };
 
@@ -60,6 +63,26 @@ pub fn match_items(spec: &FieldSpec, wanted: &[Value], there: &[Value]) -> Vec<O
         earlier.push(names);
     }
     out
+}
+
+/// For each item of a list of any sort, the index of the live one that it is: by its key, by what tells items apart, or by
+/// being equal to it.
+pub fn pair_items(spec: &FieldSpec, wanted: &[Value], there: &[Value]) -> Vec<Option<usize>> {
+    if !spec.match_by.is_empty() {
+        return match_items(spec, wanted, there);
+    }
+    let items = spec.items.as_deref().cloned().unwrap_or_default();
+    let identity = |item: &Value| match spec.keyed_by {
+        Some(_) => entry_key(spec, item),
+        None => Some(canonical_text(&items, item)),
+    };
+    let mut places: HashMap<String, Vec<usize>> = HashMap::new();
+    for (index, item) in there.iter().enumerate().rev() {
+        if let Some(identity) = identity(item) {
+            places.entry(identity).or_default().push(index);
+        }
+    }
+    wanted.iter().map(|item| places.get_mut(&identity(item)?)?.pop()).collect()
 }
 
 /// Whether each item is the live one in its place, and there are no others.

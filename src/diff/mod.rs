@@ -2,6 +2,7 @@
 //! tested by values alone.
 
 mod compose;
+mod hidden;
 mod leads;
 mod matching;
 
@@ -12,8 +13,9 @@ use serde_json::{Map, Value};
 
 pub use self::{
     compose::{ComposeError, compose, unshown},
+    hidden::{Hidden, Whole, hidden_losses, keep_hidden},
     leads::{Lead, astray, relead},
-    matching::{in_place, match_items, unstored},
+    matching::{in_place, match_items, pair_items, unstored},
 };
 pub use crate::description::holds;
 use crate::{

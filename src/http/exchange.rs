@@ -82,10 +82,19 @@ impl Grant {
         }
     }
 
+    /// The method of these calls.
+    pub(super) fn method(&self) -> Method {
+        let word = match self {
+            Self::Login { scheme, .. } => scheme.method.as_deref(),
+            Self::Client { .. } => None,
+        };
+        word.and_then(|word| word.to_ascii_uppercase().parse().ok()).unwrap_or(Method::POST)
+    }
+
     /// The request that starts afresh, or refreshes with a refresh token.
     pub(super) fn request(&self, refresh: Option<&SecretString>) -> Result<Request, String> {
         let endpoint = self.endpoint(refresh.is_some());
-        let mut request = Request::new(Method::POST, endpoint.url.clone());
+        let mut request = Request::new(self.method(), endpoint.url.clone());
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         let (kind, body) = match (self, refresh) {
             (Self::Login { scheme, .. }, Some(token)) => {

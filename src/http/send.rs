@@ -296,7 +296,9 @@ impl<'a> Sending<'a> {
         let mut answer = Answer::made(self.site.clone(), secrets, status, raw.headers, raw.body, self.attempts);
         answer.repeats_unanswered = self.processed == Processed::Maybe;
         match status {
-            401 => self.unauthorized(answer, bearer).await,
+            _ if status == 401 || self.inner.api.spec.errors.auth.contains(&status) => {
+                self.unauthorized(answer, bearer).await
+            }
             301 | 302 | 303 | 307 | 308 => self.redirected(&answer),
             429 | 500.. => self.set_back(answer, asked, sent),
             _ if self.inner.api.spec.errors.retry.contains(&status) => self.set_back(answer, asked, sent),
@@ -397,15 +399,15 @@ impl<'a> Sending<'a> {
                 return Ok(Step::Again(Duration::ZERO));
             }
         }
-        let excerpt = answer.excerpt();
+        let (excerpt, status) = (answer.excerpt(), answer.status);
         let said = if excerpt.is_empty() { String::new() } else { format!(": {excerpt}") };
         let message = match &self.inner.credential {
             Credential::None => {
                 let ways = auth::ways(&self.inner.api.spec.auth).join("` or `");
                 let wanted = if ways.is_empty() { String::new() } else { format!(", of which the API takes `{ways}`") };
-                format!("status 401, and the connection has no `auth`{wanted}{said}")
+                format!("status {status}, and the connection has no `auth`{wanted}{said}")
             }
-            _ => format!("status 401{said}"),
+            _ => format!("status {status}{said}"),
         };
         Err(HttpError::Auth { site: self.site.clone(), message, answer: Some(Box::new(answer)) })
     }

@@ -8,10 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use reqwest::{
-    Method,
-    header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue},
-};
+use reqwest::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::Mutex, time::Instant};
 
@@ -292,7 +289,7 @@ impl TokenSource {
     }
 
     fn site(&self, refreshing: bool) -> Site {
-        Site::new(&self.connection, Method::POST, &self.grant.endpoint(refreshing).shown)
+        Site::new(&self.connection, self.grant.method(), &self.grant.endpoint(refreshing).shown)
     }
 
     fn rejected(&self, site: &Site, why: impl AsRef<str>) -> HttpError {

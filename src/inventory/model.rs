@@ -71,6 +71,9 @@ pub struct Record {
     /// Id of the object that this one took the place of and that is still to be deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaced: Option<String>,
+    /// JSON pointers of values that plumb wrote, that the API never shows and that no manifest has declared since.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unshown: Vec<String>,
 }
 
 /// A version that plumb's own writes made, or were about to make, and whose rollout is not started yet.

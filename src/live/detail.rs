@@ -12,7 +12,7 @@ use super::{
     LiveObject, Standing,
     observe::{Observer, item_vars},
     remote::Remote,
-    rows::qualify,
+    rows::{goes_back, qualify},
 };
 use crate::{
     description::format::FieldSpec,
@@ -72,7 +72,7 @@ impl Observer<'_> {
                             object.fields.extend(decoded.fields);
                             fill_omitted(&object.kind, true, &mut object.fields);
                             object.detailed = true;
-                            if object.raw.is_some() {
+                            if object.raw.is_some() || goes_back(&object.kind, &row, &self.wanted) {
                                 object.raw = Some(row);
                             }
                         }

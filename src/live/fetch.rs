@@ -535,6 +535,10 @@ impl Observer<'_> {
             Job::Keys { .. } | Job::Across { .. } => {}
             Job::Kind { kind, scope, .. } => {
                 self.note_unoffered(&connection, kind, &answers.unoffered);
+                if answers.listing.untold {
+                    let empty = answers.listing.rows.is_empty();
+                    *self.untold.entry((connection.clone(), kind.name.clone())).or_default() |= empty;
+                }
                 if scope.is_none() && answers.scopes.is_empty() {
                     self.out.complete.insert((connection.clone(), kind.name.clone()));
                 }

@@ -100,6 +100,8 @@ pub struct Observer<'a> {
     pub(super) unlisted: HashSet<(Arc<str>, String)>,
     /// Who is waited for, by connection, kind and scope.
     pub(super) expected: HashMap<(Arc<str>, String, String), Expected>,
+    /// Kinds of which a list did not tell how many there are although it should, and whether one was empty.
+    pub(super) untold: HashMap<(Arc<str>, String), bool>,
 }
 
 /// One list that is, or could be, read.
@@ -186,6 +188,7 @@ impl<'a> Observer<'a> {
             waits: BTreeMap::new(),
             unlisted: HashSet::new(),
             expected: HashMap::new(),
+            untold: HashMap::new(),
         };
         observer.find_along();
         observer
@@ -531,13 +534,24 @@ impl<'a> Observer<'a> {
             }
             // A list below one parent does not show an object that was moved to another, and one without a total may be cut
             // short: ask for it by its id.
+            let untold = self.untold.get(&(connection.clone(), kind.name.clone()));
+            let untold = untold.copied().filter(|_| object.parent.is_none());
             let limited = object.parent.is_none() && kind.spec.scope.is_some();
-            if limited && kind.can(Verb::Get) && can_list(kind) {
+            if (limited || untold.is_some()) && kind.can(Verb::Get) && can_list(kind) {
                 self.one_read(connection, kind, &record.id, record.parent.as_deref())?;
                 if let Some(live) = self.out.by_id.get(&id_of(&record.id)) {
                     self.out.found[index] = Some(Found::Owned);
                     return Ok(Some(*live));
                 }
+            } else if untold == Some(true) {
+                let message = format!(
+                    "The list of {} objects is empty and does not say so by a total: that `{}` is gone is not proven.",
+                    kind.name, record.id
+                );
+                return Err(Stop::Fail(vec![
+                    self.about(object, "", "PL0427", message)
+                        .hint(format!("If it was deleted, `plumb forget {}`.", object.address)),
+                ]));
             }
         }
         if let Some(id) =

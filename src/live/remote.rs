@@ -51,6 +51,8 @@ pub struct Listing {
     pub rows: Vec<Value>,
     /// Rows that came along.
     pub included: Vec<Value>,
+    /// No answer told how many there are, although the description says where they do: what is not here may be there.
+    pub untold: bool,
 }
 
 /// What a list is asked for.
@@ -147,7 +149,8 @@ impl Remote {
                 self.linked(kind, paging, asked, start, &mut listing).await?;
             }
         }
-        Ok(Some(Listing { rows: listing.rows, included: listing.included }))
+        let untold = !listing.told && !(paging.total.is_empty() && paging.total_pages.is_empty());
+        Ok(Some(Listing { rows: listing.rows, included: listing.included, untold }))
     }
 
     /// Reads numbered pages; tells whether they were read, which more than `limit` are not.
@@ -576,6 +579,8 @@ struct Collected {
     across: bool,
     /// The largest total that any page gave: rows that come or go while pages are read make them differ.
     total: Option<u64>,
+    /// An answer told how many there are.
+    told: bool,
 }
 
 const COUNT: &str = "a list as long as its total";
@@ -589,6 +594,7 @@ impl Collected {
     fn add(&mut self, kind: &Kind, page: Page, answer: &Answer) -> Result<usize, HttpError> {
         let mut fresh = 0;
         self.total = self.total.max(page.total);
+        self.told |= page.total.is_some() || page.total_pages.is_some();
         for row in page.rows {
             let id = dialect::row_id(kind, &row)
                 .ok_or_else(|| answer.unusable("an object without an id", "a list of objects with ids"))?;

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     description::{
         Kind,
-        format::{Condition, DialectName, FieldSpec, Inside, UpdateStyle},
+        format::{Condition, DialectName, FieldSpec, Inside, UpdateStyle, Verb},
     },
     dialect::{self, decode_row, odata},
     manifest::Manifests,
@@ -144,7 +144,7 @@ impl Observer<'_> {
             id: decoded.id,
             stamp: dialect::stamp_of(kind, row),
             made: dialect::made_at(kind, row),
-            raw: keeps_raw(kind).then(|| row.clone()),
+            raw: (keeps_raw(kind) || (!self.options.survey && goes_back(kind, row, &self.wanted))).then(|| row.clone()),
             parent: parent.map(str::to_owned).or_else(|| Self::scope_id(kind, &decoded.fields)),
             synced: kind.spec.synced.as_ref().is_some_and(|synced| {
                 let detects = |condition: &Condition| {
@@ -228,6 +228,11 @@ fn keeps_raw(kind: &Kind) -> bool {
     let whole = matches!(update.style, UpdateStyle::Replace | UpdateStyle::ReplaceFields)
         && (kind.apply.is_none() || !kind.spec.lookup);
     kind.spec.hook.is_some() || whole || update.lock.is_some()
+}
+
+/// Whether a row has something that goes back with an update and that its fields do not say.
+pub(super) fn goes_back(kind: &Kind, row: &Value, wanted: &HashMap<(String, String), HashSet<String>>) -> bool {
+    kind.can(Verb::Update) && dialect::has_beyond(kind, row, wanted.get(&(kind.api.clone(), kind.name.clone())))
 }
 
 /// The fields of each kind that a run can ask for: those that manifests declare, and those that objects are found,

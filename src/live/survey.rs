@@ -14,7 +14,7 @@ use super::{
     observe::{Need, Observer, item_vars},
     reads::children_of,
     remote::{Remote, can_list},
-    rows::qualify,
+    rows::{goes_back, qualify},
 };
 use crate::{
     description::{
@@ -312,7 +312,7 @@ impl Observer<'_> {
             object.fields.extend(decoded.fields);
             fill_omitted(kind, true, &mut object.fields);
             object.detailed = true;
-            if object.raw.is_some() {
+            if object.raw.is_some() || goes_back(&object.kind, row, &self.wanted) {
                 object.raw = Some(row.clone());
             }
         }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
@@ -11,7 +12,11 @@ use super::{
 };
 use crate::{
     address::{escape, unescape},
-    description::{Api, Catalog, format::ApiSpec},
+    description::{
+        Api, Catalog, camel,
+        format::{ApiSpec, FieldSpec},
+        format_schema,
+    },
     diagnostic::{Diagnostic, nearest},
 };
 
@@ -46,6 +51,21 @@ pub(super) fn read(
     if faults.list.len() > before {
         return None;
     }
+    let mut misspelled = Vec::new();
+    for (index, kind) in described.kinds.iter().enumerate() {
+        note_misspelled(&kind.fields, &format!("/kinds/{index}/fields"), &mut misspelled);
+    }
+    for (name, shape) in &described.shapes {
+        note_misspelled(&shape.fields, &format!("/shapes/{}/fields", escape(name)), &mut misspelled);
+    }
+    for (at, name) in misspelled {
+        let message = format!("The field `{name}` is not spelled in lowerCamelCase, as the fields of manifests are.");
+        let hint = format!(
+            "Write `{}`: the attribute's name follows from it by `naming`, or is given by `wire: {name}`.",
+            camel(&name)
+        );
+        faults.add(Diagnostic::warning("PL0903", message).hint(hint), spec.locate(&at));
+    }
     match Api::compile(name, described) {
         Ok(api) => Some(Arc::new(api)),
         Err(wrong) => {
@@ -53,6 +73,20 @@ pub(super) fn read(
                 faults.error("PL0901", sentence(&fault.message), spec.locate(&fault.path));
             }
             None
+        }
+    }
+}
+
+/// Notes the fields, and the members in them, that are not spelled as manifests are.
+fn note_misspelled(fields: &IndexMap<String, FieldSpec>, at: &str, out: &mut Vec<(String, String)>) {
+    for (name, field) in fields {
+        let at = format!("{at}/{}", escape(name));
+        if camel(name) != *name || name.starts_with(char::is_uppercase) {
+            out.push((at.clone(), name.clone()));
+        }
+        note_misspelled(&field.fields, &format!("{at}/fields"), out);
+        if let Some(items) = &field.items {
+            note_misspelled(&items.fields, &format!("{at}/items/fields"), out);
         }
     }
 }
@@ -132,7 +166,10 @@ fn explain(pointer: &str, message: &str, rest: &Rest) -> (String, String, Option
         let hint = match nearest(unknown, known.iter().copied()) {
             Some(near) => Some(format!("Did you mean `{near}`?")),
             None if known.is_empty() => None,
-            None => Some(format!("Expected one of {}.", listed(known))),
+            None => Some(match inner(unknown, known, &format_schema()) {
+                Some(inner) => format!("It is written inside: `{inner}.{unknown}`."),
+                None => format!("Expected one of {}.", listed(known)),
+            }),
         };
         return (pointer, message, hint);
     }
@@ -142,6 +179,26 @@ fn explain(pointer: &str, message: &str, rest: &Rest) -> (String, String, Option
     }
     let name = dotted(&rest.original(pointer));
     (pointer.to_owned(), format!("`{name}` does not fit the format of descriptions: {message}."), None)
+}
+
+/// The member of a kind or an API that has a member of this name.
+fn inner<'k>(unknown: &str, known: &[&'k str], schema: &Value) -> Option<&'k str> {
+    let definitions = schema.get("$defs")?.as_object()?;
+    let of = |name: &str| definitions.get(name.rsplit('/').next()?)?.get("properties")?.as_object();
+    // The definition that has all that is known here is the one that the word was written in.
+    let here = definitions
+        .keys()
+        .filter_map(|name| of(name))
+        .find(|members| members.len() == known.len() && known.iter().all(|name| members.contains_key(*name)));
+    let here = here.or_else(|| schema.pointer("/properties/spec/properties")?.as_object())?;
+    known.iter().copied().find(|name| {
+        let member = here.get(*name);
+        let target = member.and_then(|member| {
+            let one = member.get("anyOf").or_else(|| member.get("allOf")).and_then(|any| any.get(0));
+            one.unwrap_or(member).get("$ref")?.as_str()
+        });
+        target.and_then(of).is_some_and(|members| members.contains_key(unknown))
+    })
 }
 
 /// A pointer as messages write it: `errors.absent[0]`.

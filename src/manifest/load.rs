@@ -322,8 +322,13 @@ impl<'o> Loader<'o> {
             &mut convert,
         );
         connection.namespace.clone_from(&header.namespace);
-        let faults = convert.faults;
+        let mut faults = convert.faults;
         let broken = faults.any_error() || document.broken;
+        // A description that is wrong is reported where it stands.
+        let api = header.spec.and_then(|spec| spec.value.get("api")).and_then(Node::as_text);
+        if api.is_some_and(|api| self.broken_apis.contains(api)) {
+            faults.list.retain(|fault| fault.code != "PL0306");
+        }
         self.accounts.add(connection, defaults, broken);
         self.finish(faults);
     }

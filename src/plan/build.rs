@@ -27,7 +27,7 @@ use crate::{
         format::{Immutable, Verb},
     },
     diagnostic::{Diagnostic, Sources},
-    diff::{ComposeError, Difference, Differences, Sides, compose, diff},
+    diff::{ComposeError, Difference, Differences, Sides, diff},
     graph::{Graph, Meaning},
     inventory::{Intent, IntentVerb, Record, State},
     live::{Found, LiveObject, Observed, Standing, ignored_paths, is_another, is_as_sent, may_be_of, record_of},
@@ -683,24 +683,8 @@ impl Builder<'_> {
         }
         self.follow(index, &mut step);
         // What cannot be sent without losing something is no step.
-        if matches!(step.operation, Operation::Update) {
-            for field in &step.send {
-                let (Some(spec), Some(live)) = (step.specs().get(field), &step.live) else { continue };
-                let raw =
-                    live.raw.as_ref().and_then(|raw| crate::dialect::attribute(&step.kind, raw, spec.wire_name()));
-                let desired = step.desired.get(field).cloned().unwrap_or(Value::Null);
-                let applied = step.record.as_ref().and_then(|(_, record)| record.applied.get(field));
-                let style = step.kind.spec.update.style;
-                if let Err(error) =
-                    compose(spec, style, &desired, applied, live.fields.get(field), raw.as_ref(), step.prune)
-                {
-                    let object = &self.inputs.manifests.objects[index];
-                    let told =
-                        Diagnostic::error("PL0516", format!("`{}` cannot be updated safely: {error}.", object.address));
-                    self.tell(object, &format!("/{field}"), told);
-                    return;
-                }
-            }
+        if self.would_lose(index, &mut step) {
+            return;
         }
         if !self.tell_leads(index, &mut step) {
             return;

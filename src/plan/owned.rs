@@ -9,6 +9,7 @@ use super::{
 use crate::{
     description::Kind,
     diagnostic::Diagnostic,
+    diff::keep_hidden,
     graph::Meaning,
     inventory::{Record, State},
     live::LiveObject,
@@ -34,6 +35,7 @@ impl Builder<'_> {
         now.deletion_policy = object.annotations.deletion_policy;
         now.protect = object.annotations.protect;
         now.applied = stored(desired);
+        now.unshown = keep_hidden(&object.kind.spec.fields, &record.applied, &record.unshown, &now.applied);
         self.note_rollout(object, &mut now);
         if let Some(index) = self.inputs.graph.names.address(&object.address) {
             now.depends_on = self.depends_on(index);

@@ -122,17 +122,17 @@ impl Door {
         for scheme in &api.spec.auth {
             match scheme {
                 AuthScheme::Login(login) if same_path(api, &login.path, path) => {
-                    return Some(post_only(api, method, || self.login(api, login, body)));
+                    return Some(only(api, login.method.as_deref(), method, || self.login(api, login, body)));
                 }
                 AuthScheme::Login(login)
                     if login.refresh_path.as_deref().is_some_and(|at| same_path(api, at, path)) =>
                 {
-                    return Some(post_only(api, method, || self.renew(api, login, body)));
+                    return Some(only(api, login.method.as_deref(), method, || self.renew(api, login, body)));
                 }
                 AuthScheme::Oauth2(scheme)
                     if scheme.token_url.as_deref().is_some_and(|at| same_path(api, at, path)) =>
                 {
-                    return Some(post_only(api, method, || self.grant(api, headers, body)));
+                    return Some(only(api, None, method, || self.grant(api, headers, body)));
                 }
                 _ => {}
             }
@@ -262,8 +262,13 @@ impl Quota {
     }
 }
 
-fn post_only(api: &Api, method: &str, answer: impl FnOnce() -> Answer) -> Answer {
-    if method == "POST" { answer() } else { Refusal::new(405, "Only POST is possible here.").answer(api) }
+fn only(api: &Api, described: Option<&str>, method: &str, answer: impl FnOnce() -> Answer) -> Answer {
+    let described = described.unwrap_or("POST").to_ascii_uppercase();
+    if method == described {
+        answer()
+    } else {
+        Refusal::new(405, format!("Only {described} is possible here.")).answer(api)
+    }
 }
 
 /// Whether a path is the one of an exchange, with or without the version path, given as a path or as a URL.

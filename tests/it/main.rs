@@ -17,6 +17,7 @@ mod cli;
 mod codes;
 mod conformance;
 mod custom_api;
+mod custom_updates;
 mod cycloid;
 mod docs;
 mod examples;
