@@ -11,7 +11,7 @@ use super::{
     show,
 };
 use crate::{
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, nearest},
     export::matches,
     failure::Failure,
     pipeline::{self, Options, Rebuilt},
@@ -71,6 +71,13 @@ async fn many(options: &Options, wanted: Option<&str>, console: &mut Console) ->
     let rebuilding = pipeline::Rebuilding { wanted: &is_wanted, as_created: &|_| false, without_secrets: false };
     let rebuilt = console.interrupt().or(Box::pin(pipeline::rebuild(options, &rebuilding))).await?;
     show::diagnostics(&rebuilt.diagnostics, &rebuilt.sources, console);
+    if !pattern.contains(['*', '?']) && !rebuilt.declared.iter().any(|address| is_wanted(address)) {
+        let failure = Failure::user(format!("No manifest declares `{pattern}`."));
+        return Err(match nearest(pattern, rebuilt.declared.iter().map(String::as_str)) {
+            Some(near) => failure.hint(format!("Did you mean `{near}`?")),
+            None => failure,
+        });
+    }
     let rows: Vec<Vec<String>> = rebuilt
         .recorded
         .iter()

@@ -40,6 +40,7 @@ pub(super) fn check(spec: &ApiSpec) -> Vec<Fault> {
         let shapes: Vec<&str> = spec.shapes.keys().map(String::as_str).collect();
         check_shape(&mut faults, &format!("/shapes/{}", escape(name)), shape, &shapes);
     }
+    super::sense::check(&mut faults, spec);
     faults
 }
 

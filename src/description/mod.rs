@@ -10,6 +10,7 @@ pub mod format;
 pub mod hook;
 mod reference;
 mod schema;
+mod sense;
 mod words;
 
 pub use compiled::{Api, Catalog, Fault, Kind, camel, contained_by};

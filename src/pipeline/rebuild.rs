@@ -19,6 +19,8 @@ use crate::{
 
 /// What a rebuild found.
 pub struct Rebuilt {
+    /// Addresses of all that is declared.
+    pub declared: Vec<String>,
     /// What is owned now and was not before.
     pub recorded: Vec<Adopted>,
     /// What is declared and neither live nor owned: an apply would make it.
@@ -89,5 +91,14 @@ pub async fn rebuild(options: &Options, rebuilding: &Rebuilding<'_>) -> Result<R
         written.map_err(|error| inventory_failure(&error))?;
     }
     let state = inventory.state().clone();
-    Ok(Rebuilt { recorded, absent, unknown, diagnostics: planned.diagnostics, sources: planned.sources, state })
+    let declared = planned.manifests.objects.iter().map(|object| object.address.to_string()).collect();
+    Ok(Rebuilt {
+        declared,
+        recorded,
+        absent,
+        unknown,
+        diagnostics: planned.diagnostics,
+        sources: planned.sources,
+        state,
+    })
 }

@@ -59,6 +59,10 @@ impl Selection {
                     .filter(|(_, object)| labels(&object.labels))
                     .map(|(index, _)| index),
             );
+            if chosen.is_empty() && !manifests.objects.is_empty() {
+                let none = "No declared object has labels that `-l` asks for: nothing is looked at.";
+                diagnostics.push(Diagnostic::warning("PL0210", none));
+            }
         }
         if !self.targets.is_empty() {
             chosen = with_dependencies(&chosen, graph, manifests);

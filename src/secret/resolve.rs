@@ -416,7 +416,7 @@ impl Resolver<'_> {
             Some(text) if !text.is_empty() => Ok(text),
             Some(_) => Err(Diagnostic::error("PL0308", format!("The variable `{name}` is empty"))),
             None => Err(Diagnostic::error("PL0308", format!("The variable `{name}` is not set"))
-                .hint(format!("Set it for this command: `{name}=… plumb plan`."))),
+                .hint(format!("Set it, as by `export {name}=…`."))),
         }
     }
 
