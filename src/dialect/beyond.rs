@@ -68,7 +68,7 @@ pub fn returns(kind: &Kind, spec: &FieldSpec, path: &str, name: &str, value: &Va
         Some((_, member)) => member.write_only && !is_empty(value) && !is_mask(value),
         None => {
             spec.carries != Some(false)
-                && !kind.spec.ignored.contains_key(&format!("{path}.{name}"))
+                && ![name, &swapped].iter().any(|name| kind.spec.ignored.contains_key(&format!("{path}.{name}")))
                 && !(spec.whole && is_empty(value))
         }
     }
