@@ -146,7 +146,7 @@ impl<'a> Draft<'a> {
         if !required.is_empty() {
             schema["required"] = json!(required);
         }
-        add_rules(&mut schema, rules::of_fields(fields));
+        add_rules(&mut schema, rules::of_fields(fields, path.contains("[]")));
         schema
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::is_plain;
 use crate::description::{
     compiled::{Api, Kind},
-    format::{Condition, FieldSpec, InsideForm, RefSpec, Variants},
+    format::{Condition, FieldSpec, FieldType, InsideForm, RefSpec, Variants},
     words::condition_words,
 };
 
@@ -160,13 +160,19 @@ pub(super) fn reference(field: &FieldSpec, reference: &RefSpec) -> Value {
     json!({"type": "string", "pattern": format!("^(?:{pattern})$")})
 }
 
-/// Rules between the members of an object.
-pub(super) fn of_fields(fields: &IndexMap<String, FieldSpec>) -> Vec<Value> {
+/// Rules between the members of an object. In a list, a rule on a text of any length would cost more than Kubernetes allows:
+/// what it would refuse is let through.
+pub(super) fn of_fields(fields: &IndexMap<String, FieldSpec>, listed: bool) -> Vec<Value> {
     let mut rules = Vec::new();
     for (name, field) in fields.iter().filter(|(_, field)| field.is_declarable()) {
         // What is untyped cannot be seen.
         let seen = is_plain(field) || field.always_sensitive() || !field.fields.is_empty() || field.items.is_some();
-        if let Some(condition) = field.when.as_ref().filter(|_| seen) {
+        let long = |condition: &&Condition| {
+            let decides = condition.field.as_ref().and_then(|name| fields.get(name));
+            decides
+                .is_some_and(|field| field.allowed.is_empty() && matches!(field.ty, FieldType::String | FieldType::Ref))
+        };
+        if let Some(condition) = field.when.as_ref().filter(|condition| seen && !(listed && long(condition))) {
             rules.extend(exists_only(name, condition, fields));
         }
         if let Some(variants) = &field.variants {
@@ -201,7 +207,6 @@ fn exists_only(name: &str, condition: &Condition, fields: &IndexMap<String, Fiel
 
 /// Values in the type that the schema gives the field.
 fn as_declared(values: &[Value], field: &FieldSpec) -> Vec<Value> {
-    use crate::description::format::FieldType;
     values
         .iter()
         .map(|value| match field.ty {
