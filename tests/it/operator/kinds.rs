@@ -193,7 +193,7 @@ impl Whole<'_> {
             last.clear();
             for edit in &edits {
                 let found = now.iter().find(|resource| about(resource) == edit.about());
-                let wrong = found.map_or_else(|| "it is gone".to_owned(), |found| self.unlike(edit, found));
+                let wrong = found.map_or_else(|| "it is gone".to_owned(), |found| Self::unlike(edit, found));
                 if !wrong.is_empty() {
                     last.push(format!("{:?} {}: {wrong}", edit.about(), edit.leaf.at));
                 }
@@ -298,7 +298,7 @@ impl Whole<'_> {
     }
 
     /// What is not as it should be after an edit, in words.
-    fn unlike(&self, edit: &Edit, found: &Value) -> String {
+    fn unlike(edit: &Edit, found: &Value) -> String {
         let plan = &found["status"]["lastPlan"];
         let ready = condition(found, "Ready").is_some_and(|ready| ready["status"] == "True");
         let seen = found["status"]["observedGeneration"] == found["metadata"]["generation"];
