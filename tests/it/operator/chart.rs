@@ -150,15 +150,15 @@ async fn what_an_api_shows_once_goes_to_a_secret_only_where_the_chart_allows_it(
         r#"{"spec":{"defaults":{"organization":"acme"}}}"#,
     ]);
     operated.apply(
-        "apiVersion: cycloid.plumb.dev/v1alpha1\nkind: ApiKey\nmetadata: {name: ci}\nspec:\n  name: ci key\n  \
+        "apiVersion: cycloid.plumb.dev/v1alpha1\nkind: ApiKey\nmetadata: {name: ci-key}\nspec:\n  name: ci key\n  \
          rules: [{action: \"organization:read\", effect: allow}]\n  secretSink: {secretRef: {name: ci-token, key: token}}\n",
     );
     // Without leave to write the Secret the key is not made: its value would be lost.
-    operated.wait("cykey/ci", "Ready", "False");
+    operated.wait("cykey/ci-key", "Ready", "False");
     assert!(!operated.sandbox.log().iter().any(|call| call.method == "POST"), "{:#?}", operated.sandbox.log());
     assert!(operated.get("secret/ci-token").is_none());
     installed(&helm, &operated, &system, "upgrade", &[&namespaces, "--set=rbac.secretSinks=true"]);
-    operated.wait("cykey/ci", "Ready", "True");
+    operated.wait("cykey/ci-key", "Ready", "True");
     assert!(operated.get("secret/ci-token").unwrap()["data"]["token"].as_str().unwrap().len() > 8);
     let account = format!("system:serviceaccount:{system}:plumb");
     let may = |verb: &str| {

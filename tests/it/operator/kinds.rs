@@ -193,7 +193,7 @@ impl Whole<'_> {
             last.clear();
             for edit in &edits {
                 let found = now.iter().find(|resource| about(resource) == edit.about());
-                let wrong = found.map_or_else(|| "it is gone".to_owned(), |found| self.unlike(edit, found));
+                let wrong = found.map_or_else(|| "it is gone".to_owned(), |found| Self::unlike(edit, found));
                 if !wrong.is_empty() {
                     last.push(format!("{:?} {}: {wrong}", edit.about(), edit.leaf.at));
                 }
@@ -254,7 +254,7 @@ impl Whole<'_> {
             std::thread::sleep(std::time::Duration::from_millis(300));
         }
         self.operated.sandbox.flush();
-        let mut told: BTreeMap<&str, BTreeSet<(String, String)>> = BTreeMap::new();
+        let mut told: BTreeMap<&[&str], BTreeSet<(String, String)>> = BTreeMap::new();
         let mut wrong = Vec::new();
         for resource in &resources {
             let live = self.live(resource).is_some();
@@ -270,16 +270,17 @@ impl Whole<'_> {
                     if live { "" } else { "not " }
                 ));
             }
-            let reason = match fate {
-                Fate::Deleted => "Deleted",
-                Fate::Forgotten => "Forgotten",
-                Fate::Retained => "Retained",
+            let reasons: &[&str] = match fate {
+                // It may have gone with what it was in.
+                Fate::Deleted => &["Deleted", "Forgotten"],
+                Fate::Forgotten => &["Forgotten"],
+                Fate::Retained => &["Retained"],
             };
-            told.entry(reason).or_default().insert(about(resource));
+            told.entry(reasons).or_default().insert(about(resource));
         }
         assert!(wrong.is_empty(), "{wrong:#?}\n{}", self.operated.log(0));
-        for (reason, about) in told {
-            self.events(&[reason], about);
+        for (reasons, about) in told {
+            self.events(reasons, about);
         }
     }
 
@@ -297,7 +298,7 @@ impl Whole<'_> {
     }
 
     /// What is not as it should be after an edit, in words.
-    fn unlike(&self, edit: &Edit, found: &Value) -> String {
+    fn unlike(edit: &Edit, found: &Value) -> String {
         let plan = &found["status"]["lastPlan"];
         let ready = condition(found, "Ready").is_some_and(|ready| ready["status"] == "True");
         let seen = found["status"]["observedGeneration"] == found["metadata"]["generation"];
