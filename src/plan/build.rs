@@ -407,18 +407,14 @@ impl Builder<'_> {
         if let Some(owner) = self.owners.get(&slot).cloned()
             && record.as_ref().is_none_or(|(address, _)| *address != owner)
         {
-            match self.renamed_entry(object, &owner).filter(|_| record.is_none()) {
-                Some(former) => {
-                    self.out.taken.insert(owner.clone());
-                    record = Some((owner, former));
-                }
-                None => {
-                    let told = owned_by_another(object, &live.id, &owner);
-                    self.out.meant.insert(owner);
-                    self.tell(object, "", told);
-                    return;
-                }
-            }
+            let Some(former) = self.renamed_entry(object, &owner).filter(|_| record.is_none()) else {
+                let told = owned_by_another(object, &live.id, &owner);
+                self.out.meant.insert(owner);
+                self.tell(object, "", told);
+                return;
+            };
+            self.out.taken.insert(owner.clone());
+            record = Some((owner, former));
         }
         let another = record.as_ref().is_some_and(|(_, record)| is_another(live, record));
         let owned = !another
