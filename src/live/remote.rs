@@ -149,7 +149,7 @@ impl Remote {
                 self.linked(kind, paging, asked, start, &mut listing).await?;
             }
         }
-        let untold = !listing.told && !(paging.total.is_empty() && paging.total_pages.is_empty());
+        let untold = !(listing.told || paging.total.is_empty() && paging.total_pages.is_empty());
         Ok(Some(Listing { rows: listing.rows, included: listing.included, untold }))
     }
 

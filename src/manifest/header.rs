@@ -110,7 +110,7 @@ fn unversioned(root: &Node<'_>, catalog: &Catalog) -> Option<Diagnostic> {
     root.get("metadata")?.get("name")?.as_text()?;
     root.get("spec")?.as_map()?;
     let core = CORE_KINDS.contains(&kind).then(|| format!("{CORE_GROUP}/{VERSION}"));
-    let apis = catalog.apis.values().filter(|api| api.kind(kind).is_some()).map(|api| api.api_version().to_string());
+    let apis = catalog.apis.values().filter(|api| api.kind(kind).is_some()).map(|api| api.api_version().clone());
     let versions: Vec<String> = core.into_iter().chain(apis).collect();
     let ways: Vec<&str> = versions.iter().map(String::as_str).collect();
     let hint = match &*ways {

@@ -407,15 +407,14 @@ impl Builder<'_> {
         if let Some(owner) = self.owners.get(&slot).cloned()
             && record.as_ref().is_none_or(|(address, _)| *address != owner)
         {
-            if let Some(former) = self.renamed_entry(object, &owner).filter(|_| record.is_none()) {
-                self.out.taken.insert(owner.clone());
-                record = Some((owner, former));
-            } else {
+            let Some(former) = self.renamed_entry(object, &owner).filter(|_| record.is_none()) else {
                 let told = owned_by_another(object, &live.id, &owner);
                 self.out.meant.insert(owner);
                 self.tell(object, "", told);
                 return;
-            }
+            };
+            self.out.taken.insert(owner.clone());
+            record = Some((owner, former));
         }
         let another = record.as_ref().is_some_and(|(_, record)| is_another(live, record));
         let owned = !another

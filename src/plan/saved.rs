@@ -11,6 +11,7 @@ const QUOTED: usize = 60;
 
 impl PlanDocument {
     /// The report of an apply that stopped before its first write.
+    #[must_use]
     pub fn stopped(mut self) -> Self {
         for action in &mut self.actions {
             action.outcome = Some(Outcome::Skipped);

@@ -87,7 +87,7 @@ impl Depot {
         pipeline::apply(self.plan().await, &self.options).await
     }
 
-    fn list(&self, rows: Value) {
+    fn list(&self, rows: &Value) {
         let total = rows.as_array().map_or(0, Vec::len);
         *self.listed.lock().unwrap() = json!({"items": rows, "total": total});
     }
@@ -133,7 +133,7 @@ async fn rows_that_do_not_show_what_they_are_known_by_are_no_absence() {
         json!({"id": "a", "name": ["one"]}),
         json!({"id": "a", "name": {"en": "one"}}),
     ] {
-        depot.list(json!([row]));
+        depot.list(&json!([row]));
         let planned = depot.plan().await;
         assert_eq!(lines(&planned.document), Vec::<String>::new(), "{row}");
         let said = told(&planned);

@@ -276,7 +276,7 @@ pub fn parse(path: &str, folder: &Path, text: &str) -> Read {
     let mut reader = read::Reader::new(&sources, settings.document, folder);
     let config = reader.config(&settings.into_value());
     diagnostics.append(&mut reader.diagnostics);
-    let config = config.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));
+    let config = (!diagnostics.iter().any(Diagnostic::is_error)).then_some(config);
     diagnostics.sort_by_key(|diagnostic| diagnostic.place);
     Read { config, diagnostics, sources }
 }

@@ -116,8 +116,8 @@ impl<'r> Reader<'r> {
         }
     }
 
-    /// Reads everything; nothing where that makes no sense, which is reported.
-    pub(super) fn config(&mut self, spec: &Value) -> Option<Config> {
+    /// Reads everything; what makes no sense is left out, and reported.
+    pub(super) fn config(&mut self, spec: &Value) -> Config {
         let state = self.path(text(spec, "state").unwrap_or_default());
         let allowed = spec.get("secrets").cloned().unwrap_or_default();
         self.reach = json!([allowed, spec.get("allowHosts")]);
@@ -186,7 +186,7 @@ impl<'r> Reader<'r> {
                 config.stacks.insert(stack.name.clone(), Arc::new(stack));
             }
         }
-        Some(config)
+        config
     }
 
     fn address(&mut self, value: &Value, name: &str) -> Option<SocketAddr> {
@@ -405,15 +405,13 @@ impl<'r> Reader<'r> {
     /// A time between two looks, or `usual` seconds.
     fn interval(&mut self, value: &Value, name: &str, usual: u64, pointer: &str) -> Duration {
         let Some(written) = text(value, name) else { return Duration::from_secs(usual) };
-        match duration(written) {
-            Some(found) => found.max(Duration::from_millis(100)),
-            None => {
-                let message = format!("`{name}` cannot be `{written}`: it is no length of time.");
-                let diagnostic = Diagnostic::error("PL1003", message).hint("Write one such as `30s`, `5m` or `1h30m`.");
-                self.add(diagnostic, &format!("{pointer}/{name}"));
-                Duration::from_secs(usual)
-            }
-        }
+        let Some(found) = duration(written) else {
+            let message = format!("`{name}` cannot be `{written}`: it is no length of time.");
+            let diagnostic = Diagnostic::error("PL1003", message).hint("Write one such as `30s`, `5m` or `1h30m`.");
+            self.add(diagnostic, &format!("{pointer}/{name}"));
+            return Duration::from_secs(usual);
+        };
+        found.max(Duration::from_millis(100))
     }
 
     /// Complains of a name that there is not in one of the lists.
