@@ -166,6 +166,11 @@ fn explain(pointer: &str, message: &str, rest: &Rest) -> (String, String, Option
         let hint = match nearest(unknown, known.iter().copied()) {
             Some(near) => Some(format!("Did you mean `{near}`?")),
             None if known.is_empty() => None,
+            None if unknown.len() > 2 && known.iter().any(|word| word.starts_with(unknown)) => {
+                let longer =
+                    known.iter().copied().filter(|word| word.starts_with(unknown)).map(|word| format!("`{word}`"));
+                Some(format!("Did you mean {}?", longer.collect::<Vec<_>>().join(" or ")))
+            }
             None => Some(match inner(unknown, known, &format_schema()) {
                 Some(inner) => format!("It is written inside: `{inner}.{unknown}`."),
                 None => format!("Expected one of {}.", listed(known)),
@@ -176,6 +181,9 @@ fn explain(pointer: &str, message: &str, rest: &Rest) -> (String, String, Option
     let mut message = message.to_owned();
     for (theirs, ours) in [("a sequence", "a list"), ("u16", "a whole number"), ("u32", "a whole number")] {
         message = message.replace(&format!("expected {theirs}"), &format!("expected {ours}"));
+    }
+    if let Some((start, _)) = message.split_once("expected struct ") {
+        message = format!("{start}expected a map");
     }
     let name = dotted(&rest.original(pointer));
     (pointer.to_owned(), format!("`{name}` does not fit the format of descriptions: {message}."), None)
