@@ -60,7 +60,12 @@ pub(super) struct Subject<'a> {
 
 /// Finds what `[API.]KIND[.FIELD]...` names. Case counts for nothing in a kind's name.
 pub(super) fn find<'a>(catalog: &'a Catalog, text: &'a str) -> Result<Subject<'a>, Failure> {
-    let parts: Vec<&str> = text.split(['.', '/']).collect();
+    let mut parts: Vec<&str> = text.split(['.', '/']).collect();
+    // The group of an `apiVersion` names the API too.
+    if parts.get(1..3) == Some(&["plumb", "dev"]) {
+        let version = usize::from(parts.get(3).is_some_and(|part| part.starts_with("v1")));
+        parts.drain(1..3 + version);
+    }
     let (first, rest) = parts.split_first().ok_or_else(|| unknown(catalog, None, text))?;
     if let Some(api) = catalog.api(first) {
         let Some((name, path)) = rest.split_first() else {
@@ -83,7 +88,10 @@ pub(super) fn find<'a>(catalog: &'a Catalog, text: &'a str) -> Result<Subject<'a
 }
 
 fn kind<'a>(api: &'a Api, name: &str) -> Option<&'a Arc<Kind>> {
-    api.kind(name).or_else(|| api.kinds.values().find(|kind| kind.name.eq_ignore_ascii_case(name)))
+    let named = |kind: &&Arc<Kind>| {
+        kind.name.eq_ignore_ascii_case(name) || kind.spec.short_names.iter().any(|short| short == name)
+    };
+    api.kind(name).or_else(|| api.kinds.values().find(named))
 }
 
 fn names(api: &Api) -> Vec<String> {
@@ -127,6 +135,9 @@ mod tests {
         assert_eq!(named("itglue/Password").unwrap(), "itglue/Password:");
         assert_eq!(named("cycloid/Team.owner").unwrap(), "cycloid/Team:owner");
         assert_eq!(named("password.organization").unwrap(), "itglue/Password:organization");
+        assert_eq!(named("itglue.plumb.dev/v1alpha1/Password.organization").unwrap(), "itglue/Password:organization");
+        assert_eq!(named("itglue.plumb.dev/Password").unwrap(), "itglue/Password:");
+        assert_eq!(named("itgpw").unwrap(), "itglue/Password:");
         assert_eq!(named("itglue.FlexibleAssetType.fields.kind").unwrap(), "itglue/FlexibleAssetType:fields/kind");
     }
 

@@ -114,6 +114,9 @@ pub(super) async fn run(global: &Global, args: &ExportArgs, console: &mut Consol
 /// Reads `KIND`, `KIND/PATTERN`, `API/KIND` or `API/KIND/PATTERN`: kinds begin with a capital.
 pub(super) fn wanted(text: &str) -> Result<Wanted, Failure> {
     let is_kind = |word: &str| word.starts_with(|letter: char| letter.is_ascii_uppercase());
+    // `API.KIND`, as other verbs write it.
+    let dotted = text.split_once('.').filter(|(api, kind)| !api.contains('/') && is_kind(kind));
+    let text = &dotted.map_or_else(|| text.to_owned(), |(api, kind)| format!("{api}/{kind}"));
     let parts: Vec<&str> = text.splitn(3, '/').collect();
     let bad = || {
         Failure::user(format!("`{text}` names no kind."))
@@ -271,6 +274,7 @@ mod tests {
         assert_eq!(read("Organization"), (None, "Organization".into(), None));
         assert_eq!(read("Organization/happy*"), (None, "Organization".into(), some("happy*")));
         assert_eq!(read("itglue/Organization"), (some("itglue"), "Organization".into(), None));
+        assert_eq!(read("itglue.Organization/a*"), (some("itglue"), "Organization".into(), some("a*")));
         assert_eq!(read("itglue/Organization/a*"), (some("itglue"), "Organization".into(), some("a*")));
         assert_eq!(read("Webhook/https://a/b"), (None, "Webhook".into(), some("https://a/b")));
         for bad in ["", "/", "a/b/c", "itglue/"] {
