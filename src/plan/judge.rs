@@ -125,8 +125,9 @@ impl Builder<'_> {
 
     /// Refuses to make an object anew whose live one would not be deleted if its manifest went.
     pub(super) fn keep_from_replacing(&mut self, object: &Manifest, record: Option<&Record>, path: &str) {
-        // What is applied is what counts, as it does when the manifest goes; an annotation may lift it beforehand.
-        let why = match object.annotations.deletion_policy {
+        // A policy that was applied is not lifted by leaving it out; an annotation says otherwise beforehand.
+        let kept = record.and_then(|record| record.deletion_policy).filter(|policy| *policy != DeletionPolicy::Delete);
+        let why = match object.annotations.deletion_policy.or(kept) {
             Some(DeletionPolicy::Delete) => return,
             Some(DeletionPolicy::Retain) => Some("its deletion policy is `retain`".to_owned()),
             Some(DeletionPolicy::Archive) => Some("its deletion policy is `archive`".to_owned()),

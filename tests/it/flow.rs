@@ -588,6 +588,12 @@ async fn what_would_not_be_deleted_is_not_made_anew_either() {
     assert_eq!(lines(&planned.document).len(), 1, "{:?}", lines(&planned.document));
     assert!(told(&planned).len() == 1 && told(&planned)[0].contains("PL0615"), "{:?}", told(&planned));
     assert!(stack.try_apply().await.is_err());
+    // Leaving the policy out together with the change lifts nothing; doing so beforehand does.
+    stack.write("stack.yaml", &with("", "post"));
+    let planned = stack.try_plan(Mode::Plan).await.unwrap();
+    assert!(told(&planned).len() == 1 && told(&planned)[0].contains("PL0615"), "{:?}", told(&planned));
+    stack.write("stack.yaml", &with("", "mail"));
+    stack.apply().await;
     stack.write("stack.yaml", &with("", "post"));
     stack.apply().await;
     // What was there before plumb needs leave in writing.
