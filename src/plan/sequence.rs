@@ -1,6 +1,6 @@
 //! What must come before what, among the steps of declared objects; what nothing makes is dropped.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -256,39 +256,6 @@ impl Builder<'_> {
             after.extend(waits);
             after.sort_unstable();
             after.dedup();
-        }
-    }
-
-    /// An entry that takes a value which another gives up comes after it.
-    pub(super) fn order_unique(&mut self) {
-        let mut held: HashMap<(String, String, String, String), usize> = HashMap::new();
-        let parent_of = |step: &Step| step.parent.clone().or_else(|| step.parent_new.clone()).unwrap_or_default();
-        for (number, step) in self.out.steps.iter().enumerate() {
-            let (Some(inside), Some(live)) = (step.kind.inside(), &step.live) else { continue };
-            for field in &inside.unique {
-                if step.send.contains(field)
-                    && let Some(value) = live.fields.get(field).and_then(text)
-                {
-                    held.insert((step.kind.name.clone(), parent_of(step), field.clone(), value), number);
-                }
-            }
-        }
-        let mut edges: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (number, step) in self.out.steps.iter().enumerate() {
-            let Some(inside) = step.kind.inside().filter(|_| step.operation == Operation::Create) else { continue };
-            for field in &inside.unique {
-                if let Some(value) = step.desired.get(field).and_then(text)
-                    && let Some(holder) = held.get(&(step.kind.name.clone(), parent_of(step), field.clone(), value))
-                {
-                    edges.entry(number).or_default().push(*holder);
-                }
-            }
-        }
-        for (number, more) in edges {
-            let list = &mut self.out.steps[number].after;
-            list.extend(more);
-            list.sort_unstable();
-            list.dedup();
         }
     }
 }

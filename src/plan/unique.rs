@@ -1,12 +1,47 @@
-//! Values that entries of one parent must not share: what a live one keeps, another cannot take.
+//! Values that entries of one parent must not share: who takes one after whom, and what a live entry keeps from another.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
-    build::{Draft, Inputs},
+    build::{Builder, Draft, Inputs},
     step::{Operation, Step},
 };
 use crate::{diagnostic::Diagnostic, manifest::locate, value::text};
+
+impl Builder<'_> {
+    /// An entry that takes a value which another gives up comes after it.
+    pub(super) fn order_unique(&mut self) {
+        let mut held: HashMap<(String, String, String, String), usize> = HashMap::new();
+        let parent_of = |step: &Step| step.parent.clone().or_else(|| step.parent_new.clone()).unwrap_or_default();
+        for (number, step) in self.out.steps.iter().enumerate() {
+            let (Some(inside), Some(live)) = (step.kind.inside(), &step.live) else { continue };
+            for field in &inside.unique {
+                if step.send.contains(field)
+                    && let Some(value) = live.fields.get(field).and_then(text)
+                {
+                    held.insert((step.kind.name.clone(), parent_of(step), field.clone(), value), number);
+                }
+            }
+        }
+        let mut edges: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (number, step) in self.out.steps.iter().enumerate() {
+            let Some(inside) = step.kind.inside().filter(|_| step.operation == Operation::Create) else { continue };
+            for field in &inside.unique {
+                if let Some(value) = step.desired.get(field).and_then(text)
+                    && let Some(holder) = held.get(&(step.kind.name.clone(), parent_of(step), field.clone(), value))
+                {
+                    edges.entry(number).or_default().push(*holder);
+                }
+            }
+        }
+        for (number, more) in edges {
+            let list = &mut self.out.steps[number].after;
+            list.extend(more);
+            list.sort_unstable();
+            list.dedup();
+        }
+    }
+}
 
 /// Where a value is held: connection, kind, id of the parent, field, value.
 type Slot<'a> = (&'a str, &'a str, &'a str, &'a str, String);
